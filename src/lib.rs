@@ -1,1 +1,5 @@
-//! The harrier library.
+//! Harrier: hunts through Windows event logs with Sigma rules, offline.
+
+pub mod bytes;
+pub mod event;
+pub mod utf16;

@@ -1,0 +1,190 @@
+//! Text: UTF-16LE to UTF-8, and case folding, into buffers of the caller.
+//!
+//! Two forms exist of every text: the *original*, UTF-8 with each lone surrogate as U+FFFD, and the
+//! *folded*, which is the original with Unicode simple case folding (statuses C and S of
+//! CaseFolding.txt) applied to each scalar. Folding is the same function for rule literals and for
+//! event text, maps one scalar to one scalar, and depends on no locale; two texts are equal without
+//! regard to case exactly when their folded forms are the same bytes.
+//!
+//! Invariant: `append_folded_utf16(u)` is `append_folded(utf8(u))` for all bytes `u`; the fast path
+//! for ASCII is only faster. A test checks it on random text.
+
+/// How many UTF-16 units one round of the ASCII fast path converts: 16 fill one 128-bit register
+/// once narrowed, and the compiler turns the loop over them into vector code.
+const LANES: usize = 16;
+
+/// Appends UTF-16LE text as UTF-8, up to its first NUL, where Windows ends a string; lone surrogates
+/// become U+FFFD, an odd last byte is ignored.
+pub fn append_utf8(units: &[u8], out: &mut Vec<u8>) {
+    convert(units, out, |b| b, |c| c);
+}
+
+/// Appends UTF-16LE text as folded UTF-8, up to its first NUL.
+pub fn append_folded_utf16(units: &[u8], out: &mut Vec<u8>) {
+    convert(units, out, fold_ascii, fold_char);
+}
+
+/// Appends the folded form of `text`.
+pub fn append_folded(text: &str, out: &mut Vec<u8>) {
+    let bytes = text.as_bytes();
+    if bytes.is_ascii() {
+        out.extend(bytes.iter().map(|&b| fold_ascii(b)));
+    } else {
+        text.chars().for_each(|c| push_char(out, fold_char(c)));
+    }
+}
+
+/// The folded form of `text`.
+#[must_use]
+pub fn folded(text: &str) -> String {
+    text.chars().map(fold_char).collect()
+}
+
+/// Unicode simple case folding of one scalar.
+#[must_use]
+pub fn fold_char(c: char) -> char {
+    if c.is_ascii() {
+        return char::from(fold_ascii(c as u8));
+    }
+    unicode_case_mapping::case_folded(c).and_then(|n| char::from_u32(n.get())).unwrap_or(c)
+}
+
+#[inline]
+fn fold_ascii(b: u8) -> u8 {
+    b | (u8::from(b.wrapping_sub(b'A') < 26) << 5)
+}
+
+#[inline]
+fn push_char(out: &mut Vec<u8>, c: char) {
+    out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+}
+
+/// Appends `units`, each ASCII byte through `ascii` and every other scalar through `scalar`.
+#[inline]
+fn convert(
+    units: &[u8],
+    out: &mut Vec<u8>,
+    ascii: impl Fn(u8) -> u8 + Copy,
+    scalar: impl Fn(char) -> char + Copy,
+) {
+    let start = out.len();
+    let done = convert_ascii_run(units, out, ascii);
+    // NUL is ASCII and nothing else becomes it: it is looked for afterwards, in half the bytes.
+    if let Some(end) = out.get(start..).and_then(|text| memchr::memchr(0, text)) {
+        out.truncate(start + end);
+        return;
+    }
+    let rest = units.get(done * 2..).unwrap_or(&[]).chunks_exact(2);
+    let rest = rest.map(|pair| u16::from_le_bytes([pair[0], pair[1]])).take_while(|&u| u != 0);
+    for c in char::decode_utf16(rest) {
+        push_char(out, scalar(c.unwrap_or(char::REPLACEMENT_CHARACTER)));
+    }
+}
+
+/// Appends the leading ASCII units of `units`, in whole rounds first, and says how many they were.
+#[inline]
+fn convert_ascii_run(units: &[u8], out: &mut Vec<u8>, ascii: impl Fn(u8) -> u8 + Copy) -> usize {
+    let start = out.len();
+    let total = units.len() / 2;
+    out.resize(start + total, 0);
+    let mut done = 0;
+    if let Some(dst) = out.get_mut(start..) {
+        let rounds = dst.chunks_exact_mut(LANES).zip(units.chunks_exact(2 * LANES));
+        for (to, from) in rounds {
+            let mut seen = 0u16;
+            for (d, pair) in to.iter_mut().zip(from.chunks_exact(2)) {
+                let unit = u16::from_le_bytes([pair[0], pair[1]]);
+                seen |= unit;
+                *d = ascii(unit as u8);
+            }
+            if seen >= 0x80 {
+                break;
+            }
+            done += LANES;
+        }
+        let tail = units.get(done * 2..).unwrap_or(&[]);
+        for (d, pair) in dst.iter_mut().skip(done).zip(tail.chunks_exact(2)) {
+            let unit = u16::from_le_bytes([pair[0], pair[1]]);
+            if unit >= 0x80 {
+                break;
+            }
+            *d = ascii(unit as u8);
+            done += 1;
+        }
+    }
+    out.truncate(start + done);
+    done
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn utf16(text: &str) -> Vec<u8> {
+        text.encode_utf16().flat_map(u16::to_le_bytes).collect()
+    }
+
+    fn folded_utf16(units: &[u8]) -> String {
+        let mut out = Vec::new();
+        append_folded_utf16(units, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn folding_is_simple_and_without_locale() {
+        for (text, want) in [
+            ("C:\\Windows\\System32\\CMD.EXE", "c:\\windows\\system32\\cmd.exe"),
+            ("Администратор", "администратор"),
+            ("ÉÀÜ", "éàü"),
+            ("İ", "İ"), // U+0130 has only a full (F) and a Turkic (T) folding
+            ("ſ", "s"), // long s
+            ("K", "k"), // Kelvin sign
+            ("ẞ", "ß"),
+            ("Σς", "σσ"),
+            ("😀", "😀"),
+            ("@[`{", "@[`{"),
+        ] {
+            assert_eq!(folded(text), want, "{text}");
+            assert_eq!(folded_utf16(&utf16(text)), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn lone_surrogates_become_the_replacement_character() {
+        let mut out = Vec::new();
+        append_utf8(&[0x41, 0, 0x00, 0xD8, 0x42, 0, 0x00, 0xDC, 0x99], &mut out);
+        assert_eq!(String::from_utf8(out).unwrap(), "A\u{FFFD}B\u{FFFD}");
+    }
+
+    #[test]
+    fn a_string_ends_at_its_first_nul_unit() {
+        for (text, want) in [("ab\0c", "ab"), ("\0", ""), ("é\0x", "é"), ("Ā\u{61}", "āa")] {
+            assert_eq!(folded_utf16(&utf16(text)), want);
+        }
+        // The zero bytes of U+0100 U+0061 touch, but are no NUL.
+        assert_eq!(folded_utf16(&[0, 1, 0x61, 0]), "āa");
+        assert_eq!(folded_utf16(&[0x61, 0, 0, 0x61]), "a\u{6100}");
+    }
+
+    proptest! {
+        #[test]
+        fn utf16_and_utf8_fold_alike(units in prop::collection::vec(prop_oneof![
+            4 => 0u16..0x80, 1 => any::<u16>()], 0..80)) {
+            let bytes: Vec<u8> = units.iter().flat_map(|u| u.to_le_bytes()).collect();
+            let end = units.iter().position(|&u| u == 0).unwrap_or(units.len());
+            let text = String::from_utf16_lossy(&units[..end]);
+            let mut plain = Vec::new();
+            append_utf8(&bytes, &mut plain);
+            prop_assert_eq!(&plain, text.as_bytes());
+            let mut fold = Vec::new();
+            append_folded(&text, &mut fold);
+            let direct = folded_utf16(&bytes);
+            prop_assert_eq!(direct.as_bytes(), &fold[..]);
+            let again = folded(&text);
+            prop_assert_eq!(again.as_bytes(), &fold[..]);
+            let twice = folded(&again);
+            prop_assert_eq!(twice, again);
+        }
+    }
+}
