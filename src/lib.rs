@@ -1,1 +1,3 @@
 //! The harrier library.
+
+pub mod sigma;
