@@ -2,4 +2,5 @@
 
 pub mod bytes;
 pub mod event;
+pub mod sigma;
 pub mod utf16;
