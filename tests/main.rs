@@ -1,3 +1,4 @@
 //! Integration tests, one module a theme.
 
+mod forge;
 mod sigma_load;
