@@ -2,4 +2,6 @@
 
 pub mod bytes;
 pub mod event;
+pub mod sigma;
+pub mod taxonomy;
 pub mod utf16;

@@ -1,0 +1,3 @@
+//! Sigma rules.
+
+pub mod rule;
