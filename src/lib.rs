@@ -3,4 +3,5 @@
 pub mod bytes;
 pub mod event;
 pub mod sigma;
+pub mod taxonomy;
 pub mod utf16;
