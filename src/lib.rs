@@ -1,6 +1,7 @@
 //! Harrier: hunts through Windows event logs with Sigma rules, offline.
 
 pub mod bytes;
+pub mod engine;
 pub mod event;
 pub mod sigma;
 pub mod taxonomy;
