@@ -8,59 +8,90 @@ use harrier::sigma::{LoadOptions, load_str};
 use harrier::taxonomy::{Options, Taxonomy};
 use proptest::prelude::*;
 
-/// Text in which rules and events often agree, with all that is special to either.
+/// Texts that rules and events share, near misses of each other in all that is special to either.
+const POOL: &[&str] = &[
+    "a",
+    "A",
+    "ab",
+    "AB ",
+    "ab ",
+    "ab\u{0}",
+    "xab",
+    "abx",
+    "",
+    " ",
+    "-a",
+    "/A",
+    " -a b",
+    " \u{2014}a B",
+    "10",
+    "10 ",
+    "010",
+    "0x10",
+    "é",
+    "É",
+    "k",
+    "\u{212a}",
+    "c:\\ab",
+    "C:\\AB\\",
+    "{0cce9210-69ae-11d9-bed3-505054503030}",
+    "0CCE9210-69AE-11D9-BED3-505054503030",
+    "::ffff:10.0.0.1",
+    "10.0.0.1",
+    "DeleteKey",
+    "SetValue",
+    "%%1905",
+    "YWJhYmFi",
+    "\\REGISTRY\\MACHINE\\ab",
+    "HKLM\\ab",
+    "1",
+    "4688",
+    "ab\nab",
+];
+
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![
-        3 => "[abAB]{0,4}",
-        2 => "[ab \\\\/-]{0,6}",
-        1 => "[aéÉкК\u{212a}k\u{2014}]{0,4}",
-        1 => "(0x)?[0-9]{1,3}( )?",
-        1 => Just("{0cce9210-69ae-11d9-bed3-505054503030}".to_owned()),
-        1 => Just("0CCE9210-69AE-11D9-BED3-505054503030".to_owned()),
-        1 => Just("::ffff:10.0.0.1".to_owned()),
-        1 => Just("DeleteKey".to_owned()),
+        6 => prop::sample::select(POOL).prop_map(str::to_owned),
+        1 => "[abAB ]{0,4}",
     ]
 }
 
 fn field() -> impl Strategy<Value = &'static str> {
     prop_oneof![
-        Just("Image"),
-        Just("F"),
-        Just("G"),
-        Just("Data"),
-        Just("EventID"),
-        Just("Provider_Name"),
-        Just("Channel"),
-        Just("ProcessId"),
-        Just("TargetObject"),
-        Just("EventType"),
-        Just("User"),
-        Just("missing"),
+        4 => Just("F"), 2 => Just("G"), 2 => Just("Data"), 1 => Just("Image"),
+        1 => Just("EventID"), 1 => Just("Provider_Name"), 1 => Just("Channel"),
+        1 => Just("ProcessId"), 1 => Just("TargetObject"), 1 => Just("EventType"),
+        1 => Just("User"), 1 => Just("missing"),
     ]
 }
 
 /// A value of a rule, quoted for YAML.
 fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
+    let escaped = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\0', "\\0");
+    format!("\"{}\"", escaped.replace('\n', "\\n"))
 }
 
 fn item() -> impl Strategy<Value = String> {
-    let pattern = (text(), prop_oneof![3 => Just(""), 1 => Just("*"), 1 => Just("?")], text())
-        .prop_map(|(a, wild, b)| quoted(&format!("{a}{wild}{b}")));
-    let values = prop::collection::vec(pattern, 1..9).prop_map(|v| format!("[{}]", v.join(", ")));
+    let pattern = || {
+        prop_oneof![
+            4 => text().prop_map(|text| quoted(&text)),
+            1 => (text(), prop_oneof![Just("*"), Just("?")], text()).prop_map(|(a, wild, b)| quoted(&format!("{a}{wild}{b}"))),
+        ]
+    };
+    let values = prop_oneof![3 => prop::collection::vec(pattern(), 1..3), 1 => prop::collection::vec(pattern(), 6..9)].prop_map(|v| format!("[{}]", v.join(", ")));
     let modifier = prop_oneof![
-        Just(""),
-        Just("|contains"),
-        Just("|startswith"),
-        Just("|endswith"),
-        Just("|contains|all"),
-        Just("|cased"),
-        Just("|contains|windash"),
-        Just("|contains|cased"),
-        Just("|neq"),
-        Just("|endswith|neq"),
-        Just("|base64offset|contains"),
-        Just("|all"),
+        4 => Just(""),
+        2 => Just("|contains"),
+        1 => Just("|startswith"),
+        1 => Just("|endswith"),
+        1 => Just("|contains|all"),
+        1 => Just("|cased"),
+        1 => Just("|contains|windash"),
+        1 => Just("|contains|cased"),
+        1 => Just("|neq"),
+        1 => Just("|endswith|neq"),
+        1 => Just("|base64offset|contains"),
+        1 => Just("|all"),
     ];
     prop_oneof![
         8 => (field(), modifier, values).prop_filter_map("no wildcards in base64", |(f, m, v)| {
@@ -79,7 +110,11 @@ fn item() -> impl Strategy<Value = String> {
 
 fn section() -> impl Strategy<Value = String> {
     let map = || {
-        prop::collection::vec(item(), 1..4).prop_filter_map("duplicate keys", |items| {
+        prop_oneof![
+            2 => prop::collection::vec(item(), 1),
+            1 => prop::collection::vec(item(), 2..4),
+        ]
+        .prop_filter_map("duplicate keys", |items| {
             let mut keys: Vec<_> =
                 items.iter().map(|i| i.split(':').next().unwrap_or("")).collect();
             keys.sort_unstable();
@@ -104,6 +139,8 @@ fn section() -> impl Strategy<Value = String> {
 fn rule() -> impl Strategy<Value = String> {
     let condition = prop_oneof![
         Just("s0"),
+        Just("s0"),
+        Just("s0 or s1"),
         Just("not s0"),
         Just("s0 and not s1"),
         Just("s0 or s1 and s2"),
@@ -120,6 +157,8 @@ fn rule() -> impl Strategy<Value = String> {
         Just("category: registry_delete"),
         Just("service: security"),
         Just("service: sysmon"),
+        Just("product: windows"),
+        Just("product: windows"),
         Just("product: windows"),
         Just("service: system"),
         Just("category: network_connection"),
@@ -181,7 +220,7 @@ fn event() -> impl Strategy<Value = Made> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(3000))]
 
     #[test]
     fn scan_is_scan_full(
