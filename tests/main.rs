@@ -5,3 +5,4 @@ mod oracle;
 mod semantics;
 mod sigma_load;
 mod support;
+mod taxonomy;

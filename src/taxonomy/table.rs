@@ -7,9 +7,9 @@ use crate::utf16;
 ///
 /// # Errors
 /// The line, and what is wrong there.
-pub(super) fn read<'c, const N: usize>(
+pub(super) fn read<const N: usize>(
     text: &str,
-    columns: [&'c str; N],
+    columns: [&str; N],
     mut each: impl FnMut([&str; N]) -> Result<(), String>,
 ) -> Result<(), String> {
     let mut reader = csv::ReaderBuilder::new().comment(Some(b'#')).from_reader(text.as_bytes());

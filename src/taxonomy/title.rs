@@ -11,14 +11,21 @@ use std::collections::HashMap;
 /// The table of titles.
 #[derive(Debug)]
 pub(super) struct Titles {
-    /// By channel (folded) and event id: providers (folded, none: any) and title.
-    by_event: HashMap<(String, u32), Vec<(Vec<String>, String)>>,
+    /// By channel (folded) and event id.
+    by_event: HashMap<(String, u32), Vec<Title>>,
+}
+
+#[derive(Debug)]
+struct Title {
+    /// Folded; none: any.
+    providers: Vec<String>,
+    text: String,
 }
 
 impl Titles {
     /// Reads the table.
     pub(super) fn read(text: &str) -> Result<Titles, String> {
-        let mut by_event: HashMap<_, Vec<_>> = HashMap::new();
+        let mut by_event: HashMap<_, Vec<Title>> = HashMap::new();
         table::read(text, ["channel", "providers", "event_ids", "title"], |cells| {
             let [channel, providers, event_ids, title] = cells;
             if channel.is_empty() || title.is_empty() {
@@ -26,8 +33,9 @@ impl Titles {
             }
             let ids = table::event_ids(event_ids)?.ok_or("event ids are wanted")?;
             for id in ids {
-                let entry = (table::folded_items(providers)?, title.to_owned());
-                by_event.entry((utf16::folded(channel), id)).or_default().push(entry);
+                let providers = table::folded_items(providers)?;
+                let title = Title { providers, text: title.to_owned() };
+                by_event.entry((utf16::folded(channel), id)).or_default().push(title);
             }
             Ok(())
         })?;
@@ -38,7 +46,8 @@ impl Titles {
     pub(super) fn get(&self, channel: &str, provider: &str, event_id: u32) -> Option<&str> {
         let provider = utf16::folded(provider);
         let titles = self.by_event.get(&(utf16::folded(channel), event_id))?;
-        let fits = |providers: &[String]| providers.is_empty() || providers.contains(&provider);
-        titles.iter().find(|(providers, _)| fits(providers)).map(|(_, title)| title.as_str())
+        let fits =
+            |title: &&Title| title.providers.is_empty() || title.providers.contains(&provider);
+        titles.iter().find(fits).map(|title| title.text.as_str())
     }
 }
