@@ -1,6 +1,7 @@
 //! Integration tests, one module a theme.
 
 mod forge;
+mod layers;
 mod oracle;
 mod semantics;
 mod sigma_load;
