@@ -2,4 +2,5 @@
 
 pub mod bytes;
 pub mod event;
+pub mod evtx;
 pub mod utf16;

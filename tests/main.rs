@@ -1,1 +1,4 @@
 //! Integration tests, one module a theme.
+
+mod evtx_differential;
+mod evtx_support;
