@@ -5,4 +5,5 @@ pub mod engine;
 pub mod event;
 pub mod sigma;
 pub mod taxonomy;
+pub mod evtx;
 pub mod utf16;

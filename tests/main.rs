@@ -7,3 +7,5 @@ mod semantics;
 mod sigma_load;
 mod support;
 mod taxonomy;
+mod evtx_differential;
+mod evtx_support;

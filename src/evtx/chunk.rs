@@ -1,0 +1,154 @@
+//! A chunk: 64 KiB that describe themselves, and what is wrong with them.
+//!
+//! A chunk's header has two checksums, of itself and of the records. A checksum that does not fit is
+//! reported and the chunk is read all the same, record by record: one flipped bit in a log must not
+//! hide the other thousand records, and the chunk in use when a live log was copied never has fitting
+//! checksums.
+//!
+//! Source: as for the file header.
+
+use crate::bytes::{self, ReadAt};
+use std::{fmt, io};
+
+/// The size of a chunk.
+pub(super) const SIZE: usize = 64 * 1024;
+/// The size of its header: records follow.
+pub(super) const HEADER: usize = 512;
+pub(super) const MAGIC: &[u8; 8] = b"ElfChnk\0";
+/// The flag of a header that has no checksums.
+pub(super) const NO_CRC32: u32 = 4;
+
+/// The most records that fit into a chunk: none is shorter than its header and the copy of its size.
+pub(super) const MAX_RECORDS: u64 = (SIZE / super::walk::MIN_RECORD) as u64;
+
+/// Reads until `buf` is full or the source ends, and says how much came.
+pub(super) fn read_full(source: &dyn ReadAt, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+    let mut done = 0;
+    while let Some(rest) = buf.get_mut(done..).filter(|rest| !rest.is_empty()) {
+        let Some(at) = offset.checked_add(done as u64) else { break };
+        match source.read_at(at, rest) {
+            Ok(0) => break,
+            // A source that claims more than it was asked for is not believed.
+            Ok(n) => done += n.min(rest.len()),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(done)
+}
+
+/// What a chunk's header says.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Header {
+    pub(super) magic: bool,
+    pub(super) first_id: u64,
+    pub(super) last_id: u64,
+    pub(super) free: u32,
+    data_crc: u32,
+    flags: u32,
+    header_crc: u32,
+}
+
+impl Header {
+    /// Of a chunk's first [`HEADER`] bytes; what is missing is 0.
+    pub(super) fn read(data: &[u8]) -> Header {
+        let u32_at = |at| bytes::u32(data, at).unwrap_or_default();
+        let u64_at = |at| bytes::u64(data, at).unwrap_or_default();
+        Header {
+            magic: data.starts_with(MAGIC),
+            first_id: u64_at(24),
+            last_id: u64_at(32),
+            free: u32_at(48),
+            data_crc: u32_at(52),
+            flags: u32_at(120),
+            header_crc: u32_at(124),
+        }
+    }
+
+    /// Where the records end, if the header says so and can mean it.
+    pub(super) fn records_end(&self) -> Option<usize> {
+        let free = usize::try_from(self.free).ok()?;
+        (self.magic && (HEADER..=SIZE).contains(&free)).then_some(free)
+    }
+
+    /// The records' ids, if the header can mean them.
+    pub(super) fn ids(&self) -> Option<std::ops::RangeInclusive<u64>> {
+        let span = self.last_id.checked_sub(self.first_id)?;
+        (self.magic && span < MAX_RECORDS).then_some(self.first_id..=self.last_id)
+    }
+
+    /// Whether the header is what its checksum says.
+    pub(super) fn header_ok(&self, data: &[u8]) -> bool {
+        let (Some(before), Some(after)) = (data.get(..120), data.get(128..HEADER)) else {
+            return false;
+        };
+        let mut crc = crc32fast::Hasher::new();
+        crc.update(before);
+        crc.update(after);
+        self.flags & NO_CRC32 != 0 || crc.finalize() == self.header_crc
+    }
+
+    /// Whether the records are what their checksum says.
+    pub(super) fn data_ok(&self, data: &[u8]) -> bool {
+        if self.flags & NO_CRC32 != 0 {
+            return true;
+        }
+        let records = self.records_end().and_then(|end| data.get(HEADER..end));
+        records.is_some_and(|records| crc32fast::hash(records) == self.data_crc)
+    }
+}
+
+/// Something about a chunk that is not as it should be. The chunk was read all the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Finding {
+    /// It does not begin with `ElfChnk`.
+    Magic,
+    /// The header is not what its checksum says.
+    HeaderChecksum,
+    /// The records are not what their checksum says.
+    DataChecksum,
+    /// The free-space offset lies outside of the chunk.
+    FreeSpaceOffset(u32),
+    /// The ids of the first and last record in the header cannot be.
+    RecordIds,
+    /// Records follow the last one that the header knows: the log was in use.
+    RecordsAfterLast(u32),
+    /// There are fewer records than the header's ids say.
+    FewerRecords {
+        /// By the header.
+        named: u64,
+        /// Live records found.
+        found: u64,
+    },
+    /// The records end in zeros before the free space begins.
+    ZeroTail {
+        /// Where, in the chunk.
+        at: u32,
+    },
+    /// The source ends within the chunk.
+    Truncated {
+        /// How many bytes of it are there.
+        size: u32,
+    },
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Finding::Magic => f.write_str("the chunk does not begin with ElfChnk"),
+            Finding::HeaderChecksum => f.write_str("the chunk header's checksum does not fit"),
+            Finding::DataChecksum => f.write_str("the checksum of the records does not fit"),
+            Finding::FreeSpaceOffset(at) => write!(f, "the free space cannot begin at {at:#x}"),
+            Finding::RecordIds => f.write_str("the record ids in the chunk header cannot be"),
+            Finding::RecordsAfterLast(n) => {
+                write!(f, "{n} records follow the last one that the chunk header knows")
+            }
+            Finding::FewerRecords { named, found } => {
+                write!(f, "the chunk header names {named} records, {found} were found")
+            }
+            Finding::ZeroTail { at } => write!(f, "the records end in zeros at {at:#x}"),
+            Finding::Truncated { size } => write!(f, "the chunk is cut off after {size} bytes"),
+        }
+    }
+}

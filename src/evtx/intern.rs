@@ -1,0 +1,325 @@
+//! What a reader keeps of the templates it has met: plans by content, and the layouts of what records
+//! make of them.
+//!
+//! A record is a template instance, and instances of other templates stand in some of its places. Its
+//! [`Make`] is which templates stand where; all records of a make have one layout. Makes are the nodes
+//! of a tree that is walked with one hash look-up an instance.
+//!
+//! Invariants:
+//! - A plan is found by the whole canonical content of its template (a hash, then all bytes).
+//! - Memory is bounded: when a chunk begins and more than the caps below is kept, all of it is
+//!   dropped; what one chunk can add is bounded too ([`super::template::Budget`],
+//!   [`MAX_PLACES_PER_CHUNK`]), and a record for which there is no room is declined, never lost.
+
+use super::Decline;
+use super::place::Context;
+use super::plan::{Item, Part, Plan, Source};
+use super::template::{self, Budget};
+use crate::event::{Layout, Leaf};
+use hashbrown::{DefaultHashBuilder, HashTable};
+use std::hash::BuildHasher;
+use std::sync::Arc;
+
+/// The most canonical bytes to keep between chunks. Plans take about as much again. The templates of
+/// all Windows events would fit.
+const MAX_CONTENT: usize = 32 * 1024 * 1024;
+/// The most places in makes to keep between chunks, at about 150 bytes each.
+const MAX_PLACES: usize = 256 * 1024;
+/// The most places in makes that one chunk may add. The records of a chunk have together at most some
+/// thousands; a crafted chunk can name many templates in many combinations.
+const MAX_PLACES_PER_CHUNK: usize = 64 * 1024;
+/// The most leaves of a make: the widest events of Windows have about 200.
+const MAX_LEAVES: usize = 4096;
+
+/// The index of a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct PlanId(u32);
+
+/// The index of a node in the tree of makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Node(u32);
+
+impl Node {
+    /// No instance yet.
+    pub(super) const ROOT: Node = Node(u32::MAX);
+}
+
+/// An instance's place: the instance around it and the substitution there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Nest {
+    pub(super) instance: u16,
+    pub(super) slot: u16,
+}
+
+/// Where the values of a leaf come from.
+#[derive(Debug)]
+pub(super) struct Place {
+    /// Which of the record's instances has them.
+    pub(super) instance: u16,
+    pub(super) attribute: bool,
+    pub(super) source: Source,
+    pub(super) dependencies: Box<[u16]>,
+}
+
+/// The layout of records that are made of the same templates in the same places, with the place of
+/// each leaf.
+#[derive(Debug)]
+pub(super) struct Make {
+    pub(super) layout: Arc<Layout>,
+    pub(super) places: Box<[Place]>,
+}
+
+struct Known {
+    canonical: Box<[u8]>,
+    plan: Result<Plan, Decline>,
+}
+
+/// One step in the tree of makes.
+struct Step {
+    from: Node,
+    nest: Nest,
+    plan: PlanId,
+    to: Node,
+}
+
+/// See the module.
+pub(super) struct Interner {
+    hasher: DefaultHashBuilder,
+    known: Vec<Known>,
+    by_content: HashTable<u32>,
+    content: usize,
+    /// The definitions of this chunk.
+    here: HashTable<(u32, Context, Result<PlanId, Decline>)>,
+    budget: Budget,
+    steps: HashTable<Step>,
+    /// The make of each node, once a record ended there.
+    makes: Vec<Option<Make>>,
+    places: usize,
+    places_here: usize,
+    canonical: Vec<u8>,
+}
+
+impl Interner {
+    pub(super) fn new() -> Interner {
+        Interner {
+            hasher: DefaultHashBuilder::default(),
+            known: Vec::new(),
+            by_content: HashTable::new(),
+            content: 0,
+            here: HashTable::new(),
+            budget: Budget::new(),
+            steps: HashTable::new(),
+            makes: Vec::new(),
+            places: 0,
+            places_here: 0,
+            canonical: Vec::new(),
+        }
+    }
+
+    /// Begins a chunk: what is known of another chunk's offsets is forgotten, and everything when it
+    /// has become too much.
+    pub(super) fn begin_chunk(&mut self) {
+        self.here.clear();
+        self.budget = Budget::new();
+        self.places_here = 0;
+        if self.content > MAX_CONTENT || self.places > MAX_PLACES {
+            self.known.clear();
+            self.by_content.clear();
+            self.content = 0;
+            self.steps.clear();
+            self.makes.clear();
+            self.places = 0;
+        }
+    }
+
+    /// The plan of the definition at `offset` of the chunk `data`.
+    #[inline]
+    pub(super) fn plan_at(
+        &mut self,
+        data: &[u8],
+        offset: u32,
+        context: Context,
+    ) -> Result<PlanId, Decline> {
+        let hash = spread(offset);
+        let found = self.here.find(hash, |(at, c, _)| *at == offset && *c == context);
+        match found {
+            Some((_, _, plan)) => *plan,
+            None => self.meet(data, offset, context, hash),
+        }
+    }
+
+    #[cold]
+    fn meet(
+        &mut self,
+        data: &[u8],
+        offset: u32,
+        context: Context,
+        hash: u64,
+    ) -> Result<PlanId, Decline> {
+        let plan =
+            template::canonical(data, offset, context, &mut self.budget, &mut self.canonical)
+                .and_then(|()| self.intern());
+        self.here.insert_unique(hash, (offset, context, plan), |(at, ..)| spread(*at));
+        plan
+    }
+
+    /// The plan of the content in `self.canonical`.
+    fn intern(&mut self) -> Result<PlanId, Decline> {
+        let hash = self.hasher.hash_one(self.canonical.as_slice());
+        let known = |id: &u32| self.known.get(*id as usize);
+        let found = self
+            .by_content
+            .find(hash, |id| known(id).is_some_and(|k| *k.canonical == *self.canonical))
+            .copied();
+        let id = match found {
+            Some(id) => id,
+            None => {
+                let id = u32::try_from(self.known.len()).map_err(|_| Decline::Limit)?;
+                let plan = Plan::compile(&self.canonical);
+                self.content += self.canonical.len();
+                self.known.push(Known { canonical: self.canonical.as_slice().into(), plan });
+                let (hasher, known) = (&self.hasher, &self.known);
+                self.by_content.insert_unique(hash, id, |id| {
+                    known.get(*id as usize).map_or(0, |k| hasher.hash_one(&*k.canonical))
+                });
+                id
+            }
+        };
+        match self.known.get(id as usize).map(|known| &known.plan) {
+            Some(Ok(_)) => Ok(PlanId(id)),
+            Some(Err(decline)) => Err(*decline),
+            None => Err(Decline::Limit),
+        }
+    }
+
+    /// A plan.
+    #[inline]
+    pub(super) fn plan(&self, id: PlanId) -> Option<&Plan> {
+        self.known.get(id.0 as usize)?.plan.as_ref().ok()
+    }
+
+    /// The node for one instance more.
+    #[inline]
+    pub(super) fn step(&mut self, from: Node, nest: Nest, plan: PlanId) -> Result<Node, Decline> {
+        let hash = step_hash(from, nest, plan);
+        let found = self.steps.find(hash, |s| s.from == from && s.nest == nest && s.plan == plan);
+        if let Some(step) = found {
+            return Ok(step.to);
+        }
+        if self.places_here > MAX_PLACES_PER_CHUNK {
+            return Err(Decline::Limit);
+        }
+        let to = Node(u32::try_from(self.makes.len()).map_err(|_| Decline::Limit)?);
+        self.makes.push(None);
+        // A node costs about as much as a place.
+        self.places += 1;
+        self.places_here += 1;
+        let step = Step { from, nest, plan, to };
+        self.steps.insert_unique(hash, step, |s| step_hash(s.from, s.nest, s.plan));
+        Ok(to)
+    }
+
+    /// The make at a node.
+    #[inline]
+    pub(super) fn make(&self, node: Node) -> Option<&Make> {
+        self.makes.get(node.0 as usize)?.as_ref()
+    }
+
+    /// Makes sure that a node has its make. `instances` are the plans and places of the instances on
+    /// the way to it.
+    #[inline]
+    pub(super) fn ensure_make(
+        &mut self,
+        node: Node,
+        instances: impl Iterator<Item = (Nest, PlanId)>,
+    ) -> Result<(), Decline> {
+        if self.make(node).is_some() {
+            return Ok(());
+        }
+        if self.places_here > MAX_PLACES_PER_CHUNK {
+            return Err(Decline::Limit);
+        }
+        let (mut leaves, mut places) = (Vec::new(), Vec::new());
+        let built = self.lay_out(&instances.collect::<Vec<_>>(), &mut leaves, &mut places);
+        // What fails costs as well.
+        self.places_here += places.len();
+        built?;
+        self.places += places.len();
+        let make = Make { layout: Layout::new(leaves), places: places.into() };
+        let slot = self.makes.get_mut(node.0 as usize).ok_or(Decline::Limit)?;
+        *slot = Some(make);
+        Ok(())
+    }
+
+    /// The leaves of these instances in document order.
+    #[cold]
+    fn lay_out(
+        &self,
+        instances: &[(Nest, PlanId)],
+        leaves: &mut Vec<Leaf>,
+        places: &mut Vec<Place>,
+    ) -> Result<(), Decline> {
+        // Where to go on: an instance and its next item. Each instance comes up once.
+        let mut open = vec![(0u16, 0usize)];
+        while let Some((instance, next)) = open.pop() {
+            let at = instances.get(usize::from(instance));
+            let plan = at.and_then(|(_, plan)| self.plan(*plan)).ok_or(Decline::Limit)?;
+            for (n, item) in plan.items.iter().enumerate().skip(next) {
+                let inner = item.nest.and_then(|slot| {
+                    let nest = Nest { instance, slot };
+                    (1u16..).zip(instances.iter().skip(1)).find(|(_, (at, _))| *at == nest)
+                });
+                if let Some((inner, _)) = inner {
+                    open.extend([(instance, n + 1), (inner, 0)]);
+                    break;
+                }
+                if let Some(leaf) = &item.leaf {
+                    leaves.push(leaf.clone());
+                    places.push(Place::new(instance, item));
+                }
+                if leaves.len() > MAX_LEAVES {
+                    return Err(Decline::Limit);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Place {
+    fn new(instance: u16, item: &Item) -> Place {
+        Place {
+            instance,
+            attribute: item.attribute,
+            source: item.source.clone(),
+            dependencies: item.dependencies.clone(),
+        }
+    }
+
+    /// The literal of a piece, or what `slot` says of a substitution.
+    pub(super) fn part<'p, T>(
+        part: &'p Part,
+        literal: impl Fn(&'p str) -> T,
+        slot: impl Fn(usize) -> T,
+    ) -> T {
+        match part {
+            Part::Literal(text) => literal(text),
+            Part::Slot(id) => slot(usize::from(*id)),
+        }
+    }
+}
+
+/// Offsets and ids are small and dense: one multiplication spreads them over the table. (FxHash's
+/// factor; a crafted chunk can at worst make as many look at one bucket as its templates' budget
+/// admits.)
+#[inline]
+fn spread(n: u32) -> u64 {
+    (u64::from(n) + 1).wrapping_mul(0x517c_c1b7_2722_0a95).rotate_left(26)
+}
+
+#[inline]
+fn step_hash(from: Node, nest: Nest, plan: PlanId) -> u64 {
+    let nest = u32::from(nest.instance) << 16 | u32::from(nest.slot);
+    let one = spread(from.0) ^ u64::from(nest);
+    (one ^ u64::from(plan.0) << 32).wrapping_mul(0x517c_c1b7_2722_0a95).rotate_left(26)
+}

@@ -1,0 +1,411 @@
+//! Reading slots: a thread's state, and what it reports.
+
+use super::Decline;
+use super::chunk::{self, Finding, Header};
+use super::file::Log;
+use super::instance::Lane as FastLane;
+use super::intern::Node;
+use super::record::{Fast, Meta, Record, Slow};
+use super::slow::{SlowLane, Target};
+use super::walk::{self, Found, Gap, GapReason, Span, State};
+use crate::bytes::ReadAt;
+use memchr::memmem::Finder;
+use std::fmt;
+use std::ops::{ControlFlow, Range};
+
+/// Takes what a [`Reader`] finds: records and damage in the order of the source, and after those of
+/// a slot its report.
+pub trait Sink {
+    /// A record. [`ControlFlow::Break`] ends the reading, without a report of this slot.
+    fn record(&mut self, record: &Record<'_>) -> ControlFlow<()>;
+
+    /// A slot was dealt with.
+    fn chunk(&mut self, report: ChunkReport);
+
+    /// Something could not be read.
+    fn damage(&mut self, damage: Damage);
+}
+
+/// What became of a slot: every slot that was asked for is reported once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChunkReport {
+    /// The slot's number in the source.
+    pub chunk: u64,
+    /// Where it stands in the source.
+    pub offset: u64,
+    /// The bin that it is in.
+    pub bin: Bin,
+    /// What is wrong with it, though it was read.
+    pub findings: Vec<Finding>,
+}
+
+/// The bins of slots: each slot is in exactly one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Bin {
+    /// Records, or places where records were, were found in it.
+    Read(Counts),
+    /// It holds nothing: zeros, or a header that never got records.
+    Empty,
+    /// It is neither empty nor are there records in it; why not. There is a [`Damage`] too.
+    Unreadable(String),
+}
+
+/// What became of the records of a slot.
+///
+/// `records + unreadable` is how many records were found. Of `records`, which the sink got,
+/// `declined` were read by the slow lane (the others by the fast lane), and, whichever lane read them,
+/// `recovered` are left over from an earlier round. Each of `unreadable` and of `gaps` is one
+/// [`Damage`].
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    /// Records that the sink got.
+    pub records: u64,
+    /// Of these, those that the fast lane declined and the slow lane read.
+    pub declined: u64,
+    /// Of these, those that are [`State::Recovered`].
+    pub recovered: u64,
+    /// Records that were found and that neither lane could read.
+    pub unreadable: u64,
+    /// Spans among the records in which no record could be made out.
+    pub gaps: u64,
+}
+
+/// Something that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damage {
+    /// Where in the source.
+    pub offset: u64,
+    /// The slot that it is in.
+    pub chunk: u64,
+    /// The id of the record, if that can be told.
+    pub record_id: Option<u64>,
+    /// What could not be read.
+    pub kind: DamageKind,
+    /// Why not, in a sentence without its full stop.
+    pub reason: String,
+}
+
+/// What could not be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DamageKind {
+    /// A slot.
+    Chunk,
+    /// A span of so many bytes among records.
+    Gap(u32),
+    /// A record.
+    Record,
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "offset {:#x}, chunk {}", self.offset, self.chunk)?;
+        if let Some(id) = self.record_id {
+            write!(f, ", record {id}")?;
+        }
+        write!(f, ": {}", self.reason)
+    }
+}
+
+/// What a reader does beyond reading.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Options {
+    /// Look for records in the slack of chunks, too: what the log has deleted. Costs reading chunks
+    /// whole.
+    pub recover: bool,
+    /// Let the slow lane read every record: it is the reference for the fast lane in tests.
+    pub slow_only: bool,
+}
+
+/// How much of the source one call may read ahead, when chunks are full.
+const READ_AHEAD: usize = 1;
+
+/// Reads slots. One thread's state: buffers, plans and layouts, which last from file to file.
+pub struct Reader {
+    options: Options,
+    buffer: Vec<u8>,
+    spans: Vec<Span>,
+    finder: Finder<'static>,
+    fast: FastLane,
+    slow: SlowLane,
+}
+
+impl Default for Reader {
+    fn default() -> Self {
+        Reader::new(Options::default())
+    }
+}
+
+impl Reader {
+    /// A reader.
+    #[must_use]
+    pub fn new(options: Options) -> Reader {
+        Reader {
+            options,
+            buffer: vec![0; chunk::SIZE * READ_AHEAD],
+            spans: Vec::new(),
+            finder: walk::finder(),
+            fast: FastLane::new(),
+            slow: SlowLane::new(),
+        }
+    }
+
+    /// Reads these slots of a log, in order, and hands the sink all that is in them.
+    pub fn read(
+        &mut self,
+        source: &dyn ReadAt,
+        log: &Log,
+        slots: Range<u64>,
+        sink: &mut impl Sink,
+    ) -> ControlFlow<()> {
+        for slot in slots.start..slots.end.min(log.slots) {
+            self.slot(source, slot, log.slot_offset(slot), sink)?;
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn slot(
+        &mut self,
+        source: &dyn ReadAt,
+        slot: u64,
+        offset: u64,
+        sink: &mut impl Sink,
+    ) -> ControlFlow<()> {
+        let mut findings = Vec::new();
+        let (header, len) = match self.load(source, offset, &mut findings) {
+            Ok(loaded) => loaded,
+            Err(e) => {
+                let reason = format!("the chunk cannot be read: {e}");
+                unreadable(slot, offset, reason, findings, sink);
+                return ControlFlow::Continue(());
+            }
+        };
+        let data = self.buffer.get(..len).unwrap_or(&[]);
+        if walk::is_zero(data) {
+            sink.chunk(ChunkReport { chunk: slot, offset, bin: Bin::Empty, findings });
+            return ControlFlow::Continue(());
+        }
+        check(&header, data, &mut findings);
+        let Reader { spans, finder, fast, slow, options, .. } = self;
+        walk::walk(data, &header, options.recover, finder, spans, &mut findings);
+        let options = *options;
+        let mut pass = Pass { slot, offset, data, options, fast, counts: Counts::default() };
+        pass.run(spans, slow, sink)?;
+        let counts = pass.counts;
+        let bin = if counts == Counts::default() {
+            let never_used = header.magic && header.records_end() == Some(chunk::HEADER);
+            if !never_used {
+                let reason = "there is no record in the chunk".to_owned();
+                unreadable(slot, offset, reason, findings, sink);
+                return ControlFlow::Continue(());
+            }
+            Bin::Empty
+        } else {
+            Bin::Read(counts)
+        };
+        sink.chunk(ChunkReport { chunk: slot, offset, bin, findings });
+        ControlFlow::Continue(())
+    }
+
+    /// Reads the header of a chunk and as much more of it as can hold records. The buffer's first
+    /// bytes, as many as this says, are the chunk's.
+    fn load(
+        &mut self,
+        source: &dyn ReadAt,
+        offset: u64,
+        findings: &mut Vec<Finding>,
+    ) -> std::io::Result<(Header, usize)> {
+        let mut len = self.fill(source, offset, 0, chunk::HEADER)?;
+        let header = Header::read(self.buffer.get(..len).unwrap_or(&[]));
+        let stated = header.records_end().filter(|_| !self.options.recover);
+        // The next record's magic and id tell whether the records go on behind their stated end.
+        let wanted = stated.map_or(chunk::SIZE, |end| (end + 16).min(chunk::SIZE));
+        if len == chunk::HEADER {
+            len = self.fill(source, offset, len, wanted)?;
+        }
+        if let Some(end) = stated
+            && len == wanted
+            && walk::goes_on(&header, self.buffer.get(end..len).unwrap_or(&[]))
+        {
+            len = self.fill(source, offset, len, chunk::SIZE)?;
+        } else if len < wanted && len < stated.unwrap_or(chunk::SIZE) {
+            findings.push(Finding::Truncated { size: u32::try_from(len).unwrap_or(u32::MAX) });
+        }
+        Ok((header, len))
+    }
+
+    /// Reads `from..to` of the chunk at `offset`, and says how much of the chunk is there now.
+    fn fill(
+        &mut self,
+        source: &dyn ReadAt,
+        offset: u64,
+        from: usize,
+        to: usize,
+    ) -> std::io::Result<usize> {
+        let buf = self.buffer.get_mut(from..to).unwrap_or(&mut []);
+        Ok(from + chunk::read_full(source, offset.saturating_add(from as u64), buf)?)
+    }
+}
+
+fn unreadable(
+    slot: u64,
+    offset: u64,
+    reason: String,
+    findings: Vec<Finding>,
+    sink: &mut impl Sink,
+) {
+    let kind = DamageKind::Chunk;
+    sink.damage(Damage { offset, chunk: slot, record_id: None, kind, reason: reason.clone() });
+    sink.chunk(ChunkReport { chunk: slot, offset, bin: Bin::Unreadable(reason), findings });
+}
+
+/// Checks a chunk's header and checksums.
+fn check(header: &Header, data: &[u8], findings: &mut Vec<Finding>) {
+    if !header.magic {
+        findings.push(Finding::Magic);
+        return;
+    }
+    if !header.header_ok(data) {
+        findings.push(Finding::HeaderChecksum);
+    }
+    if header.records_end().is_none() {
+        findings.push(Finding::FreeSpaceOffset(header.free));
+    } else if !header.data_ok(data) {
+        findings.push(Finding::DataChecksum);
+    }
+    if header.ids().is_none() && header.records_end() != Some(chunk::HEADER) {
+        findings.push(Finding::RecordIds);
+    }
+}
+
+/// One chunk's records on their way to the sink.
+struct Pass<'p> {
+    slot: u64,
+    offset: u64,
+    data: &'p [u8],
+    options: Options,
+    fast: &'p mut FastLane,
+    counts: Counts,
+}
+
+impl Pass<'_> {
+    fn run(
+        &mut self,
+        spans: &[Span],
+        slow: &mut SlowLane,
+        sink: &mut impl Sink,
+    ) -> ControlFlow<()> {
+        self.fast.interner.begin_chunk();
+        for (n, span) in spans.iter().enumerate() {
+            match span {
+                Span::Gap(gap) => self.gap(gap, sink),
+                Span::Record(found) => match self.prepare(found) {
+                    Ok(node) => self.fast_record(*found, node, sink)?,
+                    // From here on the slow lane goes along.
+                    Err(_) => return self.run_both(spans.get(n..).unwrap_or(&[]), slow, sink),
+                },
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn prepare(&mut self, found: &Found) -> Result<Node, Decline> {
+        if self.options.slow_only {
+            return Err(Decline::Asked);
+        }
+        let (at, end) = found.content();
+        self.fast.prepare(self.data, at, end)
+    }
+
+    fn meta(&self, found: Found) -> Meta<'_> {
+        Meta { slot: self.slot, slot_offset: self.offset, found, chunk: self.data }
+    }
+
+    fn fast_record(&mut self, found: Found, node: Node, sink: &mut impl Sink) -> ControlFlow<()> {
+        self.count(&found);
+        let Some(make) = self.fast.make(node) else { return ControlFlow::Continue(()) };
+        let (instances, slots) = (&*self.fast.instances, &*self.fast.slots);
+        sink.record(&Record::Fast(Fast { meta: self.meta(found), make, instances, slots }))
+    }
+
+    fn count(&mut self, found: &Found) {
+        self.counts.records += 1;
+        self.counts.recovered += u64::from(found.state == State::Recovered);
+    }
+
+    /// Goes on with the spans from the first that the fast lane declined. The slow lane has to know
+    /// at the start which records will be asked of it, so the fast lane looks at all of them first.
+    #[cold]
+    fn run_both(
+        &mut self,
+        spans: &[Span],
+        slow: &mut SlowLane,
+        sink: &mut impl Sink,
+    ) -> ControlFlow<()> {
+        let mut targets = Vec::new();
+        for span in spans {
+            if let Span::Record(found) = span
+                && let Err(declined) = self.prepare(found)
+            {
+                targets.push(Target { found: *found, declined });
+            }
+        }
+        slow.pass(self.data, &targets, |slow| {
+            for span in spans {
+                let found = match span {
+                    Span::Record(found) => found,
+                    Span::Gap(gap) => {
+                        self.gap(gap, sink);
+                        continue;
+                    }
+                };
+                match slow.next(found) {
+                    None => match self.prepare(found) {
+                        Ok(node) => self.fast_record(*found, node, sink)?,
+                        Err(declined) => self.unreadable(found, declined, "not asked", sink),
+                    },
+                    Some((declined, Ok(event))) => {
+                        self.count(found);
+                        self.counts.declined += 1;
+                        let meta = self.meta(*found);
+                        sink.record(&Record::Slow(Slow { meta, event, declined }))?;
+                    }
+                    Some((declined, Err(reason))) => {
+                        self.unreadable(found, declined, &reason, sink);
+                    }
+                }
+            }
+            ControlFlow::Continue(())
+        })
+    }
+
+    fn unreadable(&mut self, found: &Found, declined: Decline, why: &str, sink: &mut impl Sink) {
+        self.counts.unreadable += 1;
+        sink.damage(Damage {
+            offset: self.offset + u64::from(found.at),
+            chunk: self.slot,
+            record_id: Some(found.id),
+            kind: DamageKind::Record,
+            reason: format!("{declined}; the slow lane says: {why}"),
+        });
+    }
+
+    fn gap(&mut self, gap: &Gap, sink: &mut impl Sink) {
+        self.counts.gaps += 1;
+        let len = gap.len;
+        let why = match gap.why {
+            GapReason::NoMagic => "no record begins here".to_owned(),
+            GapReason::Size(size) => format!("a record cannot have the size {size} here"),
+            GapReason::SizeCopy(size) => {
+                format!("a record of {size} bytes does not end with its size")
+            }
+            GapReason::Zeros => "there are zeros where records should be".to_owned(),
+        };
+        sink.damage(Damage {
+            offset: self.offset + u64::from(gap.at),
+            chunk: self.slot,
+            record_id: gap.id,
+            kind: DamageKind::Gap(len),
+            reason: format!("{why}: {len} bytes up to the next record or the end were passed over"),
+        });
+    }
+}

@@ -1,0 +1,278 @@
+//! The slow lane: the `evtx` crate renders a record, and its XML is read.
+//!
+//! It takes the records that the fast lane declines, and it is the reference for those that the fast
+//! lane reads. What is lost on this way, and only on this way:
+//! - Values are text, not typed (the text is the same; a test compares).
+//! - Characters that XML does not allow come as `_`, as Windows writes them: C0 controls other than
+//!   tab, line feed and carriage return; U+FFFE, U+FFFF; lone surrogates.
+//! - Text in an ANSI code page is taken for Windows-1252.
+//!
+//! The crate walks a chunk's records by itself, along their sizes, and knows nothing of the records
+//! that we found behind damage. So it gets a copy of the chunk in which the headers of records lead it
+//! to exactly those that are asked for: a record before them gets a size that ends at the next one.
+//! Only headers of records (24 bytes, which hold no template) and the chunk's own header are written
+//! to. The table of names in the chunk's header is cleared, because one bad link in it would cost the
+//! whole chunk; the crate then reads each name where it stands.
+//!
+//! Bounds: all records of a chunk are rendered in one pass, so that the crate's own budgets for a
+//! chunk (64 MiB of output, a million nodes; per record 16 MiB and 262,144) bound time and memory;
+//! what is over them is unreadable. A panic in the crate, which has none that we know of, is caught
+//! and costs the records of that chunk that are still to come.
+
+use super::chunk::{self, MAGIC};
+use super::walk::{Found, MIN_RECORD};
+use super::xml::Leaves;
+use super::{Decline, index};
+use crate::event::{Layout, Leaf, LeafId, Value};
+use evtx::{EvtxChunk, EvtxChunkHeader, EvtxRecord, IterChunkRecords, ParserSettings};
+use hashbrown::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+/// The most leaves in layouts to keep: layouts are shared between records of the same make, and
+/// dropped when a chunk begins with more.
+const MAX_KNOWN_LEAVES: usize = 256 * 1024;
+
+/// A record that the slow lane is to read, and why.
+#[derive(Clone, Copy)]
+pub(super) struct Target {
+    pub(super) found: Found,
+    pub(super) declined: Decline,
+}
+
+/// An event with the values as texts.
+#[derive(Debug)]
+pub struct SlowEvent {
+    layout: Arc<Layout>,
+    leaves: Leaves,
+}
+
+impl SlowEvent {
+    pub(super) fn layout(&self) -> &Arc<Layout> {
+        &self.layout
+    }
+
+    /// Every leaf has one value: an element that is repeated is a leaf each time.
+    pub(super) fn values<F: FnMut(Value<'_>)>(&self, leaf: LeafId, mut visit: F) {
+        let Some(span) = self.leaves.spans.get(leaf.index()) else { return };
+        match self.leaves.text.get(span.clone()) {
+            None | Some("") => visit(Value::Empty),
+            Some(text) => visit(Value::Text(text)),
+        }
+    }
+}
+
+/// The slow lane's state.
+pub(super) struct SlowLane {
+    copy: Vec<u8>,
+    settings: Arc<ParserSettings>,
+    event: SlowEvent,
+    layouts: HashMap<Box<[Leaf]>, Arc<Layout>>,
+    known_leaves: usize,
+}
+
+impl SlowLane {
+    pub(super) fn new() -> SlowLane {
+        SlowLane {
+            copy: Vec::new(),
+            settings: Arc::new(ParserSettings::new().indent(false)),
+            event: SlowEvent { layout: Layout::new(Vec::new()), leaves: Leaves::default() },
+            layouts: HashMap::new(),
+            known_leaves: 0,
+        }
+    }
+
+    /// Lets `work` have the records `targets` of the chunk `data`, in order.
+    pub(super) fn pass<R>(
+        &mut self,
+        data: &[u8],
+        targets: &[Target],
+        work: impl FnOnce(&mut SlowPass<'_, '_>) -> R,
+    ) -> R {
+        if self.known_leaves > MAX_KNOWN_LEAVES {
+            self.layouts.clear();
+            self.known_leaves = 0;
+        }
+        let route = route(data, targets, &mut self.copy);
+        let SlowLane { copy, settings, event, layouts, known_leaves } = self;
+        let known = Known { event, layouts, known_leaves };
+        with_chunk(copy, settings, |records| {
+            let records = records.map_err(|reason| reason.to_string());
+            work(&mut SlowPass { targets, route: &route, records, known })
+        })
+    }
+}
+
+/// Renders a record of which its chunk is at hand.
+pub(super) fn render(data: &[u8], found: Found, format: Format) -> Result<String, String> {
+    let targets = [Target { found, declined: Decline::Asked }];
+    let mut copy = Vec::new();
+    let route = route(data, &targets, &mut copy);
+    let settings = match format {
+        Format::Xml => ParserSettings::new(),
+        Format::Json => ParserSettings::new().indent(false),
+    };
+    with_chunk(&copy, &Arc::new(settings), |records| {
+        let mut records = records?;
+        let steps = *route.first().ok_or("the record cannot be reached")?;
+        advance(&mut records, steps, |record| match format {
+            Format::Xml => record.into_xml(),
+            Format::Json => record.into_json(),
+        })
+    })
+}
+
+/// How a record is rendered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// As XML, indented.
+    Xml,
+    /// As JSON on one line.
+    Json,
+}
+
+/// How many records the crate visits up to each target and with it, from the one before; 0 if it
+/// cannot be reached.
+type Route = Vec<usize>;
+
+/// Makes the copy of a chunk in which the records lead from target to target.
+fn route(data: &[u8], targets: &[Target], copy: &mut Vec<u8>) -> Route {
+    copy.clear();
+    copy.extend_from_slice(data.get(..chunk::SIZE).unwrap_or(data));
+    copy.resize(chunk::SIZE, 0);
+    let mut put = |at: usize, bytes: &[u8]| {
+        if let Some(to) = copy.get_mut(at..at + bytes.len()) {
+            to.copy_from_slice(bytes);
+        }
+    };
+    // First and last id, free space, and the names' offsets.
+    put(0, MAGIC);
+    put(24, &0u64.to_le_bytes());
+    put(32, &u64::MAX.to_le_bytes());
+    put(48, &u32::MAX.to_le_bytes());
+    put(128, &[0; 64 * 4]);
+    let mut record = |at: usize, size: usize, id: u64| {
+        put(at, b"\x2a\x2a\0\0");
+        put(at + 4, &u32::try_from(size).unwrap_or(u32::MAX).to_le_bytes());
+        // The highest id would be taken for the last record.
+        put(at + 8, &(id & u64::MAX >> 1).to_le_bytes());
+        put(at + 16, &0u64.to_le_bytes());
+    };
+    let mut at = chunk::HEADER;
+    let mut before: Option<(usize, u64)> = None;
+    let mut route = Route::new();
+    for Target { found, .. } in targets {
+        let target = index(found.at);
+        let mut steps = 1;
+        match (target.checked_sub(at), before) {
+            (Some(0), _) => {}
+            (Some(gap), _) if gap >= MIN_RECORD => {
+                record(at, gap, 0);
+                steps = 2;
+            }
+            // Too little room for a record: the one before reaches further.
+            (Some(_), Some((start, id))) => record(start, target - start, id),
+            (Some(_), None) | (None, _) => steps = 0,
+        }
+        if steps > 0 {
+            record(target, index(found.size), found.id);
+            before = Some((target, found.id));
+            at = target + index(found.size);
+        }
+        route.push(steps);
+    }
+    route
+}
+
+/// Lets `work` have the crate's records of the chunk `copy`.
+fn with_chunk<R>(
+    copy: &[u8],
+    settings: &Arc<ParserSettings>,
+    work: impl FnOnce(Result<IterChunkRecords<'_>, String>) -> R,
+) -> R {
+    let header = EvtxChunkHeader::from_bytes(copy).map_err(|e| chain(&e));
+    let header = match &header {
+        Ok(header) => header,
+        Err(reason) => return work(Err(reason.clone())),
+    };
+    match EvtxChunk::new(copy, header, Arc::clone(settings)) {
+        Ok(mut chunk) => work(Ok(chunk.iter())),
+        Err(e) => work(Err(chain(&e))),
+    }
+}
+
+/// Goes `steps` records on and renders the last of them.
+fn advance<E: std::error::Error + 'static>(
+    records: &mut IterChunkRecords<'_>,
+    steps: usize,
+    render: impl FnOnce(EvtxRecord<'_>) -> Result<evtx::SerializedEvtxRecord<String>, E>,
+) -> Result<String, String> {
+    let record = records.nth(steps.saturating_sub(1));
+    let record = record.ok_or("the evtx crate does not see the record")?.map_err(|e| chain(&e))?;
+    Ok(render(record).map_err(|e| chain(&e))?.data)
+}
+
+struct Known<'s> {
+    event: &'s mut SlowEvent,
+    layouts: &'s mut HashMap<Box<[Leaf]>, Arc<Layout>>,
+    known_leaves: &'s mut usize,
+}
+
+/// One chunk's records on the slow lane.
+pub(super) struct SlowPass<'s, 'c> {
+    targets: &'s [Target],
+    route: &'s [usize],
+    records: Result<IterChunkRecords<'c>, String>,
+    known: Known<'s>,
+}
+
+impl SlowPass<'_, '_> {
+    /// The record, if it is the next target: the event, or why it cannot be read.
+    pub(super) fn next(&mut self, found: &Found) -> Option<(Decline, Result<&SlowEvent, String>)> {
+        let (target, targets) = self.targets.split_first()?;
+        if target.found.at != found.at {
+            return None;
+        }
+        self.targets = targets;
+        let (steps, route) = self.route.split_first()?;
+        self.route = route;
+        Some((target.declined, self.read(*steps)))
+    }
+
+    fn read(&mut self, steps: usize) -> Result<&SlowEvent, String> {
+        if steps == 0 {
+            return Err("the record cannot be reached".to_owned());
+        }
+        let records = self.records.as_mut().map_err(|reason| reason.clone())?;
+        let caught = catch_unwind(AssertUnwindSafe(|| advance(records, steps, |r| r.into_xml())));
+        let Ok(xml) = caught else {
+            let reason = "the evtx crate failed in this chunk".to_owned();
+            self.records = Err(reason.clone());
+            return Err(reason);
+        };
+        let event = &mut *self.known.event;
+        event.leaves.read(&xml?)?;
+        let leaves = event.leaves.leaves.as_slice();
+        event.layout = match self.known.layouts.get(leaves) {
+            Some(layout) => Arc::clone(layout),
+            None => {
+                let layout = Layout::new(leaves.to_vec());
+                *self.known.known_leaves += leaves.len();
+                self.known.layouts.insert(leaves.into(), Arc::clone(&layout));
+                layout
+            }
+        };
+        Ok(event)
+    }
+}
+
+/// An error and what led to it, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{}: {cause}", text.trim_end_matches('.'));
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,229 @@
+//! Template definitions, made independent of the chunk that they stand in.
+//!
+//! A definition is a stream of BinXML tokens that refers to its names by their offsets in the chunk,
+//! so the same template has other bytes in every chunk. [`canonical`] writes it down with names and
+//! literals in place. Those bytes are the template: plans are compiled from them and from nothing
+//! else, and are found again by all of them, never by the template's GUID, which a crafted chunk may
+//! reuse for another content (invariant 4 of the design).
+//!
+//! What is not understood to the last token is declined, and the slow lane decides.
+//!
+//! Source: [MS-EVEN6] 2.2.12 and 3.1.4.7.
+
+use super::Decline;
+use super::index;
+use super::place::Context;
+use crate::bytes;
+
+/// The longest canonical form, context included. Windows keeps a template in a chunk of 64 KiB along
+/// with its names; only a crafted one, which refers to one long name over and over, is longer.
+const MAX_CANONICAL: usize = 64 * 1024;
+
+/// Where the body of a definition starts: after the offset of the next, the GUID and the size.
+const DEFINITION_HEADER: u32 = 24;
+
+/// The tokens of the canonical form.
+pub(super) mod token {
+    /// Dependency (u16), name.
+    pub(crate) const OPEN: u8 = 1;
+    /// Name.
+    pub(crate) const ATTRIBUTE: u8 = 2;
+    /// Length in bytes (u16), UTF-16LE.
+    pub(crate) const TEXT: u8 = 3;
+    /// Substitution id (u16), whether it is optional (u8).
+    pub(crate) const SUBSTITUTION: u8 = 4;
+    pub(crate) const CLOSE_START: u8 = 5;
+    pub(crate) const CLOSE_EMPTY: u8 = 6;
+    pub(crate) const CLOSE: u8 = 7;
+}
+
+/// The dependency of an element that has none.
+pub(super) const NO_DEPENDENCY: u16 = 0xFFFF;
+
+/// Reads tokens of the body `at..end` of a definition.
+struct Tokens<'d> {
+    data: &'d [u8],
+    at: usize,
+    end: usize,
+}
+
+impl<'d> Tokens<'d> {
+    fn take(&mut self, len: usize) -> Result<&'d [u8], Decline> {
+        let taken = bytes::slice(self.data, self.at, len).ok_or(Decline::Template)?;
+        self.at += len;
+        if self.at > self.end { Err(Decline::Template) } else { Ok(taken) }
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], Decline> {
+        self.take(N)?.try_into().map_err(|_| Decline::Template)
+    }
+
+    fn u8(&mut self) -> Result<u8, Decline> {
+        Ok(u8::from_le_bytes(self.array()?))
+    }
+
+    fn u16(&mut self) -> Result<u16, Decline> {
+        Ok(u16::from_le_bytes(self.array()?))
+    }
+
+    fn u32(&mut self) -> Result<u32, Decline> {
+        Ok(u32::from_le_bytes(self.array()?))
+    }
+
+    /// A reference to a name: its units. A name that is used for the first time in a chunk follows
+    /// its reference.
+    fn name(&mut self) -> Result<&'d [u8], Decline> {
+        // Offset of the next name (u32), hash (u16), length in units (u16), units, NUL.
+        const LENGTH_AT: usize = 6;
+        const UNITS_AT: usize = 8;
+        let at = index(self.u32()?);
+        let len = bytes::u16(self.data, at.saturating_add(LENGTH_AT)).ok_or(Decline::Template)?;
+        let len = 2 * usize::from(len);
+        let units = bytes::slice(self.data, at + UNITS_AT, len).ok_or(Decline::Template)?;
+        if at == self.at {
+            self.take(UNITS_AT + len + 2)?;
+        }
+        Ok(until_nul(units))
+    }
+}
+
+/// UTF-16LE text up to its first NUL, where the `evtx` crate and Windows end it.
+fn until_nul(units: &[u8]) -> &[u8] {
+    match units.chunks_exact(2).position(|unit| unit == [0, 0]) {
+        Some(end) => units.get(..2 * end).unwrap_or(units),
+        None => units,
+    }
+}
+
+/// Writes text, or a name, with its length before it.
+fn push_text(units: &[u8], out: &mut Vec<u8>) -> Result<(), Decline> {
+    let len = u16::try_from(units.len()).map_err(|_| Decline::Limit)?;
+    out.extend_from_slice(&len.to_le_bytes());
+    out.extend_from_slice(units);
+    if out.len() > MAX_CANONICAL { Err(Decline::Limit) } else { Ok(()) }
+}
+
+/// What a chunk's template definitions cost so far.
+pub(super) struct Budget {
+    left: usize,
+}
+
+impl Budget {
+    /// What the definitions of one chunk may cost, in bytes of their bodies and canonical forms.
+    /// Those of real chunks, which do not overlap, add up to less than the chunk and about as much
+    /// again of names; crafted ones may start at each of its bytes.
+    const PER_CHUNK: usize = 1024 * 1024;
+
+    pub(super) fn new() -> Budget {
+        Budget { left: Budget::PER_CHUNK }
+    }
+
+    fn spend(&mut self, cost: usize) -> Result<(), Decline> {
+        self.left = self.left.checked_sub(cost).ok_or(Decline::Limit)?;
+        Ok(())
+    }
+}
+
+/// Writes the canonical form of the definition at `offset`, for use in `context`, which is part of
+/// it.
+pub(super) fn canonical(
+    data: &[u8],
+    offset: u32,
+    context: Context,
+    budget: &mut Budget,
+    out: &mut Vec<u8>,
+) -> Result<(), Decline> {
+    out.clear();
+    out.push(context as u8);
+    let at = index(offset.checked_add(DEFINITION_HEADER).ok_or(Decline::Template)?);
+    let size = bytes::u32(data, at.saturating_sub(4)).map(index).ok_or(Decline::Template)?;
+    let end = at.checked_add(size).filter(|end| *end <= data.len()).ok_or(Decline::Template)?;
+    let result = tokens(&mut Tokens { data, at, end }, out);
+    // What fails costs as well.
+    budget.spend(out.len().saturating_add(size.min(MAX_CANONICAL)))?;
+    result
+}
+
+fn tokens(tokens: &mut Tokens<'_>, out: &mut Vec<u8>) -> Result<(), Decline> {
+    while tokens.at < tokens.end {
+        // Bit 0x40 says that more of the same follows; only of an element's start does it matter.
+        let kind = tokens.u8()?;
+        match kind {
+            0x00 => return Ok(()),
+            0x01 | 0x41 => {
+                let dependency = tokens.u16()?;
+                tokens.u32()?;
+                let name = tokens.name()?;
+                if kind == 0x41 {
+                    tokens.u32()?;
+                }
+                out.push(token::OPEN);
+                out.extend_from_slice(&dependency.to_le_bytes());
+                push_text(name, out)?;
+            }
+            0x02 => out.push(token::CLOSE_START),
+            0x03 => out.push(token::CLOSE_EMPTY),
+            0x04 => out.push(token::CLOSE),
+            0x05 | 0x45 => {
+                // Literal values are strings; Windows writes no others.
+                if tokens.u8()? != 0x01 {
+                    return Err(Decline::Shape);
+                }
+                literal(tokens, out)?;
+            }
+            0x06 | 0x46 => {
+                let name = tokens.name()?;
+                out.push(token::ATTRIBUTE);
+                push_text(name, out)?;
+            }
+            0x07 | 0x47 => literal(tokens, out)?,
+            0x08 | 0x48 => character(u32::from(tokens.u16()?), out)?,
+            0x09 | 0x49 => {
+                let name = tokens.name()?;
+                let known = [("lt", '<'), ("gt", '>'), ("amp", '&'), ("quot", '"'), ("apos", '\'')];
+                let found = known.into_iter().find(|(entity, _)| {
+                    entity.encode_utf16().flat_map(u16::to_le_bytes).eq(name.iter().copied())
+                });
+                let (_, c) = found.ok_or(Decline::Shape)?;
+                character(u32::from(c), out)?;
+            }
+            0x0d | 0x0e => {
+                let id = tokens.u16()?;
+                tokens.u8()?;
+                out.push(token::SUBSTITUTION);
+                out.extend_from_slice(&id.to_le_bytes());
+                out.push(u8::from(kind == 0x0e));
+            }
+            0x0f => {
+                tokens.take(3)?;
+            }
+            // Processing instructions, instances in a definition, and what is no token.
+            _ => return Err(Decline::Shape),
+        }
+    }
+    Ok(())
+}
+
+/// A literal text: its length in units, and the units. An empty one matters only in an attribute
+/// that has nothing else, where CDATA and values differ: too rare to tell them apart.
+fn literal(tokens: &mut Tokens<'_>, out: &mut Vec<u8>) -> Result<(), Decline> {
+    let len = tokens.u16()?;
+    let units = until_nul(tokens.take(2 * usize::from(len))?);
+    if units.is_empty() && len != 0 {
+        return Err(Decline::Shape);
+    }
+    out.push(token::TEXT);
+    push_text(units, out)
+}
+
+/// A character reference. What no XML document may hold is not for the fast lane.
+fn character(c: u32, out: &mut Vec<u8>) -> Result<(), Decline> {
+    let c = char::from_u32(c).filter(|c| !c.is_control()).ok_or(Decline::Shape)?;
+    out.push(token::TEXT);
+    let mut units = [0; 2];
+    let mut raw = [0; 4];
+    for (to, unit) in raw.chunks_exact_mut(2).zip(c.encode_utf16(&mut units)) {
+        to.copy_from_slice(&unit.to_le_bytes());
+    }
+    push_text(raw.get(..2 * c.len_utf16()).unwrap_or(&[]), out)
+}
