@@ -380,3 +380,6 @@ fn mark(used: &mut [bool], section: usize) {
         *flag = true;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -365,3 +365,6 @@ fn find_in_archive(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -199,3 +199,6 @@ pub(super) fn texts(parts: &[Part], most: usize) -> Option<Vec<String>> {
     }
     Some(texts)
 }
+
+#[cfg(test)]
+mod tests;

@@ -362,3 +362,6 @@ fn angle_brackets(text: &str) -> Cow<'_, str> {
     }
     Cow::Owned(result)
 }
+
+#[cfg(test)]
+mod tests;

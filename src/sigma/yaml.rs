@@ -350,13 +350,10 @@ impl<'a> Source<'a> {
         let mut place = At { line: start.line, column: 1 };
         let mut previous = '\0';
         let mut seen = 0;
-        let mut header = scalar.style == Style::Block;
         let mut quote = scalar.style == Style::Quoted;
         for c in self.line_on(start.line).unwrap_or_default().chars() {
             if (place.line, place.column) >= (start.line, start.column) {
-                if header {
-                    header = !matches!(c, '\n' | '\r');
-                } else if quote {
+                if quote {
                     quote = false;
                 } else if !c.is_whitespace() {
                     if seen == wanted {
@@ -650,3 +647,6 @@ fn collection_tag(tag: Option<&Tag>, allowed: &str, at: At) -> Result<(), Fault>
         Some(tag) => Err(Fault::new(at, format!("the YAML tag `{tag}` is not supported"))),
     }
 }
+
+#[cfg(test)]
+mod tests;
