@@ -3,7 +3,7 @@
 pub mod bytes;
 pub mod engine;
 pub mod event;
+pub mod evtx;
 pub mod sigma;
 pub mod taxonomy;
-pub mod evtx;
 pub mod utf16;

@@ -1,5 +1,7 @@
 //! Integration tests, one module a theme.
 
+mod evtx_differential;
+mod evtx_support;
 mod forge;
 mod layers;
 mod oracle;
@@ -7,5 +9,3 @@ mod semantics;
 mod sigma_load;
 mod support;
 mod taxonomy;
-mod evtx_differential;
-mod evtx_support;
