@@ -285,3 +285,65 @@ fn squeeze(name: &str) -> impl Iterator<Item = char> {
 fn same_squeezed(a: &str, b: &str) -> bool {
     squeeze(a).eq(squeeze(b))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_read_strictly() {
+        let read = |row: &str| {
+            let header = "view,channels,providers,event_ids,names,how,inputs,transform,note\n";
+            Fields::read(&format!("{header}{row}\n")).map(|fields| fields.rows.len())
+        };
+        assert_eq!(read("any,*,*,*,a;b,fallback,c|d;System/E,raw,"), Ok(2));
+        assert_eq!(read("plain,C,P,1;2,a,add,b,level_name,"), Ok(1));
+        assert_eq!(read("registry,C,P,1,a,replace,,absent,"), Ok(1));
+        assert_eq!(read("any,*,*,*,a,fallback,Data[],raw+nth(3),"), Ok(1));
+        for bad in [
+            "none,*,*,*,a,fallback,c,raw,",
+            "any,*,*,*,,fallback,c,raw,",
+            "any,*,*,*,a,always,c,raw,",
+            "any,*,*,*,a,fallback,,raw,",
+            "any,*,*,*,a,fallback,c,,",
+            "any,*,*,*,a,fallback,c,row,",
+            "any,*,*,*,a,fallback,c,lines+lines,",
+            "any,*,*,*,a,add,c,raw+level_name,",
+            "any,*,*,*,a,fallback,,absent,",
+            "any,*,*,*,a,replace,c,absent,",
+            "any,*,*,-,a,fallback,c,raw,",
+        ] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_first_line_whose_inputs_are_there_counts() {
+        let table = "view,channels,providers,event_ids,names,how,inputs,transform,note\n\
+            any,*,*,*,x,fallback,a,raw,\n\
+            plain,*,*,*,x,fallback,b;c,raw,\n\
+            plain,*,*,*,x,fallback,d|e,raw,\n";
+        let fields = Fields::read(table).unwrap();
+        let key = EventKey { channel: "c", provider: "p", event_id: None };
+        let resolve = |view, names: &[&str]| -> String {
+            let leaf = |name: &&str| Leaf {
+                section: Section::EventData,
+                kind: LeafKind::Named,
+                name: (*name).into(),
+            };
+            let layout = Layout::new(names.iter().map(leaf).collect());
+            let name = |source: FieldSource| match source {
+                FieldSource::Leaf(id) => names[id.index()],
+                FieldSource::Derived { .. } => "derived",
+            };
+            fields.resolve(view, "X", &key, &layout).into_iter().map(name).collect()
+        };
+        assert_eq!(resolve(View::Plain, &["a", "b", "c"]), "bc", "the view's before any's");
+        assert_eq!(resolve(View::Plain, &["a", "b", "e", "d"]), "d");
+        assert_eq!(resolve(View::Plain, &["b", "e"]), "e");
+        assert_eq!(resolve(View::Plain, &["a", "b"]), "a");
+        assert_eq!(resolve(View::Hayabusa, &["a", "b", "c"]), "a");
+        assert_eq!(resolve(View::Plain, &["a", "b", "c", "x"]), "x");
+        assert_eq!(resolve(View::Plain, &["b"]), "");
+    }
+}

@@ -2,17 +2,19 @@
 //!
 //! 4657 tells of a registry *value*: its key by the kernel's name (`\REGISTRY\MACHINE\…`) in one
 //! field, its own name in another. Sysmon writes `HKLM\…\key\value` for values and `HKLM\…\key` for
-//! keys in one field. Security writes nothing comparable when a key itself comes or goes, so what
-//! happens to its values is all that is left of it; therefore both the value's path and the key's
-//! are values of `TargetObject`.
+//! keys in one field. No 4657 is written when a key itself comes or goes: what happens to its values
+//! is all that this event has of it. Therefore both the value's path and the key's are values of
+//! `TargetObject`.
 //!
 //! What follows from that, knowingly:
 //! - A rule for a key that was made or deleted (`endswith` its name) hits when a value directly in
 //!   it was. That is what is wanted for deletions (removing the key removes its values), and it may
 //!   report the deletion of a single value as well.
 //! - `endswith '\Run'`, meant for a value of that name, hits also for any value in a key of that
-//!   name; and a filter written so filters more. `contains` sees no difference, except that a `\`
-//!   after the key is in the value's path alone.
+//!   name; and a filter written so filters more. Of SigmaHQ's 38 such filters (August 2026) each ends
+//!   in a value's or, for keys made or deleted, in a key's full name, so that none loses a hit; one
+//!   needs the key's path to filter at all. `contains` sees no difference, except that a `\` after
+//!   the key is in the value's path alone.
 //! - `\(Default)` stands for the value without a name, as in Sysmon.
 //!
 //! Sysmon shows the control set in use as `CurrentControlSet`; which one that was is not known

@@ -283,3 +283,33 @@ fn condition(cell: &str) -> Result<SourceCondition, String> {
         or_absent,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_read_strictly() {
+        let read = |row: &str| {
+            let header = "category,service,tier,channels,providers,event_ids,condition,view,note\n";
+            Sources::read(&format!("{header}{row}\n"), Options::default()).map(|s| s.rows.len())
+        };
+        assert_eq!(read("c,,default,Ch,P,1;2,F=a;b?,plain,"), Ok(1));
+        assert_eq!(read("c,,optional,Ch,P,1,,plain,"), Ok(0), "not asked for");
+        assert_eq!(read("c,,never,*,*,*,,plain,because"), Ok(1));
+        for bad in [
+            "c,,usual,Ch,P,1,,plain,",
+            "c,,never,*,*,*,,plain,",
+            "c,,default,Ch,P,x,,plain,",
+            "c,,default,,P,1,,plain,",
+            "c,,default,Ch,P,1,,plane,",
+            "c,,default,Ch,P,1,F,plain,",
+            "c,,default,Ch,P,1,=a,plain,",
+            "c,,default,Ch,P,1,F=,plain,",
+            "c,,default,Ch,P,1,F=a;,plain,",
+            "c,,optional,Ch,P,1,F,plain,",
+        ] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -6,7 +6,7 @@
 //! leaf as a source of its own and the transform adds only what is different.
 //!
 //! Invariants: texts in are UTF-8 and so are texts out, since all splitting is at ASCII bytes; no
-//! transform allocates, and what it writes is bounded by what it reads plus a constant a value.
+//! transform allocates, and what it writes is at most a few times what it reads and a constant.
 //!
 //! Source of facts: what Sysmon writes for the same things, and Microsoft's documentation of the
 //! Security events.
@@ -354,7 +354,7 @@ fn threat_paths(text: &[u8], out: &mut Texts) {
         };
         rest = after;
         let path = without_kind(resource);
-        if path.len() != text.len() {
+        if !path.is_empty() && path.len() != text.len() {
             out.push(path);
         }
         if let Some((file, _)) = split_once(path, b"|") {

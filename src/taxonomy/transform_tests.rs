@@ -130,7 +130,7 @@ fn a_threat_s_resources_are_paths() {
     );
     assert_eq!(of(r"C:\plain.exe"), [""; 0], "the raw value is a value of the field anyway");
     assert_eq!(of(":_x"), [""; 0]);
-    assert_eq!(of("; "), ["", ""]);
+    assert_eq!(of("; file:_; "), [""; 0]);
 }
 
 #[test]
@@ -199,5 +199,33 @@ fn names_in_the_table_are_known_or_refused() {
     assert_eq!(Transform::from_name("detail(2)", "K"), Some(detail));
     for bad in ["", "raw", "nth", "nth()", "nth(256)", "nth(1", "hash(crc)", "Lines", "detail(x)"] {
         assert_eq!(Transform::from_name(bad, "x"), None, "{bad}");
+    }
+}
+
+/// One of every kind of transform.
+fn every_transform() -> Vec<Transform> {
+    let names = "level_name hex_to_decimal account process_account process_logon_id integrity_level \
+        registry_path registry_data registry_operation drive_path protocol_name initiated \
+        threat_path hash(md5) plain_ipv4 bare_guid nth(2) detail(1) context lines";
+    names.split_whitespace().map(|name| Transform::from_name(name, "a").unwrap()).collect()
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_text_gives_text(inputs in proptest::collection::vec(proptest::collection::vec(
+        proptest::string::string_regex(
+            "(\\PC|[-0a=;|%{}\\\\,. \r\n\t]|0x|::ffff:|\\\\REGISTRY\\\\MACHINE|\\\\SYSTEM\\\\ControlSet00|\
+            file:_|; |\\\\device\\\\harddiskvolume1|%%18(75|76|83)){0,8}"
+        ).unwrap(), 0..3), 0..7)) {
+        let inputs: Vec<Vec<&str>> =
+            inputs.iter().map(|values| values.iter().map(String::as_str).collect()).collect();
+        let inputs: Vec<&[&str]> = inputs.iter().map(Vec::as_slice).collect();
+        let read: usize = inputs.iter().copied().flatten().map(|text| text.len()).sum();
+        for transform in every_transform() {
+            // `derived` fails on what is no UTF-8. The factor is the number of forms of a registry
+            // path; the constant covers the names that are put in.
+            let written: usize = derived(&transform, &inputs).iter().map(String::len).sum();
+            proptest::prop_assert!(written <= 4 * read + 256, "{:?}: {} of {}", transform, written, read);
+        }
     }
 }
