@@ -23,8 +23,22 @@ use regex_syntax::hir::{Class, Hir, HirKind};
 /// One atom: folded text with its marks.
 pub(super) type Atom = Box<[u8]>;
 
-/// The atoms of an item, or `None` if it is open.
-pub(super) fn of_item(item: &Item) -> Option<Vec<Atom>> {
+/// The atoms of an item with what they cost.
+#[derive(Debug)]
+pub(super) struct Atoms {
+    pub(super) set: Vec<Atom>,
+    cost: f64,
+}
+
+impl Atoms {
+    /// The atoms of an item, or `None` if it is open.
+    pub(super) fn of(item: &Item) -> Option<Atoms> {
+        let set = of_item(item)?;
+        Some(Atoms { cost: cost(&set), set })
+    }
+}
+
+fn of_item(item: &Item) -> Option<Vec<Atom>> {
     if item.negated {
         return None;
     }
@@ -180,11 +194,11 @@ fn push_exact(hir: &Hir, run: &mut String) -> bool {
 /// Predicates whose atoms together are necessary for `expr`, with their cost; `None` if it is open.
 pub(super) fn choose<'a>(
     expr: &Expr,
-    atoms: &impl Fn(PredicateId) -> Option<&'a [Atom]>,
+    atoms: &impl Fn(PredicateId) -> Option<&'a Atoms>,
 ) -> Option<(f64, Vec<PredicateId>)> {
     match expr {
         Expr::Const(_) | Expr::Not(_) => None,
-        Expr::Test(id) => atoms(*id).map(|set| (cost(set), vec![*id])),
+        Expr::Test(id) => atoms(*id).map(|set| (set.cost, vec![*id])),
         Expr::And(parts) => parts
             .iter()
             .filter_map(|part| choose(part, atoms))
@@ -213,7 +227,7 @@ fn union(
 }
 
 /// The estimated share of values in which one of `atoms` occurs, times a constant.
-pub(super) fn cost(atoms: &[Atom]) -> f64 {
+fn cost(atoms: &[Atom]) -> f64 {
     atoms.iter().map(|atom| (-rarity(atom)).exp2()).sum()
 }
 
@@ -224,7 +238,7 @@ fn rarity(atom: &[u8]) -> f64 {
     if text.is_empty() {
         return 0.0;
     }
-    if COMMON.iter().any(|common| memchr::memmem::find(common.as_bytes(), text).is_some()) {
+    if memchr::memmem::find(COMMON.as_bytes(), text).is_some() {
         return 2.0 + text.len() as f64 / 64.0;
     }
     // Each byte of usual text tells two to five bits, and a value offers many places.
@@ -243,35 +257,36 @@ fn bits_of(byte: u8) -> f64 {
     }
 }
 
-/// Text that stands in the events of every healthy host: a piece of it tells little.
-const COMMON: &[&str] = &[
-    "c:\\windows\\system32\\svchost.exe -k netsvcs -p",
-    "c:\\windows\\syswow64\\",
-    "c:\\windows\\explorer.exe",
-    "c:\\windows\\system32\\cmd.exe /c \"",
-    "c:\\windows\\system32\\windowspowershell\\v1.0\\powershell.exe",
-    "\"c:\\windows\\system32\\rundll32.exe\" ",
-    "c:\\program files (x86)\\",
-    "c:\\program files\\windows defender\\msmpeng.exe",
-    "c:\\programdata\\microsoft\\",
-    "c:\\users\\administrator\\appdata\\local\\temp\\",
-    "c:\\users\\public\\appdata\\roaming\\microsoft\\windows\\start menu\\programs\\startup\\",
-    "hklm\\software\\microsoft\\windows nt\\currentversion\\",
-    "hklm\\software\\microsoft\\windows\\currentversion\\run",
-    "hklm\\system\\currentcontrolset\\services\\",
-    "hku\\s-1-5-21-",
-    "microsoft corporation",
-    "microsoft\u{ae} windows\u{ae} operating system",
-    "nt authority\\system",
-    "windows command processor",
-    "http://www.https://",
-    ".dll.exe.sys.tmp.txt.log.ps1",
-    "true",
-    "false",
-    "system",
-    "dword (0x00000001)",
-    "write-host new-object get-item set-content invoke- import-module -property",
-];
+/// Text that stands in the events of every healthy host: a piece of it tells little. One text, so
+/// that one search answers; the line ends keep its parts apart.
+const COMMON: &str = concat!(
+    "c:\\windows\\system32\\svchost.exe -k netsvcs -p\n",
+    "c:\\windows\\syswow64\\\n",
+    "c:\\windows\\explorer.exe\n",
+    "c:\\windows\\system32\\cmd.exe /c \"\n",
+    "c:\\windows\\system32\\windowspowershell\\v1.0\\powershell.exe\n",
+    "\"c:\\windows\\system32\\rundll32.exe\" \n",
+    "c:\\program files (x86)\\\n",
+    "c:\\program files\\windows defender\\msmpeng.exe\n",
+    "c:\\programdata\\microsoft\\\n",
+    "c:\\users\\administrator\\appdata\\local\\temp\\\n",
+    "c:\\users\\public\\appdata\\roaming\\microsoft\\windows\\start menu\\programs\\startup\\\n",
+    "hklm\\software\\microsoft\\windows nt\\currentversion\\\n",
+    "hklm\\software\\microsoft\\windows\\currentversion\\run\n",
+    "hklm\\system\\currentcontrolset\\services\\\n",
+    "hku\\s-1-5-21-\n",
+    "microsoft corporation\n",
+    "microsoft\u{ae} windows\u{ae} operating system\n",
+    "nt authority\\system\n",
+    "windows command processor\n",
+    "http://www.https://\n",
+    ".dll.exe.sys.tmp.txt.log.ps1\n",
+    "true\n",
+    "false\n",
+    "system\n",
+    "dword (0x00000001)\n",
+    "write-host new-object get-item set-content invoke- import-module -property\n",
+);
 
 #[cfg(test)]
 mod tests {

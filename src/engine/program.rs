@@ -112,7 +112,7 @@ impl<'a> Builder<'a> {
                 for id in chosen {
                     let slot = self.slot(instance.view, predicates.get(id).field);
                     let atoms = self.atoms.entry(slot.index()).or_default();
-                    for atom in predicates.get(id).atoms().unwrap_or(&[]) {
+                    for atom in predicates.get(id).atoms().map_or(&[][..], |atoms| &atoms.set) {
                         let rules = atoms.entry(atom).or_default();
                         let index = u32::try_from(index).unwrap_or(u32::MAX);
                         if rules.last() != Some(&index) {
