@@ -11,6 +11,7 @@
 //! - `load`: where the text comes from
 //! - `builtin`: the rules that Harrier brings along
 
+mod builtin;
 mod condition;
 mod detection;
 mod document;
@@ -23,6 +24,7 @@ mod stream;
 mod values;
 mod yaml;
 
+pub use builtin::load_builtin;
 pub use fault::{RefusalKind, Refused, Warning, WarningCode};
 pub use load::{
     LoadOptions, LoadedRules, NotARule, RulePathError, Unreadable, load, load_bytes, load_str,
