@@ -82,6 +82,38 @@ fn all_of_sigmahq_loads_but_for_unresolved_placeholders() {
     assert_eq!((taken, all), (2865, 2881));
 }
 
+fn regexes<'r>(node: &'r Node, into: &mut Vec<&'r sigma::Regex>) {
+    match node {
+        Node::All(nodes) | Node::Any(nodes) => nodes.iter().for_each(|node| regexes(node, into)),
+        Node::Item(item) => into.extend(item.values.iter().filter_map(|test| match test {
+            Test::Regex(regex) => Some(regex),
+            _ => None,
+        })),
+    }
+}
+
+/// The loader takes most expressions without compiling them: they have to compile all the same.
+#[test]
+fn every_expression_that_was_taken_compiles() {
+    let Some(corpora) = corpora() else { return };
+    let loaded = load_expanded(&corpora);
+    let mut found = Vec::new();
+    for section in loaded.rules.iter().flat_map(|rule| &rule.detection.sections) {
+        regexes(&section.body, &mut found);
+    }
+    for regex in &found {
+        let compiled = regex::RegexBuilder::new(&regex.pattern)
+            .case_insensitive(regex.ignore_case)
+            .multi_line(regex.multi_line)
+            .dot_matches_new_line(regex.dot_all)
+            .size_limit(sigma::REGEX_SIZE_LIMIT)
+            .build();
+        assert!(compiled.is_ok(), "{regex:?}: {compiled:?}");
+    }
+    println!("{} expressions compile", found.len());
+    assert!(found.len() > 200);
+}
+
 #[test]
 fn descriptions_of_regression_data_are_no_rules() {
     let Some(corpora) = corpora() else { return };
