@@ -58,7 +58,7 @@ fn of_item(item: &Item) -> Option<Vec<Atom>> {
 
 fn of_test(test: &Test, keyword: bool) -> Option<Vec<Atom>> {
     match test {
-        Test::Text(pattern) => of_pattern(pattern, keyword),
+        Test::Text(pattern) => of_pattern(pattern),
         Test::Number(number) if keyword => Some(vec![folded(&number.text).into_bytes().into()]),
         Test::Regex(regex) => of_regex(regex),
         Test::AnyOf(tests) => {
@@ -70,27 +70,24 @@ fn of_test(test: &Test, keyword: bool) -> Option<Vec<Atom>> {
 }
 
 /// The atom of a pattern: its rarest literal, with the marks that hold for it.
-fn of_pattern(pattern: &Pattern, keyword: bool) -> Option<Vec<Atom>> {
+fn of_pattern(pattern: &Pattern) -> Option<Vec<Atom>> {
     let last = pattern.parts.len().checked_sub(1)?;
     let exact = is_equality(pattern);
     let candidates = pattern.parts.iter().enumerate().filter_map(|(n, part)| {
         let Part::Literal(text) = part else { return None };
         let mut atom = Vec::new();
-        if n == 0 && !keyword {
+        if n == 0 {
             atom.push(VALUE_START);
         }
         atom.extend_from_slice(folded(text).as_bytes());
-        if n == last && !exact && !keyword {
+        if n == last && !exact {
             atom.push(VALUE_END);
         }
         Some((atom.into_boxed_slice(), text))
     });
     let (atom, text) = candidates.max_by(|(a, _), (b, _)| rarity(a).total_cmp(&rarity(b)))?;
     let mut atoms = vec![atom];
-    if exact
-        && !keyword
-        && let Some(other) = other_guid_form(text)
-    {
+    if exact && let Some(other) = other_guid_form(text) {
         let mut atom = vec![VALUE_START];
         atom.extend_from_slice(folded(&other).as_bytes());
         atoms.push(atom.into());

@@ -57,6 +57,8 @@ impl Value<'_> {
             Value::FileTime(ticks) => append_time(file_time(ticks), out),
             Value::SystemTime(raw) => append_time(system_time(raw), out),
             Value::Sid(raw) => append_sid(raw, b'S', out),
+            Value::Float32(x) => display(format_args!("{x:?}"), out),
+            Value::Float64(x) => display(format_args!("{x:?}"), out),
             other => other.append_folded(out),
         }
     }
@@ -70,8 +72,11 @@ impl Value<'_> {
             Value::Signed(n) => integer(n, out),
             Value::Unsigned(n) => integer(n, out),
             Value::Hex(n) => append_hex_number(n, out),
-            Value::Float32(x) => display(format_args!("{x:?}"), out),
-            Value::Float64(x) => display(format_args!("{x:?}"), out),
+            Value::Float32(_) | Value::Float64(_) => {
+                let start = out.len();
+                self.append_text(out);
+                fold_ascii_from(start, out);
+            }
             Value::Bool(b) => out.extend_from_slice(if b { b"true" } else { b"false" }),
             Value::Binary(data) => data.iter().for_each(|b| append_hex(*b, LOWER, out)),
             Value::Guid(raw) => append_guid(raw, out),
@@ -238,6 +243,11 @@ fn append_time(time: Time, out: &mut Vec<u8>) {
 fn append_time_folded(time: Time, out: &mut Vec<u8>) {
     let start = out.len();
     append_time(time, out);
+    fold_ascii_from(start, out);
+}
+
+/// Folds what was appended since `start`, which is ASCII.
+fn fold_ascii_from(start: usize, out: &mut [u8]) {
     out.iter_mut().skip(start).for_each(|b| b.make_ascii_lowercase());
 }
 
@@ -269,6 +279,7 @@ mod tests {
             (Value::Hex(u64::MAX), "0xffffffffffffffff"),
             (Value::Float32(1.0), "1.0"),
             (Value::Float64(0.25), "0.25"),
+            (Value::Float64(f64::NAN), "NaN"),
             (Value::Bool(true), "true"),
             (Value::Binary(&[0x45, 0, 0xAF]), "4500AF"),
             (Value::Guid(&guid), "{0cce9210-69ae-11d9-bed3-505054503030}"),
