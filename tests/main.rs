@@ -2,3 +2,4 @@
 
 mod evtx_differential;
 mod evtx_support;
+mod forge;
