@@ -494,15 +494,17 @@ fn a_torn_chunk_gives_what_was_written() {
     damage::tear_chunk(&mut log, 0, offsets[10] + 100);
     let heard = read(&mut Reader::default(), &log);
     assert_adds_up(&log, &heard);
-    // Record 11 lost its end and its size there, and what follows it.
-    assert_eq!(ids(&heard, false), (1..=10).collect::<Vec<_>>());
+    // Record 11 lost its end; what there is of it is handed on. What followed it is lost.
+    assert_eq!(ids(&heard, false), (1..=11).collect::<Vec<_>>());
+    assert!(heard.chunks[0].findings.contains(&Finding::WithoutEnd(1)));
     assert_eq!(heard.damage.len(), 1);
-    assert_eq!(heard.damage[0].record_id, Some(11));
+    assert_eq!(heard.damage[0].offset, 4096 + offsets[11] as u64);
     // Cut off instead of torn.
     let cut = &clean[..4096 + offsets[10] + 100];
     let heard = read(&mut Reader::default(), cut);
     assert_adds_up(cut, &heard);
-    assert_eq!(ids(&heard, false), (1..=10).collect::<Vec<_>>());
+    assert_eq!(ids(&heard, false)[..10], (1..=10).collect::<Vec<_>>());
+    assert_eq!(heard.records.len() + heard.damage.len(), 11);
     let size = (offsets[10] + 100) as u32;
     assert!(heard.chunks[0].findings.contains(&Finding::Truncated { size }));
     // Cut within the header of a chunk.

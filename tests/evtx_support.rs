@@ -217,8 +217,8 @@ fn event_data(e: &Node, out: &mut Vec<Field>) {
     let own = bare(&e.name);
     let name = e.attributes.iter().filter(|(n, _)| bare(n) == "Name").next_back();
     let (kind, name) = match (own.as_str(), name) {
-        ("Data", Some((_, name))) => (LeafKind::Named, name.as_str()),
-        ("Data", None) => (LeafKind::Unnamed, "Data"),
+        ("Data", Some((_, name))) if !name.is_empty() => (LeafKind::Named, name.as_str()),
+        ("Data", _) => (LeafKind::Unnamed, "Data"),
         ("Binary", _) => (LeafKind::Binary, "Binary"),
         _ => {
             attributes(e, Section::EventData, out);
@@ -299,7 +299,7 @@ pub fn differences(ours: &[Field], theirs: &[Field]) -> Vec<String> {
         out.push(format!("{} fields, not {}: {ours:?} {theirs:?}", ours.len(), theirs.len()));
     }
     for (a, b) in ours.iter().zip(theirs) {
-        if (a.0, a.1, &a.2) != (b.0, b.1, &b.2) {
+        if (a.0, a.1, as_in_xml(&a.2)) != (b.0, b.1, as_in_xml(&b.2)) {
             out.push(format!("{a:?} is {b:?}"));
             break;
         }
