@@ -197,12 +197,9 @@ impl Compiler {
             }
             token::TEXT => {
                 let (text, rest) = text(rest)?;
-                // An empty text matters only in an attribute that has nothing else, where CDATA and
-                // values differ: too rare to tell them apart.
-                if text.is_empty() {
-                    return Err(Decline::Shape);
+                if !text.is_empty() {
+                    self.part(Part::Literal(text.into()))?;
                 }
-                self.part(Part::Literal(text.into()))?;
                 Ok(rest)
             }
             token::SUBSTITUTION => {

@@ -7,7 +7,7 @@ use super::instance::Lane as FastLane;
 use super::intern::Node;
 use super::record::{Fast, Meta, Record, Slow};
 use super::slow::{SlowLane, Target};
-use super::walk::{self, Found, Gap, GapReason, Span, State};
+use super::walk::{self, Found, Gap, Span, State};
 use crate::bytes::ReadAt;
 use memchr::memmem::Finder;
 use std::fmt;
@@ -279,15 +279,15 @@ fn check(header: &Header, data: &[u8], findings: &mut Vec<Finding>) {
         findings.push(Finding::Magic);
         return;
     }
-    if !header.header_ok(data) {
+    if !header.checksum_ok {
         findings.push(Finding::HeaderChecksum);
     }
-    if header.records_end().is_none() {
+    if header.suspected_end().is_none() {
         findings.push(Finding::FreeSpaceOffset(header.free));
     } else if !header.data_ok(data) {
         findings.push(Finding::DataChecksum);
     }
-    if header.ids().is_none() && header.records_end() != Some(chunk::HEADER) {
+    if header.checksum_ok && header.ids().is_none() && header.records_end() != Some(chunk::HEADER) {
         findings.push(Finding::RecordIds);
     }
 }
@@ -408,18 +408,14 @@ impl Pass<'_> {
     fn gap(&mut self, gap: &Gap, sink: &mut impl Sink) {
         self.counts.gaps += 1;
         let len = gap.len;
-        let why = match gap.why {
-            GapReason::NoMagic => "no record begins here".to_owned(),
-            GapReason::Size(size) => format!("a record cannot have the size {size} here"),
-            GapReason::SizeCopy(size) => {
-                format!("a record of {size} bytes does not end with its size")
-            }
-            GapReason::Zeros => "there are zeros where records should be".to_owned(),
+        let why = match gap.zeros {
+            false => "no record begins here",
+            true => "there are zeros where records should be",
         };
         sink.damage(Damage {
             offset: self.offset + u64::from(gap.at),
             chunk: self.slot,
-            record_id: gap.id,
+            record_id: None,
             kind: DamageKind::Gap(len),
             reason: format!("{why}: {len} bytes up to the next record or the end were passed over"),
         });
