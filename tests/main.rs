@@ -4,6 +4,7 @@ mod evtx_differential;
 mod evtx_support;
 mod forge;
 mod layers;
+mod matching_corpora;
 mod oracle;
 mod semantics;
 mod sigma_load;
