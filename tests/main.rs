@@ -10,3 +10,4 @@ mod semantics;
 mod sigma_load;
 mod support;
 mod taxonomy;
+mod traps;

@@ -19,11 +19,17 @@ pub fn evtx_files(root: &Path) -> Vec<PathBuf> {
     paths
 }
 
-/// Calls a closure with each record and gathers everything else.
-pub struct Each<F> {
-    each: F,
+/// What a reader says of a log beside its records.
+#[derive(Debug, Default)]
+pub struct Told {
     pub chunks: Vec<ChunkReport>,
     pub damage: Vec<Damage>,
+}
+
+/// Calls a closure with each record and gathers everything else.
+struct Each<F> {
+    each: F,
+    told: Told,
 }
 
 impl<F: FnMut(&Record<'_>)> Sink for Each<F> {
@@ -33,15 +39,15 @@ impl<F: FnMut(&Record<'_>)> Sink for Each<F> {
     }
 
     fn chunk(&mut self, report: ChunkReport) {
-        self.chunks.push(report);
+        self.told.chunks.push(report);
     }
 
     fn damage(&mut self, damage: Damage) {
-        self.damage.push(damage);
+        self.told.damage.push(damage);
     }
 }
 
-impl<F> Each<F> {
+impl Told {
     /// The counts of all chunks together.
     pub fn counts(&self) -> Counts {
         let mut sum = Counts::default();
@@ -59,13 +65,13 @@ impl<F> Each<F> {
 }
 
 /// Reads a whole log, which must open, and hands each record to `each`.
-pub fn each_record<F: FnMut(&Record<'_>)>(reader: &mut Reader, log: &[u8], each: F) -> Each<F> {
-    let mut sink = Each { each, chunks: Vec::new(), damage: Vec::new() };
+pub fn each_record<F: FnMut(&Record<'_>)>(reader: &mut Reader, log: &[u8], each: F) -> Told {
+    let mut sink = Each { each, told: Told::default() };
     let source = log.to_vec();
     let opened = open(&source).expect("a log");
     let flow = reader.read(&source, &opened, 0..u64::MAX, &mut sink);
     assert!(flow.is_continue());
-    sink
+    sink.told
 }
 
 /// An event kept after its record is gone: the values as text.
@@ -116,4 +122,30 @@ pub fn events(log: &[u8], options: Options) -> Vec<Kept> {
     let mut events = Vec::new();
     each_record(&mut Reader::new(options), log, |record| events.push(Kept::of(record)));
     events
+}
+
+/// A log of these events.
+pub fn forged<'a>(events: impl IntoIterator<Item = &'a forge::Event>) -> Vec<u8> {
+    let mut log = forge::LogWriter::in_memory(forge::Options::new());
+    for event in events {
+        log.push(event).unwrap();
+    }
+    log.into_bytes().unwrap()
+}
+
+/// The titles of the rules that match each record of a log: read by both lanes and scanned in both
+/// ways, all of which must agree.
+pub fn hits(rules: &str, log: &[u8]) -> Vec<Vec<String>> {
+    let set = super::rule_set(rules);
+    let scan = |options| {
+        let mut hits = Vec::new();
+        each_record(&mut Reader::new(options), log, |record| {
+            hits.push(super::titles(&set, record))
+        });
+        hits
+    };
+    let fast = scan(Options::default());
+    let slow = scan(Options { slow_only: true, ..Options::default() });
+    assert_eq!(fast, slow, "the lanes differ");
+    fast
 }
