@@ -4,6 +4,9 @@
 //! What a record should read as is printed from the event by [`xml`], which knows nothing of
 //! templates, slots or chunks.
 
+mod catalog;
+mod story;
+
 use std::collections::BTreeSet;
 
 use evtx::{EvtxParser, ParserSettings};
@@ -528,6 +531,52 @@ fn templates_are_shared_in_a_chunk_and_repeated_in_the_next() {
     // The name of the second field stands in each chunk's one definition.
     let name: Vec<u8> = "Text".encode_utf16().flat_map(u16::to_le_bytes).collect();
     assert_eq!(log.windows(8).filter(|bytes| *bytes == name).count(), chunks);
+}
+
+/// The hash that both tables of a chunk use.
+fn hash(units: &[u8]) -> u16 {
+    let unit = |pair: &[u8]| u32::from(u16::from_le_bytes([pair[0], pair[1]]));
+    let next = |hash: u32, pair| hash.wrapping_mul(65_599).wrapping_add(unit(pair));
+    units.chunks(2).fold(0_u32, next) as u16
+}
+
+/// Readers need the offsets only, but tools walk the tables: every name and every template hangs
+/// in the chain of its bucket, once.
+#[test]
+fn the_tables_of_a_chunk_reach_everything() {
+    let events: Vec<Event> = (0..40)
+        .map(|n| base().on(format!("H{}", n % 9)).data([(format!("Field{n}"), Value::from(n))]))
+        .collect();
+    let mut log = round_trip(Options::new(), &events);
+    let chunk = damage::chunk(&mut log, 0).to_vec();
+    let number = |at: usize| u32::from_le_bytes(chunk[at..at + 4].try_into().unwrap()) as usize;
+    let chain = |bucket: usize| {
+        let step = |&at: &usize| Some(number(at)).filter(|&next| next != 0);
+        std::iter::successors(Some(number(bucket)).filter(|&at| at != 0), step)
+    };
+    let mut names = BTreeSet::new();
+    for bucket in 0..64 {
+        for at in chain(0x80 + 4 * bucket) {
+            let units = usize::from(u16::from_le_bytes([chunk[at + 6], chunk[at + 7]]));
+            let text = &chunk[at + 8..at + 8 + 2 * units];
+            assert_eq!(u16::from_le_bytes([chunk[at + 4], chunk[at + 5]]), hash(text));
+            assert_eq!(usize::from(hash(text)) % 64, bucket);
+            assert_eq!(chunk[at + 8 + 2 * units..][..2], [0, 0]);
+            let text = text.chunks(2).map(|pair| char::from(pair[0])).collect::<String>();
+            assert!(names.insert(text));
+        }
+    }
+    // Those of the root template and of the body; the fields' names are values of an attribute.
+    assert_eq!(names.len(), 28, "{names:?}");
+    let mut templates = BTreeSet::new();
+    for bucket in 0..32 {
+        for at in chain(0x180 + 4 * bucket) {
+            assert_eq!(usize::from(hash(&chunk[at + 4..at + 20])) % 32, bucket);
+            assert!(templates.insert(chunk[at + 4..at + 20].to_vec()));
+        }
+    }
+    // A root template for each computer, a body template for each shape.
+    assert_eq!(templates.len(), 9 + 40);
 }
 
 #[test]

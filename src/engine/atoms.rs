@@ -23,8 +23,22 @@ use regex_syntax::hir::{Class, Hir, HirKind};
 /// One atom: folded text with its marks.
 pub(super) type Atom = Box<[u8]>;
 
-/// The atoms of an item, or `None` if it is open.
-pub(super) fn of_item(item: &Item) -> Option<Vec<Atom>> {
+/// The atoms of an item with what they cost.
+#[derive(Debug)]
+pub(super) struct Atoms {
+    pub(super) set: Vec<Atom>,
+    cost: f64,
+}
+
+impl Atoms {
+    /// The atoms of an item, or `None` if it is open.
+    pub(super) fn of(item: &Item) -> Option<Atoms> {
+        let set = of_item(item)?;
+        Some(Atoms { cost: cost(&set), set })
+    }
+}
+
+fn of_item(item: &Item) -> Option<Vec<Atom>> {
     if item.negated {
         return None;
     }
@@ -44,7 +58,7 @@ pub(super) fn of_item(item: &Item) -> Option<Vec<Atom>> {
 
 fn of_test(test: &Test, keyword: bool) -> Option<Vec<Atom>> {
     match test {
-        Test::Text(pattern) => of_pattern(pattern, keyword),
+        Test::Text(pattern) => of_pattern(pattern),
         Test::Number(number) if keyword => Some(vec![folded(&number.text).into_bytes().into()]),
         Test::Regex(regex) => of_regex(regex),
         Test::AnyOf(tests) => {
@@ -56,27 +70,24 @@ fn of_test(test: &Test, keyword: bool) -> Option<Vec<Atom>> {
 }
 
 /// The atom of a pattern: its rarest literal, with the marks that hold for it.
-fn of_pattern(pattern: &Pattern, keyword: bool) -> Option<Vec<Atom>> {
+fn of_pattern(pattern: &Pattern) -> Option<Vec<Atom>> {
     let last = pattern.parts.len().checked_sub(1)?;
     let exact = is_equality(pattern);
     let candidates = pattern.parts.iter().enumerate().filter_map(|(n, part)| {
         let Part::Literal(text) = part else { return None };
         let mut atom = Vec::new();
-        if n == 0 && !keyword {
+        if n == 0 {
             atom.push(VALUE_START);
         }
         atom.extend_from_slice(folded(text).as_bytes());
-        if n == last && !exact && !keyword {
+        if n == last && !exact {
             atom.push(VALUE_END);
         }
         Some((atom.into_boxed_slice(), text))
     });
     let (atom, text) = candidates.max_by(|(a, _), (b, _)| rarity(a).total_cmp(&rarity(b)))?;
     let mut atoms = vec![atom];
-    if exact
-        && !keyword
-        && let Some(other) = other_guid_form(text)
-    {
+    if exact && let Some(other) = other_guid_form(text) {
         let mut atom = vec![VALUE_START];
         atom.extend_from_slice(folded(&other).as_bytes());
         atoms.push(atom.into());
@@ -180,11 +191,11 @@ fn push_exact(hir: &Hir, run: &mut String) -> bool {
 /// Predicates whose atoms together are necessary for `expr`, with their cost; `None` if it is open.
 pub(super) fn choose<'a>(
     expr: &Expr,
-    atoms: &impl Fn(PredicateId) -> Option<&'a [Atom]>,
+    atoms: &impl Fn(PredicateId) -> Option<&'a Atoms>,
 ) -> Option<(f64, Vec<PredicateId>)> {
     match expr {
         Expr::Const(_) | Expr::Not(_) => None,
-        Expr::Test(id) => atoms(*id).map(|set| (cost(set), vec![*id])),
+        Expr::Test(id) => atoms(*id).map(|set| (set.cost, vec![*id])),
         Expr::And(parts) => parts
             .iter()
             .filter_map(|part| choose(part, atoms))
@@ -213,7 +224,7 @@ fn union(
 }
 
 /// The estimated share of values in which one of `atoms` occurs, times a constant.
-pub(super) fn cost(atoms: &[Atom]) -> f64 {
+fn cost(atoms: &[Atom]) -> f64 {
     atoms.iter().map(|atom| (-rarity(atom)).exp2()).sum()
 }
 
@@ -224,7 +235,7 @@ fn rarity(atom: &[u8]) -> f64 {
     if text.is_empty() {
         return 0.0;
     }
-    if COMMON.iter().any(|common| memchr::memmem::find(common.as_bytes(), text).is_some()) {
+    if memchr::memmem::find(COMMON.as_bytes(), text).is_some() {
         return 2.0 + text.len() as f64 / 64.0;
     }
     // Each byte of usual text tells two to five bits, and a value offers many places.
@@ -243,35 +254,36 @@ fn bits_of(byte: u8) -> f64 {
     }
 }
 
-/// Text that stands in the events of every healthy host: a piece of it tells little.
-const COMMON: &[&str] = &[
-    "c:\\windows\\system32\\svchost.exe -k netsvcs -p",
-    "c:\\windows\\syswow64\\",
-    "c:\\windows\\explorer.exe",
-    "c:\\windows\\system32\\cmd.exe /c \"",
-    "c:\\windows\\system32\\windowspowershell\\v1.0\\powershell.exe",
-    "\"c:\\windows\\system32\\rundll32.exe\" ",
-    "c:\\program files (x86)\\",
-    "c:\\program files\\windows defender\\msmpeng.exe",
-    "c:\\programdata\\microsoft\\",
-    "c:\\users\\administrator\\appdata\\local\\temp\\",
-    "c:\\users\\public\\appdata\\roaming\\microsoft\\windows\\start menu\\programs\\startup\\",
-    "hklm\\software\\microsoft\\windows nt\\currentversion\\",
-    "hklm\\software\\microsoft\\windows\\currentversion\\run",
-    "hklm\\system\\currentcontrolset\\services\\",
-    "hku\\s-1-5-21-",
-    "microsoft corporation",
-    "microsoft\u{ae} windows\u{ae} operating system",
-    "nt authority\\system",
-    "windows command processor",
-    "http://www.https://",
-    ".dll.exe.sys.tmp.txt.log.ps1",
-    "true",
-    "false",
-    "system",
-    "dword (0x00000001)",
-    "write-host new-object get-item set-content invoke- import-module -property",
-];
+/// Text that stands in the events of every healthy host: a piece of it tells little. One text, so
+/// that one search answers; the line ends keep its parts apart.
+const COMMON: &str = concat!(
+    "c:\\windows\\system32\\svchost.exe -k netsvcs -p\n",
+    "c:\\windows\\syswow64\\\n",
+    "c:\\windows\\explorer.exe\n",
+    "c:\\windows\\system32\\cmd.exe /c \"\n",
+    "c:\\windows\\system32\\windowspowershell\\v1.0\\powershell.exe\n",
+    "\"c:\\windows\\system32\\rundll32.exe\" \n",
+    "c:\\program files (x86)\\\n",
+    "c:\\program files\\windows defender\\msmpeng.exe\n",
+    "c:\\programdata\\microsoft\\\n",
+    "c:\\users\\administrator\\appdata\\local\\temp\\\n",
+    "c:\\users\\public\\appdata\\roaming\\microsoft\\windows\\start menu\\programs\\startup\\\n",
+    "hklm\\software\\microsoft\\windows nt\\currentversion\\\n",
+    "hklm\\software\\microsoft\\windows\\currentversion\\run\n",
+    "hklm\\system\\currentcontrolset\\services\\\n",
+    "hku\\s-1-5-21-\n",
+    "microsoft corporation\n",
+    "microsoft\u{ae} windows\u{ae} operating system\n",
+    "nt authority\\system\n",
+    "windows command processor\n",
+    "http://www.https://\n",
+    ".dll.exe.sys.tmp.txt.log.ps1\n",
+    "true\n",
+    "false\n",
+    "system\n",
+    "dword (0x00000001)\n",
+    "write-host new-object get-item set-content invoke- import-module -property\n",
+);
 
 #[cfg(test)]
 mod tests {

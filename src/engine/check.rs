@@ -174,11 +174,11 @@ impl Check {
         match test {
             Test::Null => Check::Absent,
             Test::Exists(there) => Check::Exists(*there),
-            Test::Text(pattern) if keyword => Check::text(&inside(&pattern.parts), pattern.cased),
             Test::Text(pattern) => Check::text(&pattern.parts, pattern.cased),
-            Test::Number(number) if keyword => {
-                Check::text(&inside(&[Part::Literal(number.text.clone())]), false)
-            }
+            Test::Number(number) if keyword => Check::text(
+                &[Part::AnyRun, Part::Literal(number.text.clone()), Part::AnyRun],
+                false,
+            ),
             Test::Number(Number { value, text }) => {
                 Check::Number { value: *value, text: folded(text).into_bytes().into() }
             }
@@ -292,18 +292,6 @@ impl Check {
             Check::AnyOf(checks) => checks.iter().map(Check::cost).sum(),
         }
     }
-}
-
-/// `*` on both sides: how a keyword stands in a value.
-fn inside(parts: &[Part]) -> Vec<Part> {
-    let mut out = parts.to_vec();
-    if !matches!(out.first(), Some(Part::AnyRun)) {
-        out.insert(0, Part::AnyRun);
-    }
-    if !matches!(out.last(), Some(Part::AnyRun)) {
-        out.push(Part::AnyRun);
-    }
-    out
 }
 
 /// Puts what can be tested together into sets.

@@ -11,6 +11,7 @@
 //! Source of facts: Sigma rules specification 2.1.0.
 
 mod atoms;
+mod block;
 mod check;
 mod expr;
 mod full;

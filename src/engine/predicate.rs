@@ -6,7 +6,7 @@
 //! predicate first takes part in a program: of 10,000 predicates a log with one kind of event needs
 //! few.
 
-use super::atoms::{self, Atom};
+use super::atoms::Atoms;
 use super::check::Checks;
 use super::expr::PredicateId;
 use crate::sigma::{Item, Test};
@@ -27,7 +27,7 @@ pub(super) struct Predicate {
     /// The fields that it refers to (`fieldref`), in the order of its values.
     pub(super) references: Box<[FieldId]>,
     checks: OnceLock<Checks>,
-    atoms: OnceLock<Option<Vec<Atom>>>,
+    atoms: OnceLock<Option<Atoms>>,
 }
 
 impl Predicate {
@@ -36,8 +36,8 @@ impl Predicate {
     }
 
     /// The literals of which one is necessary, or `None` if it needs none.
-    pub(super) fn atoms(&self) -> Option<&[Atom]> {
-        self.atoms.get_or_init(|| atoms::of_item(&self.item)).as_deref()
+    pub(super) fn atoms(&self) -> Option<&Atoms> {
+        self.atoms.get_or_init(|| Atoms::of(&self.item)).as_ref()
     }
 
     /// Its value for an event that does not have its field.

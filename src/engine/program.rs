@@ -66,11 +66,24 @@ pub(super) struct Program {
     pub(super) rules: Vec<ProgramRule>,
     /// A bit for each rule that has no necessary literal.
     pub(super) always: Vec<u64>,
-    /// The automata, with the slots that they search.
-    pub(super) automata: Vec<(SlotId, Automaton)>,
+    pub(super) automata: Vec<SlotAutomaton>,
+}
+
+/// An automaton and the slot that it searches.
+#[derive(Debug)]
+pub(super) struct SlotAutomaton {
+    pub(super) slot: SlotId,
+    pub(super) automaton: Automaton,
+    /// Whether the block filter covers all its atoms: it finds nothing in a clean block.
+    pub(super) covered: bool,
 }
 
 impl Program {
+    /// Whether no rule can match a verbatim event of a clean block.
+    pub(super) fn is_covered(&self) -> bool {
+        self.automata.iter().all(|a| a.covered) && self.always.iter().all(|word| *word == 0)
+    }
+
     /// The program for `instances`, which are in ascending order of rule id.
     pub(super) fn new(set: &RuleSet, instances: &[Instance]) -> Program {
         let mut builder = Builder::new(set);
@@ -112,7 +125,7 @@ impl<'a> Builder<'a> {
                 for id in chosen {
                     let slot = self.slot(instance.view, predicates.get(id).field);
                     let atoms = self.atoms.entry(slot.index()).or_default();
-                    for atom in predicates.get(id).atoms().unwrap_or(&[]) {
+                    for atom in predicates.get(id).atoms().map_or(&[][..], |atoms| &atoms.set) {
                         let rules = atoms.entry(atom).or_default();
                         let index = u32::try_from(index).unwrap_or(u32::MAX);
                         if rules.last() != Some(&index) {
@@ -177,8 +190,13 @@ impl<'a> Builder<'a> {
         for index in 0..self.program.slots.len() {
             if let Some(atoms) = self.atoms.remove(&index) {
                 let slot = SlotId(u32::try_from(index).unwrap_or(u32::MAX));
+                let block = self.set.block.as_ref();
+                let covered = self.program.slots.get(index).is_some_and(|s| s.field.is_none())
+                    && block.is_some_and(|block| atoms.keys().all(|atom| block.covers(atom)));
                 match Automaton::new(atoms) {
-                    Ok(automaton) => self.program.automata.push((slot, automaton)),
+                    Ok(automaton) => {
+                        self.program.automata.push(SlotAutomaton { slot, automaton, covered });
+                    }
                     // An automaton that cannot be built makes its rules candidates always.
                     Err(rules) => {
                         for rule in rules {

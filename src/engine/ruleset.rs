@@ -9,6 +9,7 @@
 //! Invariant 1 of the design, its part here: a rule is left out for a kind of event only if its
 //! sources do not admit it or its condition is false whatever the record's remaining values are.
 
+use super::block::BlockFilter;
 use super::check::FieldValues;
 use super::expr::{Expr, PredicateId};
 use super::predicate::{FieldId, Interner, Predicates};
@@ -122,6 +123,8 @@ pub struct RuleSet {
     pub(super) gates: Vec<Gate>,
     pub(super) predicates: Predicates,
     pub(super) taxonomy: Taxonomy,
+    /// Finds the keywords of the rules that look at events of every kind.
+    pub(super) block: Option<BlockFilter>,
     cache: Mutex<Cache>,
 }
 
@@ -159,7 +162,8 @@ impl RuleSet {
             compiled.push(Compiled { expr, applicability });
         }
         let predicates = interner.finish();
-        RuleSet { rules, compiled, gates, predicates, taxonomy, cache: Mutex::default() }
+        let block = block_filter(&gates, &compiled, &predicates);
+        RuleSet { rules, compiled, gates, predicates, taxonomy, block, cache: Mutex::default() }
     }
 
     /// The rule with this id.
@@ -289,6 +293,25 @@ impl RuleSet {
     fn cache(&self) -> MutexGuard<'_, Cache> {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The filter for the keywords of rules that look at events of every kind.
+fn block_filter(
+    gates: &[Gate],
+    compiled: &[Compiled],
+    predicates: &Predicates,
+) -> Option<BlockFilter> {
+    let everything = |gate: &&Gate| gate.sources.iter().any(|s| s.source.is_everything());
+    let mut atoms: Vec<&[u8]> = Vec::new();
+    for rule in gates.iter().filter(everything).flat_map(|gate| &gate.rules) {
+        compiled[rule.index()].expr.visit(&mut |id| {
+            let predicate = predicates.get(id);
+            if predicate.field.is_none() {
+                atoms.extend(predicate.atoms().iter().flat_map(|a| a.set.iter().map(|a| &**a)));
+            }
+        });
+    }
+    BlockFilter::new(atoms)
 }
 
 /// The sources of a rule, or why it has none.

@@ -19,7 +19,7 @@ use super::check::FieldValues;
 use super::expr::{Expr, PredicateId};
 use super::full;
 use super::predicate::{FieldId, Predicates};
-use super::program::{Instance, Program, Slot, SlotId};
+use super::program::{Instance, Program, Slot, SlotAutomaton, SlotId};
 use super::ruleset::{Admitted, Key, MAX_KEYS, RuleId, RuleSet};
 use crate::event::{Event, Layout, LeafId, LeafKind, Section, Texts};
 use crate::taxonomy::{EventKey, FieldSource, Inputs, View};
@@ -81,6 +81,8 @@ pub struct Scanner<'r> {
     scratch: Scratch,
     hits: Vec<RuleId>,
     stats: ScanStats,
+    /// Whether events come from a block that is known to hold no keyword.
+    clean: bool,
 }
 
 impl<'r> Scanner<'r> {
@@ -93,20 +95,35 @@ impl<'r> Scanner<'r> {
             scratch: Scratch::default(),
             hits: Vec::new(),
             stats: ScanStats::default(),
+            clean: false,
         }
+    }
+
+    /// Says that the events from here on come from `block`, until [`Scanner::leave_block`]: those
+    /// that are [verbatim](Event::is_verbatim) have all their texts in it. One search of its bytes
+    /// can then spare searching each of them for the keywords of rules that look at every event.
+    pub fn enter_block(&mut self, block: &[u8]) {
+        self.clean = self.set.block.as_ref().is_some_and(|filter| filter.is_clean(block));
+    }
+
+    /// Says that the block is over.
+    pub fn leave_block(&mut self) {
+        self.clean = false;
     }
 
     /// The rules that match `event`, in ascending order.
     pub fn scan<E: Event>(&mut self, event: &E) -> &[RuleId] {
         self.hits.clear();
         self.stats.events += 1;
-        let Scanner { set, tables, scratch, hits, stats } = self;
-        let Some(binding) = tables.binding(set, event, scratch) else {
+        let Scanner { set, tables, scratch, hits, stats, clean } = self;
+        let binding = tables.binding(set, event, scratch);
+        let clean = *clean && event.is_verbatim();
+        let Some(binding) = binding.filter(|binding| !(clean && binding.covered)) else {
             stats.gated += 1;
             return hits;
         };
         scratch.start(&binding.program);
-        let mut run = Run { event, predicates: &set.predicates, binding, scratch };
+        let mut run = Run { event, predicates: &set.predicates, binding, scratch, clean };
         let candidates = run.scan(hits);
         stats.candidates += candidates;
         stats.filtered += u64::from(candidates == 0);
@@ -154,6 +171,8 @@ struct Tables {
 pub(super) struct Binding {
     pub(super) program: Arc<Program>,
     pub(super) slots: Box<[Box<[FieldSource]>]>,
+    /// Whether no rule can match a verbatim event of a clean block.
+    covered: bool,
 }
 
 impl Tables {
@@ -242,7 +261,8 @@ fn bind(
             None => sources_of(set, slot, key, layout).into(),
         })
         .collect();
-    Some(Binding { program, slots })
+    let covered = program.is_covered();
+    Some(Binding { program, slots, covered })
 }
 
 /// Where an event of this layout holds the values of a slot.
@@ -437,6 +457,8 @@ struct Run<'a, E> {
     predicates: &'a Predicates,
     binding: &'a Binding,
     scratch: &'a mut Scratch,
+    /// Whether the event's texts are known to hold no keyword.
+    clean: bool,
 }
 
 impl<E: Event> Run<'_, E> {
@@ -444,7 +466,10 @@ impl<E: Event> Run<'_, E> {
     fn scan(&mut self, hits: &mut Vec<RuleId>) -> u64 {
         let binding = self.binding;
         let program = &*binding.program;
-        for (slot, automaton) in &program.automata {
+        for SlotAutomaton { slot, automaton, covered } in &program.automata {
+            if *covered && self.clean {
+                continue;
+            }
             let state = self.fold(*slot);
             let haystack =
                 self.scratch.texts.folded.haystack(state.from as usize, state.to as usize);

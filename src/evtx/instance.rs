@@ -16,7 +16,8 @@ use super::Decline;
 use super::index;
 use super::intern::{Interner, Make, Nest, Node, PlanId};
 use super::place::Context;
-use super::value::{self, BINXML, Slot, TYPES, TypeInfo};
+use super::plan::SlotUse;
+use super::value::{self, BINXML, Slot, TYPES};
 use crate::bytes;
 
 /// How deep instances nest; those of Windows are 2 deep (the event, and its EventData or UserData).
@@ -58,6 +59,8 @@ pub(super) struct Lane {
     pub(super) slots: Vec<Slot>,
     pub(super) instances: Vec<Instance>,
     pending: Vec<Pending>,
+    /// The values of the instance being read that want a closer look, with their ids.
+    looks: Vec<(Slot, u16)>,
 }
 
 impl Lane {
@@ -67,6 +70,7 @@ impl Lane {
             slots: Vec::new(),
             instances: Vec::new(),
             pending: Vec::new(),
+            looks: Vec::new(),
         }
     }
 
@@ -134,7 +138,7 @@ impl Lane {
         at += INSTANCE_LEN;
         if at == index(definition) {
             let size = bytes::u32(data, at + BODY_SIZE_AT).ok_or(Decline::Size)?;
-            at = at.checked_add(BODY_AT + index(size)).ok_or(Decline::Size)?;
+            at = index(size).checked_add(at + BODY_AT).ok_or(Decline::Size)?;
         }
         let count = index(bytes::u32(data, at).ok_or(Decline::Size)?);
         let size = count.checked_mul(4).ok_or(Decline::Size)?;
@@ -143,13 +147,21 @@ impl Lane {
 
         let plan_id = self.interner.plan_at(chunk, definition, context)?;
         let first = self.slots.len();
-        let number = u16::try_from(self.instances.len()).map_err(|_| Decline::Limit)?;
-        let rest = self.descriptors(data, table, values, plan_id, number, depth)?;
+        let rest = self.descriptors(table, values)?;
         if !matches!(data.get(rest..), Some([] | [0, ..])) {
             return Err(Decline::Stream);
         }
         let instance = Instance { nest, plan: plan_id, first, end: self.slots.len() };
         let plan = self.interner.plan(plan_id).ok_or(Decline::Limit)?;
+        let number = u16::try_from(self.instances.len()).map_err(|_| Decline::Limit)?;
+        for &(slot, id) in &self.looks {
+            let nest = Nest { instance: number, slot: id };
+            if let Some(context) = look(data, slot, plan.slot(usize::from(id)))? {
+                let at = index(slot.at);
+                let end = at + usize::from(slot.len);
+                self.pending.push(Pending { nest, context, depth: depth + 1, at, end });
+            }
+        }
         let slots = instance.slots(&self.slots);
         for id in &plan.between_elements {
             let Some(slot) = slots.get(usize::from(*id)) else { continue };
@@ -163,70 +175,50 @@ impl Lane {
 
     /// Reads a table of descriptors, and says where the values end.
     #[inline]
-    fn descriptors(
-        &mut self,
-        data: &[u8],
-        table: &[u8],
-        values: usize,
-        plan: PlanId,
-        number: u16,
-        depth: u8,
-    ) -> Result<usize, Decline> {
-        let mut at = u32::try_from(values).map_err(|_| Decline::Size)?;
-        self.slots.reserve(table.len() / 4);
-        let mut id = 0u16;
-        for descriptor in table.chunks_exact(4) {
-            let &[low, high, ty, _] = descriptor else { continue };
-            let len = u16::from_le_bytes([low, high]);
+    fn descriptors(&mut self, table: &[u8], values: usize) -> Result<usize, Decline> {
+        let first = self.slots.len();
+        self.slots.resize(first + table.len() / 4, Slot::NULL);
+        let (Some(slots), Ok(mut at)) = (self.slots.get_mut(first..), u32::try_from(values)) else {
+            return Err(Decline::Size);
+        };
+        self.looks.clear();
+        let mut fit = true;
+        let descriptors = table.as_chunks::<4>().0;
+        for (id, (slot, descriptor)) in slots.iter_mut().zip(descriptors).enumerate() {
+            // Size (u16), type (u8), nothing.
+            let descriptor = u32::from_le_bytes(*descriptor);
+            let (len, ty) = (descriptor as u16, (descriptor >> 16) as u8);
             let info = TYPES[usize::from(ty)];
-            let fits = if info.size < TypeInfo::ANY {
-                len == u16::from(info.size)
-            } else {
-                info.size == TypeInfo::ANY && len & u16::from(info.align) == 0
-            };
-            if !fits {
-                return Err(Decline::Value);
+            fit &= len & info.mask == info.fixed;
+            *slot = Slot { at, len, ty };
+            if info.look != 0 {
+                self.looks.push((*slot, u16::try_from(id).unwrap_or(u16::MAX)));
             }
-            let slot = Slot { at, len, ty };
-            if info.look {
-                self.look(data, slot, plan, Nest { instance: number, slot: id }, depth)?;
-            }
-            self.slots.push(slot);
             // At most 16 Ki descriptors of 64 KiB each: this cannot wrap.
             at = at.wrapping_add(u32::from(len));
-            id = id.wrapping_add(1);
+        }
+        if !fit {
+            return Err(Decline::Value);
         }
         Ok(index(at))
     }
+}
 
-    /// Looks at a value that its descriptor alone does not answer for.
-    fn look(
-        &mut self,
-        data: &[u8],
-        slot: Slot,
-        plan: PlanId,
-        nest: Nest,
-        depth: u8,
-    ) -> Result<(), Decline> {
-        let plan = self.interner.plan(plan).ok_or(Decline::Limit)?;
-        let used = plan.slot(usize::from(nest.slot));
-        if slot.ty == BINXML {
-            if slot.len == 0 || used.places == 0 {
-                return Ok(());
-            }
-            let (Some(context), 1) = (used.nest, used.places) else { return Err(Decline::Place) };
-            let at = index(slot.at);
-            let end = at + usize::from(slot.len);
-            if end > data.len() {
-                return Err(Decline::Size);
-            }
-            self.pending.push(Pending { nest, context, depth: depth + 1, at, end });
-            return Ok(());
+/// Looks at a value that its descriptor alone does not answer for, and says what surrounds it if it is
+/// an instance of another template that is to be read.
+fn look(data: &[u8], slot: Slot, used: SlotUse) -> Result<Option<Context>, Decline> {
+    if slot.ty == BINXML {
+        if slot.len == 0 || used.places == 0 {
+            return Ok(None);
         }
-        value::check(data, slot)?;
-        if used.no_array && slot.is_array() && slot.item_count(data) > 1 {
-            return Err(Decline::Place);
-        }
-        Ok(())
+        return match used.nest {
+            Some(context) if used.places == 1 => Ok(Some(context)),
+            _ => Err(Decline::Place),
+        };
     }
+    value::check(data, slot)?;
+    if used.no_array && slot.is_array() && slot.item_count(data) > 1 {
+        return Err(Decline::Place);
+    }
+    Ok(None)
 }

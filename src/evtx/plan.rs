@@ -196,9 +196,12 @@ impl Compiler {
             }
             token::TEXT => {
                 let (text, rest) = text(rest)?;
-                if !text.is_empty() {
-                    self.part(Part::Literal(text.into()))?;
+                // An empty text matters only in an attribute that has nothing else, where CDATA and
+                // values differ: too rare to tell them apart.
+                if text.is_empty() {
+                    return Err(Decline::Shape);
                 }
+                self.part(Part::Literal(text.into()))?;
                 Ok(rest)
             }
             token::SUBSTITUTION => {

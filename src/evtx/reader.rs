@@ -116,13 +116,18 @@ pub struct Options {
     pub slow_only: bool,
 }
 
-/// How much of the source one call may read ahead, when chunks are full.
-const READ_AHEAD: usize = 1;
+/// From which end of its records on a chunk counts as full. Chunks of a log in use are nearly all
+/// fuller than this, those of exported and little used logs are nearly empty. Measured on full chunks
+/// in the page cache (2026-11-21): one call of 64 KiB for a chunk takes 6 % less time than one for its
+/// header and one for the rest; larger calls gain nothing, and above 1 MiB they lose to the cache.
+const FULL: usize = chunk::SIZE / 16 * 15;
 
 /// Reads slots. One thread's state: buffers, plans and layouts, which last from file to file.
 pub struct Reader {
     options: Options,
     buffer: Vec<u8>,
+    /// Whether the chunk before was full: the next is then read in one call.
+    full: bool,
     spans: Vec<Span>,
     finder: Finder<'static>,
     fast: FastLane,
@@ -141,7 +146,8 @@ impl Reader {
     pub fn new(options: Options) -> Reader {
         Reader {
             options,
-            buffer: vec![0; chunk::SIZE * READ_AHEAD],
+            buffer: vec![0; chunk::SIZE],
+            full: false,
             spans: Vec::new(),
             finder: walk::finder(),
             fast: FastLane::new(),
@@ -214,20 +220,22 @@ impl Reader {
         offset: u64,
         findings: &mut Vec<Finding>,
     ) -> std::io::Result<(Header, usize)> {
-        let mut len = self.fill(source, offset, 0, chunk::HEADER)?;
+        let first = if self.full { chunk::SIZE } else { chunk::HEADER };
+        let mut len = self.fill(source, offset, 0, first)?;
         let header = Header::read(self.buffer.get(..len).unwrap_or(&[]));
         let stated = header.records_end().filter(|_| !self.options.recover);
+        self.full = stated.is_some_and(|end| end >= FULL);
         // The next record's magic and id tell whether the records go on behind their stated end.
-        let wanted = stated.map_or(chunk::SIZE, |end| (end + 16).min(chunk::SIZE));
-        if len == chunk::HEADER {
+        let wanted = stated.map_or(chunk::SIZE, |end| (end + walk::PEEK).min(chunk::SIZE));
+        if len == first && len < wanted {
             len = self.fill(source, offset, len, wanted)?;
         }
         if let Some(end) = stated
-            && len == wanted
+            && len >= wanted
             && walk::goes_on(&header, self.buffer.get(end..len).unwrap_or(&[]))
         {
             len = self.fill(source, offset, len, chunk::SIZE)?;
-        } else if len < wanted && len < stated.unwrap_or(chunk::SIZE) {
+        } else if len < stated.unwrap_or(chunk::SIZE) {
             findings.push(Finding::Truncated { size: u32::try_from(len).unwrap_or(u32::MAX) });
         }
         Ok((header, len))

@@ -40,58 +40,54 @@ pub(super) mod token {
 /// The dependency of an element that has none.
 pub(super) const NO_DEPENDENCY: u16 = 0xFFFF;
 
-/// Reads tokens of the body `at..end` of a definition.
+/// Reads the tokens of a definition's body.
 struct Tokens<'d> {
     data: &'d [u8],
-    at: usize,
+    /// What is left of the body, which ends at `end` of the data.
+    rest: &'d [u8],
     end: usize,
 }
 
 impl<'d> Tokens<'d> {
+    #[inline]
     fn take(&mut self, len: usize) -> Result<&'d [u8], Decline> {
-        let taken = bytes::slice(self.data, self.at, len).ok_or(Decline::Template)?;
-        self.at += len;
-        if self.at > self.end { Err(Decline::Template) } else { Ok(taken) }
+        let (taken, rest) = self.rest.split_at_checked(len).ok_or(Decline::Template)?;
+        self.rest = rest;
+        Ok(taken)
     }
 
+    #[inline]
     fn array<const N: usize>(&mut self) -> Result<[u8; N], Decline> {
-        self.take(N)?.try_into().map_err(|_| Decline::Template)
+        let (taken, rest) = self.rest.split_first_chunk::<N>().ok_or(Decline::Template)?;
+        self.rest = rest;
+        Ok(*taken)
     }
 
+    #[inline]
     fn u8(&mut self) -> Result<u8, Decline> {
         Ok(u8::from_le_bytes(self.array()?))
     }
 
+    #[inline]
     fn u16(&mut self) -> Result<u16, Decline> {
         Ok(u16::from_le_bytes(self.array()?))
     }
 
-    fn u32(&mut self) -> Result<u32, Decline> {
-        Ok(u32::from_le_bytes(self.array()?))
-    }
-
     /// A reference to a name: its units. A name that is used for the first time in a chunk follows
     /// its reference.
+    #[inline]
     fn name(&mut self) -> Result<&'d [u8], Decline> {
         // Offset of the next name (u32), hash (u16), length in units (u16), units, NUL.
-        const LENGTH_AT: usize = 6;
-        const UNITS_AT: usize = 8;
-        let at = index(self.u32()?);
-        let len = bytes::u16(self.data, at.saturating_add(LENGTH_AT)).ok_or(Decline::Template)?;
-        let len = 2 * usize::from(len);
-        let units = bytes::slice(self.data, at + UNITS_AT, len).ok_or(Decline::Template)?;
-        if at == self.at {
-            self.take(UNITS_AT + len + 2)?;
+        const HEADER: usize = 8;
+        let at = index(u32::from_le_bytes(self.array()?));
+        let name = self.data.get(at..).ok_or(Decline::Template)?;
+        let ([.., low, high], units) =
+            name.split_first_chunk::<HEADER>().ok_or(Decline::Template)?;
+        let len = 2 * usize::from(u16::from_le_bytes([*low, *high]));
+        if at == self.end - self.rest.len() {
+            self.take(HEADER + len + 2)?;
         }
-        Ok(until_nul(units))
-    }
-}
-
-/// UTF-16LE text up to its first NUL, where the `evtx` crate and Windows end it.
-fn until_nul(units: &[u8]) -> &[u8] {
-    match units.chunks_exact(2).position(|unit| unit == [0, 0]) {
-        Some(end) => units.get(..2 * end).unwrap_or(units),
-        None => units,
+        units.get(..len).ok_or(Decline::Template)
     }
 }
 
@@ -138,27 +134,26 @@ pub(super) fn canonical(
     let at = index(offset.checked_add(DEFINITION_HEADER).ok_or(Decline::Template)?);
     let size = bytes::u32(data, at.saturating_sub(4)).map(index).ok_or(Decline::Template)?;
     let end = at.checked_add(size).filter(|end| *end <= data.len()).ok_or(Decline::Template)?;
-    let result = tokens(&mut Tokens { data, at, end }, out);
+    let rest = data.get(at..end).ok_or(Decline::Template)?;
+    let result = tokens(&mut Tokens { data, rest, end }, out);
     // What fails costs as well.
     budget.spend(out.len().saturating_add(size.min(MAX_CANONICAL)))?;
     result
 }
 
 fn tokens(tokens: &mut Tokens<'_>, out: &mut Vec<u8>) -> Result<(), Decline> {
-    while tokens.at < tokens.end {
+    while let Ok(kind) = tokens.u8() {
         // Bit 0x40 says that more of the same follows; only of an element's start does it matter.
-        let kind = tokens.u8()?;
         match kind {
             0x00 => return Ok(()),
             0x01 | 0x41 => {
-                let dependency = tokens.u16()?;
-                tokens.u32()?;
+                // Dependency (u16), size (u32); after the name the size of the attributes (u32).
+                let [low, high, ..] = tokens.array::<6>()?;
                 let name = tokens.name()?;
                 if kind == 0x41 {
-                    tokens.u32()?;
+                    tokens.array::<4>()?;
                 }
-                out.push(token::OPEN);
-                out.extend_from_slice(&dependency.to_le_bytes());
+                out.extend_from_slice(&[token::OPEN, low, high]);
                 push_text(name, out)?;
             }
             0x02 => out.push(token::CLOSE_START),
@@ -178,24 +173,13 @@ fn tokens(tokens: &mut Tokens<'_>, out: &mut Vec<u8>) -> Result<(), Decline> {
             }
             0x07 | 0x47 => literal(tokens, out)?,
             0x08 | 0x48 => character(u32::from(tokens.u16()?), out)?,
-            0x09 | 0x49 => {
-                let name = tokens.name()?;
-                let known = [("lt", '<'), ("gt", '>'), ("amp", '&'), ("quot", '"'), ("apos", '\'')];
-                let found = known.into_iter().find(|(entity, _)| {
-                    entity.encode_utf16().flat_map(u16::to_le_bytes).eq(name.iter().copied())
-                });
-                let (_, c) = found.ok_or(Decline::Shape)?;
-                character(u32::from(c), out)?;
-            }
+            0x09 | 0x49 => entity(tokens.name()?, out)?,
             0x0d | 0x0e => {
-                let id = tokens.u16()?;
-                tokens.u8()?;
-                out.push(token::SUBSTITUTION);
-                out.extend_from_slice(&id.to_le_bytes());
-                out.push(u8::from(kind == 0x0e));
+                let [low, high, _type] = tokens.array()?;
+                out.extend_from_slice(&[token::SUBSTITUTION, low, high, u8::from(kind == 0x0e)]);
             }
             0x0f => {
-                tokens.take(3)?;
+                tokens.array::<3>()?;
             }
             // Processing instructions, instances in a definition, and what is no token.
             _ => return Err(Decline::Shape),
@@ -204,16 +188,22 @@ fn tokens(tokens: &mut Tokens<'_>, out: &mut Vec<u8>) -> Result<(), Decline> {
     Ok(())
 }
 
-/// A literal text: its length in units, and the units. An empty one matters only in an attribute
-/// that has nothing else, where CDATA and values differ: too rare to tell them apart.
+/// A literal text: its length in units, and the units.
 fn literal(tokens: &mut Tokens<'_>, out: &mut Vec<u8>) -> Result<(), Decline> {
     let len = tokens.u16()?;
-    let units = until_nul(tokens.take(2 * usize::from(len))?);
-    if units.is_empty() && len != 0 {
-        return Err(Decline::Shape);
-    }
+    let units = tokens.take(2 * usize::from(len))?;
     out.push(token::TEXT);
     push_text(units, out)
+}
+
+/// A reference to one of the entities that XML knows.
+fn entity(name: &[u8], out: &mut Vec<u8>) -> Result<(), Decline> {
+    let known = [("lt", '<'), ("gt", '>'), ("amp", '&'), ("quot", '"'), ("apos", '\'')];
+    let found = known.into_iter().find(|(entity, _)| {
+        entity.encode_utf16().flat_map(u16::to_le_bytes).eq(name.iter().copied())
+    });
+    let (_, c) = found.ok_or(Decline::Shape)?;
+    character(u32::from(c), out)
 }
 
 /// A character reference. What no XML document may hold is not for the fast lane.

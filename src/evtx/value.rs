@@ -33,56 +33,59 @@ pub(super) struct Slot {
     pub(super) ty: u8,
 }
 
-/// What the descriptor of a type has to look like.
+/// What the descriptor of a type has to look like: `size & mask == fixed`.
 #[derive(Clone, Copy)]
 pub(super) struct TypeInfo {
-    /// The size, or [`TypeInfo::ANY`], or [`TypeInfo::UNKNOWN`].
-    pub(super) size: u8,
-    /// Bits that must be clear in the size.
-    pub(super) align: u8,
-    /// Whether [`check`] has to look at the value itself, or the value may hold elements.
-    pub(super) look: bool,
+    pub(super) mask: u16,
+    pub(super) fixed: u16,
+    /// Whether [`check`] has to look at the value itself, or the value may hold elements. (A wide
+    /// flag makes an entry eight bytes, which index fastest.)
+    pub(super) look: u32,
 }
 
 impl TypeInfo {
-    pub(super) const ANY: u8 = 0xFE;
-    pub(super) const UNKNOWN: u8 = 0xFF;
+    /// No size fits: the type is not known.
+    const UNKNOWN: TypeInfo = TypeInfo { mask: 0, fixed: 1, look: 0 };
+    const ANY: TypeInfo = TypeInfo { mask: 0, fixed: 0, look: 0 };
+    const EVEN: TypeInfo = TypeInfo { mask: 1, fixed: 0, look: 0 };
+    const LOOK: TypeInfo = TypeInfo { mask: 0, fixed: 0, look: 1 };
+
+    const fn fixed(size: u16) -> TypeInfo {
+        TypeInfo { mask: u16::MAX, fixed: size, look: 0 }
+    }
 }
 
 /// The descriptors by type. Types that are missing here have no rendering in Windows' XML that the
 /// `evtx` crate knows (handles, EvtXml, arrays of binary data and of SizeT).
 pub(super) const TYPES: [TypeInfo; 256] = {
-    const fn info(size: u8, align: u8, look: bool) -> TypeInfo {
-        TypeInfo { size, align, look }
-    }
-    let mut t = [info(TypeInfo::UNKNOWN, 0, false); 256];
-    t[0x00] = info(TypeInfo::ANY, 0, false);
-    t[0x01] = info(TypeInfo::ANY, 1, false);
-    t[0x02] = info(TypeInfo::ANY, 0, true);
-    t[0x03] = info(1, 0, false);
-    t[0x04] = info(1, 0, false);
-    t[0x05] = info(2, 0, false);
-    t[0x06] = info(2, 0, false);
-    t[0x07] = info(4, 0, false);
-    t[0x08] = info(4, 0, false);
-    t[0x09] = info(8, 0, false);
-    t[0x0a] = info(8, 0, false);
-    t[0x0b] = info(4, 0, false);
-    t[0x0c] = info(8, 0, false);
-    t[0x0d] = info(4, 0, false);
-    t[0x0e] = info(TypeInfo::ANY, 0, false);
-    t[0x0f] = info(16, 0, false);
-    t[0x10] = info(TypeInfo::ANY, 0, true);
-    t[0x11] = info(8, 0, false);
-    t[0x12] = info(16, 0, false);
-    t[0x13] = info(TypeInfo::ANY, 0, true);
-    t[0x14] = info(4, 0, false);
-    t[0x15] = info(8, 0, false);
-    t[0x21] = info(TypeInfo::ANY, 0, true);
+    let mut t = [TypeInfo::UNKNOWN; 256];
+    t[0x00] = TypeInfo::ANY;
+    t[0x01] = TypeInfo::EVEN;
+    t[0x02] = TypeInfo::LOOK;
+    t[0x03] = TypeInfo::fixed(1);
+    t[0x04] = TypeInfo::fixed(1);
+    t[0x05] = TypeInfo::fixed(2);
+    t[0x06] = TypeInfo::fixed(2);
+    t[0x07] = TypeInfo::fixed(4);
+    t[0x08] = TypeInfo::fixed(4);
+    t[0x09] = TypeInfo::fixed(8);
+    t[0x0a] = TypeInfo::fixed(8);
+    t[0x0b] = TypeInfo::fixed(4);
+    t[0x0c] = TypeInfo::fixed(8);
+    t[0x0d] = TypeInfo::fixed(4);
+    t[0x0e] = TypeInfo::ANY;
+    t[0x0f] = TypeInfo::fixed(16);
+    t[0x10] = TypeInfo::LOOK;
+    t[0x11] = TypeInfo::fixed(8);
+    t[0x12] = TypeInfo::fixed(16);
+    t[0x13] = TypeInfo::LOOK;
+    t[0x14] = TypeInfo::fixed(4);
+    t[0x15] = TypeInfo::fixed(8);
+    t[0x21] = TypeInfo::LOOK;
     let mut ty = 0x81;
     while ty <= 0x95 {
         if ty != 0x8e && ty != 0x90 {
-            t[ty] = info(TypeInfo::ANY, 0, true);
+            t[ty] = TypeInfo::LOOK;
         }
         ty += 1;
     }
@@ -90,9 +93,9 @@ pub(super) const TYPES: [TypeInfo; 256] = {
 };
 
 /// The size of an array's items, 0 if they have no fixed one.
-const fn item_size(ty: u8) -> usize {
-    let size = TYPES[(ty & !ARRAY) as usize].size;
-    if size >= TypeInfo::ANY { 0 } else { size as usize }
+fn item_size(ty: u8) -> usize {
+    let info = TYPES[usize::from(ty & !ARRAY)];
+    if info.mask == u16::MAX { usize::from(info.fixed) } else { 0 }
 }
 
 /// The size that a SID says it has.
@@ -138,6 +141,9 @@ fn ansi(raw: &[u8]) -> Option<&str> {
 }
 
 impl Slot {
+    /// NullType.
+    pub(super) const NULL: Slot = Slot { at: 0, len: 0, ty: NULL };
+
     /// Whether it is an array.
     pub(super) fn is_array(self) -> bool {
         self.ty & ARRAY != 0
@@ -162,7 +168,7 @@ impl Slot {
     }
 
     /// The value; of an array, its only item. Arrays with more are [`Slot::items`].
-    #[inline]
+    #[inline(always)]
     pub(super) fn value(self, data: &[u8]) -> Value<'_> {
         let Some(raw) = bytes::slice(data, index(self.at), usize::from(self.len)) else {
             return Value::Empty;
@@ -240,7 +246,7 @@ impl Slot {
 }
 
 /// The value of a scalar type.
-#[inline]
+#[inline(always)]
 fn scalar(ty: u8, raw: &[u8]) -> Option<Value<'_>> {
     Some(match ty {
         STRING => Value::Utf16(raw),

@@ -21,6 +21,8 @@ use memchr::memmem::Finder;
 /// Magic, size, id, time; and the copy of the size.
 pub(super) const MIN_RECORD: usize = RECORD_HEADER + 4;
 pub(super) const RECORD_HEADER: usize = 24;
+/// How much of what follows the records [`goes_on`] needs.
+pub(super) const PEEK: usize = 16;
 const MAGIC: &[u8; 4] = b"\x2a\x2a\0\0";
 
 /// How a record was found.

@@ -324,28 +324,25 @@ fn find_in_archive(
     let start_unreadable = loaded.unreadable.len();
     let mut unpacked: u64 = 0;
     for index in 0..archive.len() {
-        let member = match archive.by_index(index) {
-            Ok(member) => member,
-            Err(error) => {
-                let path = format!("{archive_name}!#{index}");
-                loaded.unreadable.push(Unreadable { path, reason: error.to_string() });
-                continue;
-            }
+        let inner = match archive.name_for_index(index) {
+            Some(Ok(name)) => name.replace('\\', "/"),
+            _ => format!("#{index}.yml"),
         };
-        if !member.is_file() {
+        if inner.ends_with('/') {
             continue;
         }
-        let inner = String::from_utf8_lossy(member.name_raw()).replace('\\', "/");
         if !is_yaml(&inner) {
             loaded.other_files += 1;
             continue;
         }
         let name = format!("{archive_name}!{inner}");
-        let length = member.size();
         let result = if unpacked > MAX_ARCHIVE {
             Err(io::Error::other(format!("the archive unpacks to more than {MAX_ARCHIVE} bytes")))
         } else {
-            read_capped(member, length)
+            archive.by_index(index).map_err(io::Error::from).and_then(|member| {
+                let length = member.size();
+                read_capped(member, length)
+            })
         };
         match result {
             Ok(bytes) => {
@@ -353,9 +350,16 @@ fn find_in_archive(
                 inputs.push(Input { name, bytes: Bytes::Member(bytes) });
             }
             Err(error) => {
+                // What was unpacked in vain counts too, or many bombs would keep it busy for long.
+                unpacked = unpacked.saturating_add(MAX_FILE);
                 loaded.unreadable.push(Unreadable { path: name, reason: error.to_string() });
             }
         }
+    }
+    if archive.has_duplicate_names() {
+        // Only one member of each name can be reached.
+        let reason = "members of the archive have the same name; not all were read".to_owned();
+        loaded.unreadable.push(Unreadable { path: archive_name.to_owned(), reason });
     }
     if let Some(found) = inputs.get_mut(start..) {
         found.sort_by(|a, b| a.name.cmp(&b.name));

@@ -7,13 +7,15 @@
 //! - `yaml`: text to a tree that keeps source text, order and places
 //! - `stream`: the documents of a file and their `action`s
 //! - `document`, `detection`, `condition`: a tree to a rule
-//! - `modifiers`, `values`, `pattern`: `Field|chain: value` to tests
+//! - `modifiers`, `values`, `pattern`, `expression`: `Field|chain: value` to tests
 //! - `load`: where the text comes from
 //! - `builtin`: the rules that Harrier brings along
 
+mod builtin;
 mod condition;
 mod detection;
 mod document;
+mod expression;
 mod fault;
 mod load;
 mod modifiers;
@@ -23,9 +25,10 @@ mod stream;
 mod values;
 mod yaml;
 
+pub use builtin::load_builtin;
+pub use expression::REGEX_SIZE_LIMIT;
 pub use fault::{RefusalKind, Refused, Warning, WarningCode};
 pub use load::{
     LoadOptions, LoadedRules, NotARule, RulePathError, Unreadable, load, load_bytes, load_str,
 };
 pub use rule::*;
-pub use values::REGEX_SIZE_LIMIT;

@@ -11,22 +11,17 @@
 //! Source of facts: Sigma modifiers appendix 2.1.0; for `base64offset` the arithmetic of base64
 //! (RFC 4648, 4).
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use ::base64::Engine as _;
 use ::base64::engine::general_purpose::STANDARD;
 
+use super::expression;
 use super::fault::{At, Fault, Note, RefusalKind, WarningCode};
-use super::modifiers::{Base64, Encoding, Plan, RegexFlags, Target};
+use super::modifiers::{Base64, Encoding, Plan, Target};
 use super::pattern::{self, Piece};
-use super::rule::{Comparison, Number, NumberValue, Part, Pattern, Regex, Test, TextMatch};
+use super::rule::{Comparison, Number, NumberValue, Part, Pattern, Test, TextMatch};
 use super::yaml::{Scalar, Typed, number};
-
-/// Bytes that a compiled regular expression may take: the `regex` crate's own default. Of the 543
-/// expressions in public rules the largest takes 4 MB. Whoever compiles a rule for matching has to
-/// allow as much.
-pub const REGEX_SIZE_LIMIT: usize = 10 << 20;
 
 /// Texts that the placeholders of one value may expand to (the product of their lists).
 const MAX_EXPANSION: usize = 10_000;
@@ -52,7 +47,9 @@ pub(super) fn test(
     let typed = scalar.typed();
     match plan.target {
         Target::Text => text_test(plan, field, scalar, typed, at, lists),
-        Target::Regex(flags) => regex(text_of("re", scalar, typed, at)?, flags, at),
+        Target::Regex(flags) => {
+            expression::read(text_of("re", scalar, typed, at)?, flags, at).map(Test::Regex)
+        }
         Target::Cidr => cidr(text_of("cidr", scalar, typed, at)?, at, notes),
         Target::Compare(comparison) => Ok(Test::Compare(
             comparison,
@@ -307,60 +304,6 @@ fn cidr(text: &str, at: At, notes: &mut Vec<Note>) -> Result<Test, Fault> {
         return Ok(Test::Cidr(ipnet::IpNet::V4(v4)));
     }
     Ok(Test::Cidr(masked))
-}
-
-fn regex(text: &str, flags: RegexFlags, at: At) -> Result<Test, Fault> {
-    let pattern = angle_brackets(text);
-    regex::RegexBuilder::new(&pattern)
-        .case_insensitive(flags.ignore_case)
-        .multi_line(flags.multi_line)
-        .dot_matches_new_line(flags.dot_all)
-        .size_limit(REGEX_SIZE_LIMIT)
-        .build()
-        .map_err(|error| Fault::new(at, regex_reason(&error)))?;
-    Ok(Test::Regex(Regex {
-        pattern: pattern.into_owned(),
-        ignore_case: flags.ignore_case,
-        multi_line: flags.multi_line,
-        dot_all: flags.dot_all,
-    }))
-}
-
-/// The `regex` crate draws a picture over several lines; its last line says what is wrong.
-fn regex_reason(error: &regex::Error) -> String {
-    match error {
-        regex::Error::CompiledTooBig(limit) => {
-            format!("the regular expression takes more than {limit} bytes when compiled")
-        }
-        error => {
-            let text = error.to_string();
-            let last = text.lines().last().unwrap_or_default();
-            let last = last.strip_prefix("error: ").unwrap_or(last);
-            format!("invalid regular expression: {last}")
-        }
-    }
-}
-
-/// `\<` and `\>` are the characters themselves for PCRE, for which rules are written, but borders
-/// of words for the `regex` crate.
-fn angle_brackets(text: &str) -> Cow<'_, str> {
-    if !text.contains("\\<") && !text.contains("\\>") {
-        return Cow::Borrowed(text);
-    }
-    let mut result = String::with_capacity(text.len());
-    let mut characters = text.chars();
-    while let Some(c) = characters.next() {
-        if c != '\\' {
-            result.push(c);
-            continue;
-        }
-        match characters.next() {
-            Some(bracket @ ('<' | '>')) => result.push(bracket),
-            Some(other) => result.extend([c, other]),
-            None => result.push(c),
-        }
-    }
-    Cow::Owned(result)
 }
 
 #[cfg(test)]

@@ -523,6 +523,21 @@ fn an_archive_bomb_is_told_and_left() {
     assert!(bomb.reason.contains("larger than"), "{}", bomb.reason);
 }
 
+#[test]
+fn members_of_the_same_name_are_told_of() {
+    let (a, b) = (named("a"), named("b"));
+    let file = archive(&[("a.yml", a.as_bytes()), ("b.yml", b.as_bytes())]);
+    let mut bytes = fs::read(file.path()).expect("read");
+    while let Some(position) = bytes.windows(5).position(|window| window == b"b.yml") {
+        bytes[position] = b'a';
+    }
+    fs::write(file.path(), bytes).expect("written");
+    let loaded = load(&[file.path()], &LoadOptions::default()).expect("loaded");
+    assert_eq!(loaded.rules.len(), 1);
+    let [told] = loaded.unreadable.as_slice() else { panic!("{:?}", loaded.unreadable) };
+    assert!(told.reason.contains("same name"), "{}", told.reason);
+}
+
 /// Every document that is not empty is in exactly one place.
 fn is_accounted_for(loaded: &LoadedRules) -> bool {
     let mut documents: Vec<u32> = loaded.rules.iter().map(|r| r.origin.document).collect();
