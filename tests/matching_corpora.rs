@@ -40,8 +40,12 @@ fn compare(set: &RuleSet, scanner: &mut Scanner<'_>, reader: &mut Reader, path: 
     let mut full = Scanner::new(set);
     let mut outcome =
         Outcome { path: path.to_owned(), records: 0, hits: Vec::new(), differing: Vec::new() };
+    let mut chunk = None;
     each_record(reader, &std::fs::read(path).unwrap(), |record| {
         outcome.records += 1;
+        if chunk.replace(record.chunk()) != Some(record.chunk()) {
+            scanner.enter_block(record.in_chunk().0);
+        }
         let fast = scanner.scan(record);
         let all = full.scan_full(record);
         if fast != all {
@@ -54,6 +58,7 @@ fn compare(set: &RuleSet, scanner: &mut Scanner<'_>, reader: &mut Reader, path: 
         }
         outcome.hits.extend(all.iter().map(|id| (record.offset(), *id)));
     });
+    scanner.leave_block();
     outcome
 }
 
