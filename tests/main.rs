@@ -5,6 +5,7 @@ mod evtx_support;
 mod forge;
 mod layers;
 mod matching_corpora;
+mod matching_rsigma;
 mod oracle;
 mod semantics;
 mod sigma_load;
