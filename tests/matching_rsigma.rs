@@ -84,6 +84,25 @@ fn tests<'r>(list: &'r [Test], visit: &mut impl FnMut(&'r Test)) {
     }
 }
 
+/// A rule as both read it; `None` if no event log has its events.
+fn pair(rule: &Rule, theirs: CompiledRule, taxonomy: &Taxonomy) -> Option<Pair> {
+    let Mapping::Sources(sources) = taxonomy.sources(&rule.logsource, rule.dialect) else {
+        return None;
+    };
+    let mut fields: Vec<String> = Vec::new();
+    for item in all_items(rule) {
+        fields.extend(item.field.clone());
+        tests(&item.values, &mut |test| {
+            if let Test::FieldRef { field, .. } = test {
+                fields.push(field.clone());
+            }
+        });
+    }
+    fields.sort();
+    fields.dedup();
+    Some(Pair { rule: rule.clone(), theirs, sources, fields })
+}
+
 /// SigmaHQ's rules, with how many either side does not take.
 fn pairs(root: &Path) -> (Vec<Pair>, BTreeMap<String, usize>) {
     let taxonomy = Taxonomy::builtin(Options::default());
@@ -118,22 +137,10 @@ fn pairs(root: &Path) -> (Vec<Pair>, BTreeMap<String, usize>) {
                 continue;
             }
         };
-        let Mapping::Sources(sources) = taxonomy.sources(&rule.logsource, rule.dialect) else {
-            leave("it has no events here".into());
-            continue;
-        };
-        let mut fields: Vec<String> = Vec::new();
-        for item in all_items(rule) {
-            fields.extend(item.field.clone());
-            tests(&item.values, &mut |test| {
-                if let Test::FieldRef { field, .. } = test {
-                    fields.push(field.clone());
-                }
-            });
+        match pair(rule, theirs, &taxonomy) {
+            Some(pair) => pairs.push(pair),
+            None => leave("it has no events here".into()),
         }
-        fields.sort();
-        fields.dedup();
-        pairs.push(Pair { rule: rule.clone(), theirs, sources, fields });
     }
     (pairs, left_out)
 }
@@ -227,7 +234,7 @@ fn folded_text(event: &Kept, leaf: Option<harrier::event::LeafId>) -> String {
 
 type Kinds = HashMap<(String, String, String, usize), (Arc<Layout>, Kind)>;
 
-/// Compares the two on one event, by the rules in `only` (all of the event's kind if empty).
+/// Compares the two on one event.
 fn compare_event(
     pairs: &[Pair],
     set: &RuleSet,
@@ -259,7 +266,7 @@ fn compare_event(
             *tally.both.entry(*n).or_default() += 1;
         }
         if we != they {
-            match Deviation::of(&pair.rule, &flat, we) {
+            match Deviation::of(&pair.rule, &flat) {
                 Some(deviation) => *tally.explained.entry(deviation).or_default() += 1,
                 None => tally.unexplained.push(format!(
                     "{}: we {we}, they {they}: {}",
@@ -418,10 +425,96 @@ fn sample(pattern: &str, seed: u64) -> String {
     strategy.new_tree(&mut runner).map_or_else(|_| pattern.to_owned(), |tree| tree.current())
 }
 
-struct Deviation;
+/// How rsigma reads the specification otherwise.
+struct Deviation {
+    name: &'static str,
+    /// Whether it can be the reason for a difference by this item on this event.
+    applies: fn(&Item, &Flat) -> bool,
+}
+
+/// The values of an item's field; all values for keywords.
+fn values<'f>(item: &Item, event: &'f Flat) -> &'f [String] {
+    match &item.field {
+        Some(field) => event.fields.get(field).map_or(&[], |values| values),
+        None => &event.values,
+    }
+}
+
+/// Whether some test of the item is so, those inside others too.
+fn any_test(item: &Item, is: impl Fn(&Test) -> bool) -> bool {
+    let mut any = false;
+    tests(&item.values, &mut |test| any |= is(test));
+    any
+}
+
+fn is_anchored(item: &Item) -> bool {
+    item.modifiers.iter().any(|m| matches!(m.as_str(), "startswith" | "endswith"))
+}
+
+/// Whether a pattern is more than a literal with `*` at its ends.
+fn has_inner_wildcard(test: &Test) -> bool {
+    let Test::Text(pattern) = test else { return false };
+    let [_, inner @ .., _] = &pattern.parts[..] else { return false };
+    pattern.parts.contains(&Part::AnyChar) || inner.contains(&Part::AnyRun)
+}
+
+const DEVIATIONS: &[Deviation] = &[
+    Deviation {
+        // Windows writes `NtLmSsp ` and `User32 `.
+        name: "equality: we ignore blanks and NULs at the end of the event's value",
+        applies: |item, event| {
+            values(item, event).iter().any(|value| {
+                let trimmed = value.trim_end_matches([' ', '\0']);
+                let equal = |test: &Test| match test {
+                    Test::Text(pattern) => {
+                        let folded = harrier::utf16::folded;
+                        matches!(&pattern.parts[..], [Part::Literal(text)] if folded(text) == folded(trimmed))
+                    }
+                    Test::Number(number) => number.text == trimmed,
+                    _ => false,
+                };
+                trimmed != value && any_test(item, equal)
+            })
+        },
+    },
+    Deviation {
+        name: "keywords with `all`: rsigma wants one value to be equal to all of them",
+        applies: |item, _| item.field.is_none() && item.all,
+    },
+    Deviation {
+        name: "startswith and endswith: rsigma binds a value with a wildcard in it to the other end",
+        applies: |item, _| is_anchored(item) && any_test(item, has_inner_wildcard),
+    },
+    Deviation {
+        name: "wildcards: rsigma's do not match a newline",
+        applies: |item, event| {
+            let lines = || values(item, event).iter().any(|value| value.contains('\n'));
+            !is_anchored(item) && any_test(item, has_inner_wildcard) && lines()
+        },
+    },
+    Deviation {
+        // A flag's dash is any of five characters, a dash inside a word is none.
+        name: "windash: rsigma takes each - of the rule, and no other dash",
+        applies: |item, _| item.modifiers.iter().any(|m| m == "windash"),
+    },
+    Deviation {
+        name: "base64offset: rsigma keeps the last character, which the next byte decides",
+        applies: |item, _| item.modifiers.iter().any(|m| m == "base64offset"),
+    },
+    Deviation {
+        name: "cidr: we ignore blanks around an address",
+        applies: |item, event| {
+            let blank = || values(item, event).iter().any(|value| value.trim() != value);
+            any_test(item, |test| matches!(test, Test::Cidr(_))) && blank()
+        },
+    },
+];
+
 impl Deviation {
-    fn of(_rule: &Rule, _event: &Flat, _we: bool) -> Option<&'static str> {
-        None
+    fn of(rule: &Rule, event: &Flat) -> Option<&'static str> {
+        let items = all_items(rule);
+        let mut known = DEVIATIONS.iter();
+        known.find(|d| items.iter().any(|item| (d.applies)(item, event))).map(|d| d.name)
     }
 }
 
@@ -437,7 +530,10 @@ fn report(test: &str, pairs: &[Pair], tally: &Tally) {
         tally.both.len(),
         tally.explained
     );
-    tally.unexplained.iter().take(60).for_each(|line| println!("{line}"));
+    let mut seen = std::collections::HashSet::new();
+    let mut one_a_rule = tally.unexplained.clone();
+    one_a_rule.retain(|line| seen.insert(line.rsplit("/").next().unwrap_or_default().to_owned()));
+    one_a_rule.iter().take(40).for_each(|line| println!("{line}"));
     assert!(tally.unexplained.is_empty(), "{} unexplained", tally.unexplained.len());
 }
 
@@ -490,10 +586,52 @@ fn rsigma_agrees_on_events_made_for_each_rule() {
     report("made events", &pairs, &tally);
     let rarely: Vec<_> = (0..pairs.len()).filter(|n| !tally.both.contains_key(n)).collect();
     println!("{} rules never matched", rarely.len());
-    for n in rarely.iter().take(20) {
-        println!("  {}", pairs[*n].rule.origin);
+    assert!(rarely.len() < pairs.len() / 20);
+    // The list has nothing that no longer differs.
+    for deviation in DEVIATIONS {
+        assert!(tally.explained.contains_key(deviation.name), "{}", deviation.name);
     }
 }
 
 /// How many events are made for a rule.
 const EVENTS_A_RULE: usize = 24;
+
+/// The rules of a text that both take.
+fn pairs_of(text: &str) -> Vec<Pair> {
+    let taxonomy = Taxonomy::builtin(Options::default());
+    let loaded = load_str("made.yml", text, &LoadOptions::default());
+    let [rule] = &loaded.rules[..] else { return Vec::new() };
+    let Ok(parsed) = rsigma_parser::parse_sigma_yaml(text) else { return Vec::new() };
+    let Some(Ok(theirs)) = parsed.rules.first().map(compile_rule) else { return Vec::new() };
+    pair(rule, theirs, &taxonomy).into_iter().collect()
+}
+
+/// Generated rules use what SigmaHQ's do not: `neq`, `exists`, `cased`, comparisons, thresholds.
+#[test]
+fn rsigma_agrees_on_generated_rules() {
+    use proptest::strategy::{Strategy, ValueTree};
+    use proptest::test_runner::TestRunner;
+    let mut runner = TestRunner::deterministic();
+    let (rules, events) = (crate::oracle::rule(), crate::oracle::event());
+    let mut tally = Tally::default();
+    let mut compared = 0;
+    for _ in 0..GENERATED_RULES {
+        let text = rules.new_tree(&mut runner).unwrap().current();
+        let pairs = pairs_of(&text);
+        compared += pairs.len();
+        let rules = pairs.iter().map(|pair| pair.rule.clone()).collect();
+        let set = RuleSet::compile(rules, Taxonomy::builtin(Options::default()));
+        let (mut scanner, mut kinds) = (Scanner::new(&set), Kinds::new());
+        for _ in 0..8 {
+            let event = Kept::of(&events.new_tree(&mut runner).unwrap().current());
+            let name = || format!("{:?}\n{text}", crate::evtx_support::fields(&event));
+            let state = (&mut scanner, &mut kinds);
+            compare_event(&pairs, &set, state, &event, &name, &mut tally);
+        }
+    }
+    println!("{compared} of {GENERATED_RULES} rules compared");
+    report("generated rules", &[], &tally);
+}
+
+/// How many rules are generated.
+const GENERATED_RULES: usize = 4000;
