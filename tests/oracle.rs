@@ -136,7 +136,7 @@ fn section() -> impl Strategy<Value = String> {
     ]
 }
 
-fn rule() -> impl Strategy<Value = String> {
+pub fn rule() -> impl Strategy<Value = String> {
     let condition = prop_oneof![
         Just("s0"),
         Just("s0"),
@@ -171,7 +171,7 @@ fn rule() -> impl Strategy<Value = String> {
     })
 }
 
-fn event() -> impl Strategy<Value = Made> {
+pub fn event() -> impl Strategy<Value = Made> {
     let key = prop_oneof![
         Just(("Microsoft-Windows-Sysmon/Operational", "Microsoft-Windows-Sysmon")),
         Just(("Security", "Microsoft-Windows-Security-Auditing")),

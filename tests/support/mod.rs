@@ -1,5 +1,7 @@
 //! What several test modules need: events made by hand, rules from text, the corpora.
 
+pub mod logs;
+
 use harrier::engine::{RuleSet, Scanner};
 use harrier::event::{Event, Layout, Leaf, LeafId, LeafKind, Section, Value};
 use harrier::sigma::{LoadOptions, LoadedRules};
