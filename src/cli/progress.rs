@@ -89,11 +89,11 @@ impl Write for Beside {
 }
 
 fn counting() -> ProgressStyle {
-    style("{spinner} {bytes}  {bytes_per_sec}  {elapsed}")
+    style("{spinner} {decimal_bytes}  {decimal_bytes_per_sec}  {elapsed}")
 }
 
 fn known() -> ProgressStyle {
-    style("[{bar:30}] {bytes} of {total_bytes}  {bytes_per_sec}  {eta} left")
+    style("[{bar:30}] {decimal_bytes} of {decimal_total_bytes}  {decimal_bytes_per_sec}  {eta} left")
 }
 
 /// The templates above are constants and valid; were one not, the usual bar would be shown.
