@@ -93,7 +93,9 @@ fn counting() -> ProgressStyle {
 }
 
 fn known() -> ProgressStyle {
-    style("[{bar:30}] {decimal_bytes} of {decimal_total_bytes}  {decimal_bytes_per_sec}  {eta} left")
+    style(
+        "[{bar:30}] {decimal_bytes} of {decimal_total_bytes}  {decimal_bytes_per_sec}  {eta} left",
+    )
 }
 
 /// The templates above are constants and valid; were one not, the usual bar would be shown.

@@ -256,7 +256,7 @@ fn rarity(atom: &[u8]) -> f64 {
 }
 
 /// What a byte tells, in bits, in the text of commands and paths.
-fn bits_of(byte: u8) -> f64 {
+pub(super) fn bits_of(byte: u8) -> f64 {
     match byte {
         b'e' | b's' | b'o' | b'i' | b't' | b'a' | b'n' | b'r' | b'\\' | b' ' => 3.0,
         b'a'..=b'z' | b'.' => 4.0,
