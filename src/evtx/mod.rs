@@ -60,6 +60,8 @@ pub enum Decline {
     Place,
     /// A cap was reached.
     Limit,
+    /// The record was left over, and its template is not there any more: no lane can read it.
+    Stale,
 }
 
 impl fmt::Display for Decline {
@@ -73,6 +75,7 @@ impl fmt::Display for Decline {
             Decline::Value => "a value is not what its descriptor says",
             Decline::Place => "a value stands where it cannot",
             Decline::Limit => "the record is too complex",
+            Decline::Stale => "the record was left over and its template has been overwritten",
         })
     }
 }

@@ -3,7 +3,7 @@
 use super::Decline;
 use super::chunk::{self, Finding, Header};
 use super::file::Log;
-use super::instance::Lane as FastLane;
+use super::instance::FastLane;
 use super::intern::Node;
 use super::record::{Fast, Meta, Record, Slow};
 use super::slow::{SlowLane, Target};
@@ -321,7 +321,7 @@ impl Pass<'_> {
             return Err(Decline::Asked);
         }
         let (at, end) = found.content();
-        self.fast.prepare(self.data, at, end)
+        self.fast.prepare(self.data, at, end, found.state == State::Recovered)
     }
 
     fn meta(&self, found: Found) -> Meta<'_> {
@@ -353,6 +353,7 @@ impl Pass<'_> {
         for span in spans {
             if let Span::Record(found) = span
                 && let Err(declined) = self.prepare(found)
+                && declined != Decline::Stale
             {
                 targets.push(Target { found: *found, declined });
             }
@@ -369,7 +370,7 @@ impl Pass<'_> {
                 match slow.next(found) {
                     None => match self.prepare(found) {
                         Ok(node) => self.fast_record(*found, node, sink)?,
-                        Err(declined) => self.unreadable(found, declined, "not asked", sink),
+                        Err(declined) => self.unreadable(found, declined, None, sink),
                     },
                     Some((declined, Ok(event))) => {
                         self.count(found);
@@ -378,7 +379,7 @@ impl Pass<'_> {
                         sink.record(&Record::Slow(Slow { meta, event, declined }))?;
                     }
                     Some((declined, Err(reason))) => {
-                        self.unreadable(found, declined, &reason, sink);
+                        self.unreadable(found, declined, Some(&reason), sink);
                     }
                 }
             }
@@ -386,14 +387,22 @@ impl Pass<'_> {
         })
     }
 
-    fn unreadable(&mut self, found: &Found, declined: Decline, why: &str, sink: &mut impl Sink) {
+    /// Reports a record that neither lane could read; `why` is what the slow lane says, if it was
+    /// asked.
+    fn unreadable(
+        &mut self,
+        found: &Found,
+        declined: Decline,
+        why: Option<&str>,
+        sink: &mut impl Sink,
+    ) {
         self.counts.unreadable += 1;
         sink.damage(Damage {
             offset: self.offset + u64::from(found.at),
             chunk: self.slot,
             record_id: Some(found.id),
             kind: DamageKind::Record,
-            reason: format!("{declined}; the slow lane says: {why}"),
+            reason: why.map_or_else(|| declined.to_string(), |why| format!("{declined}: {why}")),
         });
     }
 

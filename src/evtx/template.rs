@@ -114,9 +114,8 @@ impl Budget {
         Budget { left: Budget::PER_CHUNK }
     }
 
-    fn spend(&mut self, cost: usize) -> Result<(), Decline> {
-        self.left = self.left.checked_sub(cost).ok_or(Decline::Limit)?;
-        Ok(())
+    fn spend(&mut self, cost: usize) {
+        self.left = self.left.saturating_sub(cost);
     }
 }
 
@@ -129,6 +128,9 @@ pub(super) fn canonical(
     budget: &mut Budget,
     out: &mut Vec<u8>,
 ) -> Result<(), Decline> {
+    if budget.left == 0 {
+        return Err(Decline::Limit);
+    }
     out.clear();
     out.push(context as u8);
     let at = index(offset.checked_add(DEFINITION_HEADER).ok_or(Decline::Template)?);
@@ -137,7 +139,7 @@ pub(super) fn canonical(
     let rest = data.get(at..end).ok_or(Decline::Template)?;
     let result = tokens(&mut Tokens { data, rest, end }, out);
     // What fails costs as well.
-    budget.spend(out.len().saturating_add(size.min(MAX_CANONICAL)))?;
+    budget.spend(out.len().saturating_add(size));
     result
 }
 
