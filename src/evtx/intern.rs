@@ -14,7 +14,7 @@
 use super::Decline;
 use super::index;
 use super::place::Context;
-use super::plan::{Item, Part, Plan, Source};
+use super::plan::{Item, Plan, Source};
 use super::template::{self, Budget};
 use crate::event::{Layout, Leaf};
 use hashbrown::{DefaultHashBuilder, HashTable};
@@ -312,18 +312,6 @@ impl Place {
             attribute: item.attribute,
             source: item.source.clone(),
             dependencies: item.dependencies.clone(),
-        }
-    }
-
-    /// The literal of a piece, or what `slot` says of a substitution.
-    pub(super) fn part<'p, T>(
-        part: &'p Part,
-        literal: impl Fn(&'p str) -> T,
-        slot: impl Fn(usize) -> T,
-    ) -> T {
-        match part {
-            Part::Literal(text) => literal(text),
-            Part::Slot(id) => slot(usize::from(*id)),
         }
     }
 }

@@ -114,8 +114,9 @@ impl SlowLane {
 
 /// Renders a record of which its chunk is at hand.
 pub(super) fn render(data: &[u8], found: Found, format: Format) -> Result<String, String> {
-    let settings = ParserSettings::new().indent(format == Format::Xml);
-    render_alone(data, found, format, &Arc::new(settings))
+    let settings = Arc::new(ParserSettings::new().indent(format == Format::Xml));
+    catch_unwind(|| render_alone(data, found, format, &settings))
+        .unwrap_or_else(|_| Err("the evtx crate failed".to_owned()))
 }
 
 fn render_alone(
