@@ -1,6 +1,9 @@
 //! Harrier: hunts through Windows event logs with Sigma rules, offline.
 
 pub mod bytes;
+pub mod engine;
 pub mod event;
 pub mod evtx;
+pub mod sigma;
+pub mod taxonomy;
 pub mod utf16;

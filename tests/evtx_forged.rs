@@ -343,6 +343,55 @@ fn a_template_is_its_content_and_not_its_guid() {
     assert_eq!(assert_as_the_crate(&log.into_bytes().unwrap()), [None; 6]);
 }
 
+/// Text that the chunk does not hold as it is, in UTF-16LE, makes a record one that is not verbatim.
+#[test]
+fn a_record_is_verbatim_if_its_texts_stand_in_the_chunk() {
+    struct Verbatim(Vec<bool>, Vec<u8>);
+    impl harrier::evtx::Sink for Verbatim {
+        fn begin(&mut self, chunk: &[u8]) {
+            self.1 = chunk.to_vec();
+        }
+        fn record(&mut self, record: &harrier::evtx::Record<'_>) -> std::ops::ControlFlow<()> {
+            use harrier::event::Event as _;
+            let verbatim = record.is_verbatim();
+            self.0.push(verbatim);
+            for (id, _) in record.layout().iter().filter(|_| verbatim) {
+                record.values(id, |value| {
+                    use harrier::event::Value::{Text, Utf16};
+                    if matches!(value, Text(_) | Utf16(_)) {
+                        let text = value.to_text();
+                        let units: Vec<u8> =
+                            text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+                        let found = self.1.windows(units.len().max(1)).any(|w| w == units);
+                        assert!(found || units.is_empty(), "{text:?}");
+                    }
+                });
+            }
+            std::ops::ControlFlow::Continue(())
+        }
+        fn chunk(&mut self, _: harrier::evtx::ChunkReport) {}
+        fn damage(&mut self, _: harrier::evtx::Damage) {}
+    }
+    let text = || slot(0, ValueType::String);
+    let cases: Vec<(Element, Value, bool)> = vec![
+        (Element::new("A").child(text()).text(""), "value".into(), true),
+        (Element::new("A").text("literal").attr("a", "b"), "value".into(), true),
+        (Element::new("A").child(Node::CData("<raw>".into())), "value".into(), true),
+        (Element::new("A").text("x").child(text()), "value".into(), false),
+        (Element::new("A").child(Node::Entity("lt".into())), "value".into(), false),
+        (Element::new("A").text("x").child(Node::Char(0x41)), "value".into(), false),
+        (Element::new("A").child(text()), Value::Ansi(b"code page".to_vec()), false),
+    ];
+    for (element, value, want) in cases {
+        let what = format!("{element:?}");
+        let log = log_of_fragments([&Fragment::of(&Template::new(body_of(element)), vec![value])]);
+        let opened = harrier::evtx::open(&log).unwrap();
+        let mut sink = Verbatim(Vec::new(), Vec::new());
+        assert!(Reader::default().read(&log, &opened, 0..1, &mut sink).is_continue());
+        assert_eq!(sink.0, [want], "{what}");
+    }
+}
+
 #[test]
 fn records_of_one_make_share_their_layout() {
     struct Layouts(Vec<usize>);

@@ -148,6 +148,13 @@ pub trait Event {
     /// Calls `visit` with each value of a leaf, in order; not at all if the leaf is absent.
     fn values<F: FnMut(Value<'_>)>(&self, leaf: LeafId, visit: F);
 
+    /// Whether each text among the values stands as it is, in UTF-16LE, in the block of evidence that
+    /// the event was read from: none is of another encoding or put together of parts. Values of
+    /// other types do not matter.
+    fn is_verbatim(&self) -> bool {
+        false
+    }
+
     /// Appends the text of a leaf's first value, and says whether there was one.
     fn first_text(&self, leaf: Option<LeafId>, out: &mut Vec<u8>) -> bool {
         let mut found = false;

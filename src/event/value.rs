@@ -69,9 +69,9 @@ impl Value<'_> {
             Value::Empty => {}
             Value::Utf16(units) => utf16::append_folded_utf16(units, out),
             Value::Text(text) => utf16::append_folded(text, out),
-            Value::Signed(n) => display(n, out),
-            Value::Unsigned(n) => display(n, out),
-            Value::Hex(n) => display(format_args!("0x{n:x}"), out),
+            Value::Signed(n) => integer(n, out),
+            Value::Unsigned(n) => integer(n, out),
+            Value::Hex(n) => append_hex_number(n, out),
             Value::Float32(x) => append_float(zmij::Buffer::new().format(x), out),
             Value::Float64(x) => append_float(zmij::Buffer::new().format(x), out),
             Value::Bool(b) => out.extend_from_slice(if b { b"true" } else { b"false" }),
@@ -97,6 +97,19 @@ impl Value<'_> {
 #[must_use]
 pub fn format_file_time(ticks: u64) -> String {
     Value::FileTime(ticks).to_text()
+}
+
+fn integer(n: impl itoa::Integer, out: &mut Vec<u8>) {
+    out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes());
+}
+
+/// `0x` and the digits without leading zeros, at least one.
+fn append_hex_number(n: u64, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"0x");
+    let digits = (64 - n.leading_zeros()).div_ceil(4).max(1);
+    for digit in (0..digits).rev() {
+        out.push(LOWER[(n >> (4 * digit) & 15) as usize]);
+    }
 }
 
 /// Writing to memory cannot fail.
@@ -140,10 +153,14 @@ fn append_sid(raw: &[u8], letter: u8, out: &mut Vec<u8>) {
         return;
     };
     let authority = authority.iter().fold(0u64, |n, b| n << 8 | u64::from(*b));
-    display(format_args!("-{revision}-{authority}"), out);
+    out.push(b'-');
+    integer(revision, out);
+    out.push(b'-');
+    integer(authority, out);
     for n in 0..usize::from(count) {
         let Some(sub) = bytes::u32(raw, 8 + 4 * n) else { break };
-        display(format_args!("-{sub}"), out);
+        out.push(b'-');
+        integer(sub, out);
     }
 }
 
@@ -229,6 +246,11 @@ fn append_time(time: Time, out: &mut Vec<u8>) {
 fn append_time_folded(time: Time, out: &mut Vec<u8>) {
     let start = out.len();
     append_time(time, out);
+    fold_ascii_from(start, out);
+}
+
+/// Folds what was appended since `start`, which is ASCII.
+fn fold_ascii_from(start: usize, out: &mut [u8]) {
     out.iter_mut().skip(start).for_each(|b| b.make_ascii_lowercase());
 }
 
@@ -256,6 +278,8 @@ mod tests {
             (Value::Unsigned(u64::MAX), "18446744073709551615"),
             (Value::Hex(0x1410), "0x1410"),
             (Value::Hex(0xABC), "0xabc"),
+            (Value::Hex(0), "0x0"),
+            (Value::Hex(u64::MAX), "0xffffffffffffffff"),
             (Value::Float32(1.0), "1.0"),
             (Value::Float64(0.25), "0.25"),
             (Value::Float64(1e300), "1e+300"),

@@ -77,6 +77,8 @@ pub(super) struct Place {
 pub(super) struct Make {
     pub(super) layout: Arc<Layout>,
     pub(super) places: Box<[Place]>,
+    /// Whether no text is put together of pieces.
+    pub(super) verbatim: bool,
 }
 
 struct Known {
@@ -256,7 +258,8 @@ impl Interner {
         // What fails costs as well.
         self.spend(cost);
         built?;
-        let make = Make { layout: Layout::new(leaves), places: places.into() };
+        let verbatim = !places.iter().any(|place| matches!(place.source, Source::Parts(_)));
+        let make = Make { layout: Layout::new(leaves), places: places.into(), verbatim };
         let slot = self.makes.get_mut(index(node.0)).ok_or(Decline::Limit)?;
         *slot = Some(make);
         Ok(())

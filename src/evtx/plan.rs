@@ -47,9 +47,10 @@ pub(super) enum Part {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Source {
     Empty,
+    /// Text that stands like this in the template.
     Literal(Box<str>),
     Slot(u16),
-    /// Several pieces, at most [`MAX_PARTS`].
+    /// Several pieces, at most [`MAX_PARTS`]; literal pieces that follow each other are joined.
     Parts(Box<[Part]>),
 }
 
@@ -226,6 +227,8 @@ impl Compiler {
                 }
                 Ok(rest)
             }
+            // An empty piece before it makes several of one.
+            token::PIECE => self.part(Part::Literal(Box::default())).map(|()| rest),
             token::SUBSTITUTION => {
                 let id = bytes::u16(rest, 0).ok_or(Decline::Template)?;
                 self.part(Part::Slot(id))?;
@@ -473,10 +476,12 @@ impl Compiler {
 /// The value that pieces make.
 fn source(parts: &[Part]) -> Result<Source, Decline> {
     let mut merged: Vec<Part> = Vec::new();
+    let mut pieced = false;
     for part in parts {
         match (merged.last_mut(), part) {
             (Some(Part::Literal(before)), Part::Literal(text)) => {
                 *before = format!("{before}{text}").into();
+                pieced = true;
             }
             _ => merged.push(part.clone()),
         }
@@ -486,9 +491,9 @@ fn source(parts: &[Part]) -> Result<Source, Decline> {
     }
     Ok(match (merged.pop(), merged.is_empty()) {
         (None, _) => Source::Empty,
-        (Some(Part::Literal(text)), true) => Source::Literal(text),
+        (Some(Part::Literal(text)), true) if !pieced => Source::Literal(text),
         (Some(Part::Slot(id)), true) => Source::Slot(id),
-        (Some(last), false) => {
+        (Some(last), _) => {
             merged.push(last);
             Source::Parts(merged.into())
         }

@@ -17,6 +17,12 @@ use std::ops::{ControlFlow, Range};
 /// Takes what a [`Reader`] finds: records and damage in the order of the source, and after those of
 /// a slot its report.
 pub trait Sink {
+    /// The records that follow, until [`Sink::chunk`], are of a chunk with these bytes, which hold
+    /// the texts of those that are [verbatim](crate::event::Event::is_verbatim).
+    fn begin(&mut self, chunk: &[u8]) {
+        let _ = chunk;
+    }
+
     /// A record. [`ControlFlow::Break`] ends the reading, without a report of this slot.
     fn record(&mut self, record: &Record<'_>) -> ControlFlow<()>;
 
@@ -198,6 +204,7 @@ impl Reader {
         walk::walk(data, &header, options.recover, finder, spans, &mut findings);
         let options = *options;
         let mut pass = Pass { slot, offset, data, options, fast, counts: Counts::default() };
+        sink.begin(data);
         pass.run(spans, slow, sink)?;
         let bin = match pass.counts {
             counts if counts != Counts::default() => Bin::Read(counts),
@@ -292,7 +299,8 @@ impl Pass<'_> {
         self.count(&found);
         let Some(make) = self.fast.make(node) else { return ControlFlow::Continue(()) };
         let (instances, slots) = (&*self.fast.instances, &*self.fast.slots);
-        sink.record(&Record::Fast(Fast { meta: self.meta(found), make, instances, slots }))
+        let (meta, utf16_only) = (self.meta(found), self.fast.utf16_only);
+        sink.record(&Record::Fast(Fast { meta, make, instances, slots, utf16_only }))
     }
 
     fn count(&mut self, found: &Found) {

@@ -35,6 +35,8 @@ pub(super) mod token {
     pub(crate) const CLOSE_START: u8 = 5;
     pub(crate) const CLOSE_EMPTY: u8 = 6;
     pub(crate) const CLOSE: u8 = 7;
+    /// The text that follows does not stand like this in the chunk.
+    pub(crate) const PIECE: u8 = 8;
 }
 
 /// The dependency of an element that has none.
@@ -215,6 +217,7 @@ fn entity(name: &[u8], out: &mut Vec<u8>) -> Result<(), Decline> {
         entity.encode_utf16().flat_map(u16::to_le_bytes).eq(name.iter().copied())
     });
     let (_, c) = found.ok_or(Decline::Shape)?;
+    out.push(token::PIECE);
     character(u32::from(c), out)
 }
 

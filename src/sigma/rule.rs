@@ -318,8 +318,8 @@ pub enum NumberValue {
     Float(f64),
 }
 
-/// A regular expression as written, with its flags. It has been compiled once by the loader to
-/// prove that it is valid.
+/// A regular expression as written, with its flags. The loader has proved that it compiles within
+/// [`super::REGEX_SIZE_LIMIT`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Regex {
     /// The expression.

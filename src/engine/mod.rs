@@ -1,0 +1,26 @@
+//! The engine: which rules match an event.
+//!
+//! Rules are compiled once into a [`RuleSet`], which is shared and does not change; each thread asks
+//! it through a [`Scanner`] of its own. The way is gate, prefilter, confirm: see [`scanner`]. The
+//! engine sees events through [`crate::event::Event`] and knows nothing of where they come from or
+//! where hits go.
+//!
+//! Invariant: for every event and every rule set, [`Scanner::scan`] gives what
+//! [`Scanner::scan_full`] gives.
+//!
+//! Source of facts: Sigma rules specification 2.1.0.
+
+mod atoms;
+mod block;
+mod check;
+mod expr;
+mod full;
+mod predicate;
+mod prefilter;
+mod program;
+mod ruleset;
+mod scanner;
+mod wildcard;
+
+pub use ruleset::{Applicability, RuleId, RuleSet};
+pub use scanner::{Matched, ScanStats, Scanner};

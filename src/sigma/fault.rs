@@ -1,0 +1,139 @@
+//! What can be wrong with a rule, and where.
+//!
+//! A fault never leaves this module's parents as a panic or as silence: it becomes a [`Refused`]
+//! with file, document, line, column and reason, or a [`Warning`] beside a rule that loads anyway.
+//! Inside the loader a position is only a line and a column ([`At`]); path and document number are
+//! added once, where a document is finished, so that the parsers below need not know them.
+
+use std::fmt;
+
+use super::rule::Origin;
+
+/// A place in a file: line and column from 1, the column in characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct At {
+    /// The line, from 1.
+    pub line: u32,
+    /// The column, from 1.
+    pub column: u32,
+}
+
+impl At {
+    /// The start of a file.
+    pub const START: At = At { line: 1, column: 1 };
+
+    /// This place, `characters` further right on the same line.
+    pub fn right(self, characters: usize) -> At {
+        let characters = u32::try_from(characters).unwrap_or(u32::MAX);
+        At { line: self.line, column: self.column.saturating_add(characters) }
+    }
+
+    /// This place in a file.
+    pub fn origin(self, path: &str, document: u32) -> Origin {
+        Origin { path: path.to_owned(), document, line: self.line, column: self.column }
+    }
+}
+
+/// Why a document was refused, as far as a program needs to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RefusalKind {
+    /// The document is not a valid rule.
+    Error,
+    /// A valid kind of document that this version does not evaluate: correlation rules, filters,
+    /// and rules with an aggregation (`| count()`) in their condition.
+    NotYetSupported,
+    /// A deprecated or unsupported rule, and such rules were not asked for.
+    Status,
+    /// A rule with a `%placeholder%` for which no list of values was given.
+    Placeholder,
+}
+
+/// A fault inside a document, before it is known which document of which file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Fault {
+    /// Where.
+    pub at: At,
+    /// Its kind.
+    pub kind: RefusalKind,
+    /// What is wrong, without the place.
+    pub reason: String,
+}
+
+impl Fault {
+    /// An invalid document.
+    pub fn new(at: At, reason: impl Into<String>) -> Fault {
+        Fault { at, kind: RefusalKind::Error, reason: reason.into() }
+    }
+
+    /// A fault of another kind.
+    pub fn of(kind: RefusalKind, at: At, reason: impl Into<String>) -> Fault {
+        Fault { at, kind, reason: reason.into() }
+    }
+}
+
+/// A document that was not loaded, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// The place of the fault.
+    pub origin: Origin,
+    /// The rule's title, if it could be read.
+    pub title: Option<String>,
+    /// The rule's id, if it could be read.
+    pub id: Option<String>,
+    /// What is wrong, in a sentence without the place.
+    pub reason: String,
+    /// What kind of refusal it is.
+    pub kind: RefusalKind,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.origin, self.reason)
+    }
+}
+
+/// What a [`Warning`] is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum WarningCode {
+    /// A section that the condition does not use.
+    UnusedSection,
+    /// A modifier that stands twice in a chain; it counts once.
+    RepeatedModifier,
+    /// `wide`, `utf16le`, `utf16be` or `utf16` without `base64` or `base64offset` after it: event
+    /// text is decoded, so such a value can hardly occur.
+    BareWide,
+    /// A network address with host bits set; they were cleared.
+    HostBits,
+    /// A `status` that Sigma does not know; the rule counts as one without a status.
+    UnknownStatus,
+    /// Two loaded rules have the same id.
+    DuplicateId,
+}
+
+/// Something odd about a rule that was loaded nevertheless.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warning {
+    /// Where.
+    pub origin: Origin,
+    /// What it is about.
+    pub code: WarningCode,
+    /// The same in words.
+    pub text: String,
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.origin, self.text)
+    }
+}
+
+/// A warning before its file is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Note {
+    /// Where.
+    pub at: At,
+    /// What about.
+    pub code: WarningCode,
+    /// In words.
+    pub text: String,
+}

@@ -1,0 +1,374 @@
+//! Rules from files, folders and zip archives.
+//!
+//! Files are read and parsed in parallel; the result is in the order of the paths given, below each
+//! by path, in each file by document, whatever the threads do. One bad rule never stops the others:
+//! it is in [`LoadedRules::refused`] with its place and reason. Only a path that was asked for and is
+//! not there is an error of the whole.
+//!
+//! Invariant: every file and every document is counted in exactly one place of [`LoadedRules`].
+//!
+//! A rule set may come from anywhere, so sizes are capped: of a file, of what an archive unpacks to,
+//! of the number of its members.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+
+use super::fault::{Refused, Warning, WarningCode};
+use super::rule::{Origin, Rule};
+use super::stream::{self, FileRules};
+use super::values::Lists;
+
+/// Bytes of one file of rules. The largest public rule has 300 kB, all of SigmaHQ 10 MB.
+const MAX_FILE: u64 = 32 << 20;
+
+/// Bytes of all files of rules in one archive, unpacked.
+const MAX_ARCHIVE: u64 = 256 << 20;
+
+/// Members of an archive. SigmaHQ's largest release has about 3,500.
+const MAX_MEMBERS: usize = 200_000;
+
+/// What to load, and with what.
+#[derive(Debug, Clone, Default)]
+pub struct LoadOptions {
+    /// Lists for `expand`: the values that `%name%` stands for.
+    pub expand: Lists,
+    /// Whether to load rules with the status `deprecated` or `unsupported`.
+    pub include_inactive: bool,
+}
+
+/// All that was found.
+#[derive(Debug, Default)]
+pub struct LoadedRules {
+    /// The rules.
+    pub rules: Vec<Rule>,
+    /// Documents that were not loaded.
+    pub refused: Vec<Refused>,
+    /// Oddities of rules that were loaded.
+    pub warnings: Vec<Warning>,
+    /// YAML documents that have nothing of a rule.
+    pub not_rules: Vec<NotARule>,
+    /// Files that could not be read.
+    pub unreadable: Vec<Unreadable>,
+    /// Documents that only spoke about others (`action: global`, `action: reset`).
+    pub templates: u64,
+    /// Files that were read.
+    pub files: u64,
+    /// Files in folders and archives that are not named `.yml` or `.yaml`; they were not read.
+    pub other_files: u64,
+}
+
+impl LoadedRules {
+    /// How many documents were looked at, empty ones aside.
+    #[must_use]
+    pub fn documents(&self) -> u64 {
+        let lists = self.rules.len() + self.refused.len() + self.not_rules.len();
+        u64::try_from(lists).unwrap_or(u64::MAX).saturating_add(self.templates)
+    }
+
+    /// Appends what another load found.
+    pub fn append(&mut self, mut other: LoadedRules) {
+        self.rules.append(&mut other.rules);
+        self.refused.append(&mut other.refused);
+        self.warnings.append(&mut other.warnings);
+        self.not_rules.append(&mut other.not_rules);
+        self.unreadable.append(&mut other.unreadable);
+        self.templates += other.templates;
+        self.files += other.files;
+        self.other_files += other.other_files;
+    }
+
+    fn add_file(&mut self, path: &str, mut file: FileRules) {
+        self.files += 1;
+        self.rules.append(&mut file.rules);
+        self.refused.append(&mut file.refused);
+        self.warnings.append(&mut file.warnings);
+        self.templates += u64::from(file.templates);
+        let not_rules = file.not_rules.into_iter();
+        self.not_rules
+            .extend(not_rules.map(|document| NotARule { path: path.to_owned(), document }));
+    }
+
+    /// Adds what can only be seen over all files.
+    fn finish(mut self) -> LoadedRules {
+        let mut first: HashMap<&str, &Origin> = HashMap::new();
+        for rule in &self.rules {
+            let Some(id) = rule.id.as_deref() else { continue };
+            match first.get(id) {
+                None => {
+                    first.insert(id, &rule.origin);
+                }
+                Some(other) => self.warnings.push(Warning {
+                    origin: rule.origin.clone(),
+                    code: WarningCode::DuplicateId,
+                    text: format!("the id {id} is that of the rule at {other} too"),
+                }),
+            }
+        }
+        self
+    }
+}
+
+/// A YAML document that has nothing of a rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotARule {
+    /// Its file, as in [`Origin::path`].
+    pub path: String,
+    /// Its number in the file, from 0.
+    pub document: u32,
+}
+
+/// A file that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// The file, as in [`Origin::path`].
+    pub path: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// A rule path that is not there or cannot be read at all.
+#[derive(Debug)]
+pub struct RulePathError {
+    path: PathBuf,
+    source: io::Error,
+}
+
+impl RulePathError {
+    /// The path.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl std::fmt::Display for RulePathError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.path.display(), self.source)
+    }
+}
+
+impl std::error::Error for RulePathError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.source)
+    }
+}
+
+/// Loads rules from files, folders and zip archives, in the order given.
+///
+/// # Errors
+/// If one of the paths is not there or cannot be opened. A file below a folder that cannot be read
+/// is no error of the whole but in [`LoadedRules::unreadable`].
+pub fn load<P: AsRef<Path>>(
+    paths: &[P],
+    options: &LoadOptions,
+) -> Result<LoadedRules, RulePathError> {
+    let mut loaded = LoadedRules::default();
+    let mut inputs = Vec::new();
+    for path in paths {
+        let path = path.as_ref();
+        let result = find(path, &mut inputs, &mut loaded);
+        result.map_err(|source| RulePathError { path: path.to_owned(), source })?;
+    }
+    let read: Vec<Result<FileRules, io::Error>> = inputs
+        .par_iter()
+        .map(|input| match &input.bytes {
+            Bytes::File(path) => Ok(stream::read_bytes(&input.name, &read_file(path)?, options)),
+            Bytes::Member(bytes) => Ok(stream::read_bytes(&input.name, bytes, options)),
+        })
+        .collect();
+    for (input, result) in inputs.iter().zip(read) {
+        match result {
+            Ok(file) => loaded.add_file(&input.name, file),
+            Err(error) => {
+                let reason = error.to_string();
+                loaded.unreadable.push(Unreadable { path: input.name.clone(), reason });
+            }
+        }
+    }
+    Ok(loaded.finish())
+}
+
+/// Loads rules from a text, under a name for messages.
+#[must_use]
+pub fn load_str(name: &str, text: &str, options: &LoadOptions) -> LoadedRules {
+    let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
+    let mut loaded = LoadedRules::default();
+    loaded.add_file(name, stream::read_text(name, text, options));
+    loaded.finish()
+}
+
+/// Loads rules from the bytes of a file, under a name for messages.
+#[must_use]
+pub fn load_bytes(name: &str, bytes: &[u8], options: &LoadOptions) -> LoadedRules {
+    let mut loaded = LoadedRules::default();
+    loaded.add_file(name, stream::read_bytes(name, bytes, options));
+    loaded.finish()
+}
+
+/// A file to read.
+struct Input {
+    name: String,
+    bytes: Bytes,
+}
+
+enum Bytes {
+    /// On disk, not read yet.
+    File(PathBuf),
+    /// Unpacked from an archive.
+    Member(Vec<u8>),
+}
+
+/// Finds the files that a path stands for.
+fn find(path: &Path, inputs: &mut Vec<Input>, loaded: &mut LoadedRules) -> io::Result<()> {
+    let metadata = path.metadata()?;
+    if metadata.is_dir() {
+        find_in_folder(path, inputs, loaded);
+        return Ok(());
+    }
+    if !metadata.is_file() {
+        return Err(io::Error::other("neither a file nor a folder"));
+    }
+    let name = path.file_name().map_or_else(|| portable(path), |n| portable(Path::new(n)));
+    let mut file = File::open(path)?;
+    let mut start = [0; 4];
+    let is_zip = file.read(&mut start)? == start.len()
+        && (start == *b"PK\x03\x04" || start == *b"PK\x05\x06");
+    if is_zip {
+        find_in_archive(&name, File::open(path)?, inputs, loaded)
+    } else {
+        inputs.push(Input { name, bytes: Bytes::File(path.to_owned()) });
+        Ok(())
+    }
+}
+
+/// A path as messages show it: with `/` on every platform.
+fn portable(path: &Path) -> String {
+    let parts: Vec<_> = path.components().map(|c| c.as_os_str().to_string_lossy()).collect();
+    parts.join("/")
+}
+
+fn is_yaml(name: &str) -> bool {
+    let extension = name.rsplit_once('.').map(|(_, extension)| extension);
+    extension.is_some_and(|e| e.eq_ignore_ascii_case("yml") || e.eq_ignore_ascii_case("yaml"))
+}
+
+fn find_in_folder(folder: &Path, inputs: &mut Vec<Input>, loaded: &mut LoadedRules) {
+    let start = inputs.len();
+    let start_unreadable = loaded.unreadable.len();
+    for entry in walkdir::WalkDir::new(folder).follow_links(true) {
+        match entry {
+            Ok(entry) if entry.file_type().is_file() => {
+                let path = entry.into_path();
+                let name = portable(path.strip_prefix(folder).unwrap_or(&path));
+                if is_yaml(&name) {
+                    inputs.push(Input { name, bytes: Bytes::File(path) });
+                } else {
+                    loaded.other_files += 1;
+                }
+            }
+            Ok(_) => {}
+            // A link to a folder above: all that is behind it is being read anyway.
+            Err(error) if error.loop_ancestor().is_some() => {}
+            Err(error) => {
+                let path = error.path().unwrap_or(folder);
+                let path = portable(path.strip_prefix(folder).unwrap_or(path));
+                let reason = match error.io_error() {
+                    Some(error) => error.to_string(),
+                    None => error.to_string(),
+                };
+                loaded.unreadable.push(Unreadable { path, reason });
+            }
+        }
+    }
+    if let Some(found) = inputs.get_mut(start..) {
+        found.sort_by(|a, b| a.name.cmp(&b.name));
+    }
+    if let Some(failed) = loaded.unreadable.get_mut(start_unreadable..) {
+        failed.sort_by(|a, b| a.path.cmp(&b.path));
+    }
+}
+
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    let file = File::open(path)?;
+    let length = file.metadata()?.len();
+    read_capped(file, length)
+}
+
+/// Reads to the end, but not more than a file of rules may have.
+fn read_capped(reader: impl Read, length: u64) -> io::Result<Vec<u8>> {
+    // The length only saves growing: what is believed is what comes.
+    let mut bytes = Vec::with_capacity(usize::try_from(length.min(1 << 20)).unwrap_or_default());
+    reader.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MAX_FILE {
+        return Err(io::Error::other(format!("larger than a file of rules may be ({MAX_FILE})")));
+    }
+    Ok(bytes)
+}
+
+/// Unpacks the rule files of an archive.
+fn find_in_archive(
+    archive_name: &str,
+    file: File,
+    inputs: &mut Vec<Input>,
+    loaded: &mut LoadedRules,
+) -> io::Result<()> {
+    let mut archive = zip::ZipArchive::new(io::BufReader::new(file))?;
+    if archive.len() > MAX_MEMBERS {
+        return Err(io::Error::other(format!("more than {MAX_MEMBERS} files in the archive")));
+    }
+    let start = inputs.len();
+    let start_unreadable = loaded.unreadable.len();
+    let mut unpacked: u64 = 0;
+    for index in 0..archive.len() {
+        let inner = match archive.name_for_index(index) {
+            Some(Ok(name)) => name.replace('\\', "/"),
+            _ => format!("#{index}.yml"),
+        };
+        if inner.ends_with('/') {
+            continue;
+        }
+        if !is_yaml(&inner) {
+            loaded.other_files += 1;
+            continue;
+        }
+        let name = format!("{archive_name}!{inner}");
+        let result = if unpacked > MAX_ARCHIVE {
+            Err(io::Error::other(format!("the archive unpacks to more than {MAX_ARCHIVE} bytes")))
+        } else {
+            archive.by_index(index).map_err(io::Error::from).and_then(|member| {
+                let length = member.size();
+                read_capped(member, length)
+            })
+        };
+        match result {
+            Ok(bytes) => {
+                unpacked = unpacked.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+                inputs.push(Input { name, bytes: Bytes::Member(bytes) });
+            }
+            Err(error) => {
+                // What was unpacked in vain counts too, or many bombs would keep it busy for long.
+                unpacked = unpacked.saturating_add(MAX_FILE);
+                loaded.unreadable.push(Unreadable { path: name, reason: error.to_string() });
+            }
+        }
+    }
+    if archive.has_duplicate_names() {
+        // Only one member of each name can be reached.
+        let reason = "members of the archive have the same name; not all were read".to_owned();
+        loaded.unreadable.push(Unreadable { path: archive_name.to_owned(), reason });
+    }
+    if let Some(found) = inputs.get_mut(start..) {
+        found.sort_by(|a, b| a.name.cmp(&b.name));
+    }
+    if let Some(failed) = loaded.unreadable.get_mut(start_unreadable..) {
+        failed.sort_by(|a, b| a.path.cmp(&b.path));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,34 @@
+//! Sigma rules: from YAML to what they mean.
+//!
+//! [`load`] reads files, folders and zip archives into [`Rule`]s, in which modifiers and conditions
+//! are resolved, and tells of every document that it did not take. What a rule means is decided
+//! here; how it is matched is the engine's affair.
+//!
+//! - `yaml`: text to a tree that keeps source text, order and places
+//! - `stream`: the documents of a file and their `action`s
+//! - `document`, `detection`, `condition`: a tree to a rule
+//! - `modifiers`, `values`, `pattern`, `expression`: `Field|chain: value` to tests
+//! - `load`: where the text comes from
+//! - `builtin`: the rules that Harrier brings along
+
+mod builtin;
+mod condition;
+mod detection;
+mod document;
+mod expression;
+mod fault;
+mod load;
+mod modifiers;
+pub mod pattern;
+pub mod rule;
+mod stream;
+mod values;
+mod yaml;
+
+pub use builtin::load_builtin;
+pub use expression::REGEX_SIZE_LIMIT;
+pub use fault::{RefusalKind, Refused, Warning, WarningCode};
+pub use load::{
+    LoadOptions, LoadedRules, NotARule, RulePathError, Unreadable, load, load_bytes, load_str,
+};
+pub use rule::*;
