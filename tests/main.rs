@@ -6,6 +6,7 @@ mod forge;
 mod layers;
 mod matching_corpora;
 mod matching_rsigma;
+mod mutation;
 mod oracle;
 mod semantics;
 mod sigma_load;
