@@ -8,6 +8,7 @@ mod matching_corpora;
 mod matching_rsigma;
 mod mutation;
 mod oracle;
+mod replay;
 mod semantics;
 mod sigma_load;
 mod support;
