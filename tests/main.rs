@@ -4,6 +4,7 @@ mod evtx_differential;
 mod evtx_support;
 mod forge;
 mod layers;
+mod matching_adversarial;
 mod matching_corpora;
 mod matching_rsigma;
 mod mutation;
