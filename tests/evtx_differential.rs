@@ -1,33 +1,9 @@
 //! The fast lane against the `evtx` crate, and the lanes against each other, on every record of the
 //! sample logs.
 
-use crate::evtx_support::{Field, Seen, logs, oracle, oracle_fields, read};
+use crate::evtx_support::{Seen, assert_adds_up, differences, logs, oracle, oracle_fields, read};
 use harrier::evtx::{Options, Reader};
 use std::collections::BTreeMap;
-
-/// What XML cannot carry and the crate writes otherwise, so that values can be compared.
-fn as_in_xml(text: &str) -> String {
-    let odd =
-        |c: char| (c < ' ' && !"\t\r\n".contains(c)) || "\u{FFFE}\u{FFFF}\u{FFFD}".contains(c);
-    text.chars().map(|c| if odd(c) { '_' } else { c }).collect()
-}
-
-fn differences(ours: &[Field], theirs: &[Field]) -> Vec<String> {
-    let mut out = Vec::new();
-    if ours.len() != theirs.len() {
-        out.push(format!("{} fields, not {}", ours.len(), theirs.len()));
-    }
-    for (a, b) in ours.iter().zip(theirs) {
-        if (a.0, a.1, &a.2) != (b.0, b.1, &b.2) {
-            out.push(format!("{a:?} is {b:?}"));
-            break;
-        }
-        if a.3 != b.3 && as_in_xml(&a.3) != as_in_xml(&b.3) {
-            out.push(format!("{:?} is {:?}, not {:?}", a.2, a.3, b.3));
-        }
-    }
-    out
-}
 
 #[test]
 fn every_record_is_as_the_crate_renders_it() {
@@ -38,6 +14,7 @@ fn every_record_is_as_the_crate_renders_it() {
     let mut problems = Vec::new();
     for (path, data) in logs() {
         let heard = read(&mut reader, &data);
+        assert_adds_up(&data, &heard);
         let (theirs, errors) = oracle(&data);
         oracle_errors += errors;
         damage += heard.damage.len();

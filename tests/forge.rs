@@ -666,6 +666,16 @@ fn flags_tail_and_emptiness() {
 }
 
 #[test]
+fn a_log_may_do_without_checksums() {
+    let events: Vec<Event> = (0..3).map(|n| numbered(n, 100)).collect();
+    let log = round_trip(Options::new().unchecked(true), &events);
+    assert_eq!(log[0x78..0x80], [4, 0, 0, 0, 0, 0, 0, 0]);
+    let chunk = &log[damage::chunk_offset(0)..];
+    assert_eq!(chunk[0x78..0x80], [4, 0, 0, 0, 0, 0, 0, 0]);
+    assert_eq!(chunk[0x34..0x38], [0; 4]);
+}
+
+#[test]
 fn a_streamed_log_is_the_same_as_one_in_memory() {
     let events: Vec<Event> = (0..200).map(|n| numbered(n, 2000)).collect();
     let options = || Options::new().slack(Slack::Stale).tail_chunks(1);
@@ -744,6 +754,8 @@ fn damage_is_what_it_says() {
         damage::reseal_chunk(log, 1);
     };
     check(&resealed, &[1, 2, 3, 5, 6], 1);
+    // What a header does not know yet is no error; the last record of the others stays.
+    check(&|log| damage::forget_records(log, 2, 1), &[1, 2, 3, 4, 5], 0);
     let mut log = whole.clone();
     log[0x18] = 99;
     assert!(!parser(&log).header().validate_checksum());

@@ -1,6 +1,9 @@
 //! Integration tests, one module a theme.
 
+mod evtx_allocations;
 mod evtx_differential;
+mod evtx_forged;
+mod evtx_mutation;
 mod evtx_support;
 mod forge;
 mod layers;

@@ -8,15 +8,16 @@
 //!
 //! Soundness (invariant 1 of the design): every step may only weaken. A conjunction may keep any one
 //! of its parts; a disjunction must keep all; whatever does not give a literal is *open* (`None`):
-//! negation, `null`, `exists`, numbers (`03` equals 3), comparisons, `cidr`, `fieldref`, a pattern of
-//! wildcards alone. Equality gives no end mark, because trailing blanks of the value are ignored.
+//! negation, `null`, `exists`, comparisons, `cidr`, `fieldref`, a pattern of wildcards alone. A text
+//! that equals an integer holds its digits (`03`, ` 3`, `3.0` equal 3; exponents are no numbers), at
+//! no certain place. Equality gives no end mark, because trailing blanks of the value are ignored.
 //! Literals of case-sensitive tests are folded: text that contains one contains it folded, for
 //! folding works scalar by scalar.
 
 use super::check::{is_equality, other_guid_form};
 use super::expr::{Expr, PredicateId};
 use crate::event::{VALUE_END, VALUE_START};
-use crate::sigma::{Item, Part, Pattern, Regex, Test};
+use crate::sigma::{Item, Number, NumberValue, Part, Pattern, Regex, Test};
 use crate::utf16::folded;
 use regex_syntax::hir::{Class, Hir, HirKind};
 
@@ -57,17 +58,24 @@ fn of_item(item: &Item) -> Option<Vec<Atom>> {
 }
 
 fn of_test(test: &Test, keyword: bool) -> Option<Vec<Atom>> {
-    match test {
+    let set = match test {
         Test::Text(pattern) => of_pattern(pattern),
         Test::Number(number) if keyword => Some(vec![folded(&number.text).into_bytes().into()]),
+        Test::Number(Number { value: NumberValue::Integer(n), .. }) => {
+            Some(vec![n.unsigned_abs().to_string().into_bytes().into()])
+        }
         Test::Regex(regex) => of_regex(regex),
         Test::AnyOf(tests) => {
             let sets: Option<Vec<_>> = tests.iter().map(|t| of_test(t, keyword)).collect();
             sets.map(|sets| sets.concat())
         }
         _ => None,
-    }
+    }?;
+    set.iter().all(|atom| atom.len() >= SHORTEST).then_some(set)
 }
+
+/// A single byte stands in nearly every text: whoever needs no more is open.
+const SHORTEST: usize = 2;
 
 /// The atom of a pattern: its rarest literal, with the marks that hold for it.
 fn of_pattern(pattern: &Pattern) -> Option<Vec<Atom>> {
@@ -96,7 +104,7 @@ fn of_pattern(pattern: &Pattern) -> Option<Vec<Atom>> {
 }
 
 /// The atoms of a regular expression.
-fn of_regex(regex: &Regex) -> Option<Vec<Atom>> {
+pub(super) fn of_regex(regex: &Regex) -> Option<Vec<Atom>> {
     let hir = regex_syntax::ParserBuilder::new()
         .case_insensitive(regex.ignore_case)
         .multi_line(regex.multi_line)

@@ -10,13 +10,15 @@
 //!
 //! Source of facts: Sigma rules specification and modifiers appendix, version 2.1.0.
 
+use super::atoms::of_regex;
 use super::wildcard::Wildcard;
 use crate::event::Texts;
 use crate::sigma::{
     Comparison, Item, Number, NumberValue, Part, Pattern, Regex, Test, TextMatch, TimePart,
 };
 use crate::utf16::folded;
-use aho_corasick::AhoCorasick;
+use aho_corasick::packed::Searcher;
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use hashbrown::{HashMap, HashSet};
 use memchr::memmem::Finder;
 use std::net::{IpAddr, Ipv4Addr};
@@ -68,8 +70,6 @@ pub(super) struct Checks {
     negated: bool,
     /// Whether [`Checks::holds`] reads original texts.
     pub(super) original: bool,
-    /// What it costs, in rough nanoseconds for a value of usual length.
-    pub(super) cost: u32,
 }
 
 impl Checks {
@@ -88,7 +88,6 @@ impl Checks {
         list.sort_by_key(Check::cost);
         Checks {
             original: list.iter().any(Check::reads_original),
-            cost: list.iter().map(Check::cost).sum(),
             checks: list.into(),
             all: item.all,
             negated: item.negated,
@@ -146,7 +145,7 @@ enum Check {
         finder: Box<Finder<'static>>,
         cased: bool,
     },
-    ContainsAny(AhoCorasick),
+    ContainsAny(Substrings),
     /// Any value at all.
     Any,
     Wildcard {
@@ -243,7 +242,7 @@ impl Check {
             Check::Contains { finder, cased } => {
                 values.texts(*cased).any(|v| finder.find(v).is_some())
             }
-            Check::ContainsAny(automaton) => values.folded().any(|v| automaton.is_match(v)),
+            Check::ContainsAny(texts) => values.folded().any(|v| texts.occur_in(v)),
             Check::Wildcard { pattern, cased } => values.texts(*cased).any(|v| pattern.is_match(v)),
             Check::Number { value, text } => values
                 .folded()
@@ -251,7 +250,9 @@ impl Check {
             Check::Compare(how, than) => values
                 .folded()
                 .any(|v| parse_number(v).is_some_and(|n| compare_numbers(n, *how, *than))),
-            Check::Regex(regex) => values.original().any(|v| regex.is_match(v)),
+            Check::Regex(regex) => {
+                values.folded().zip(values.original()).any(|(f, o)| regex.is_match(f, o))
+            }
             Check::Cidr(net) => values.folded().filter_map(parse_ip).any(|ip| net.contains(&ip)),
             Check::TimePart(part, how, than) => values
                 .original()
@@ -326,14 +327,50 @@ fn group(list: Vec<Check>) -> Vec<Check> {
         rest.push(Check::EndsWithAny(Endings::new(ends)));
     }
     if !inside.is_empty() {
-        match AhoCorasick::new(inside.iter().map(|f| f.needle())) {
-            Ok(automaton) => rest.push(Check::ContainsAny(automaton)),
+        match Substrings::new(&inside) {
+            Some(substrings) => rest.push(Check::ContainsAny(substrings)),
             // Too large for one automaton: one by one says the same.
-            Err(_) => rest
-                .extend(inside.into_iter().map(|finder| Check::Contains { finder, cased: false })),
+            None => {
+                let single = |finder| Check::Contains { finder, cased: false };
+                rest.extend(inside.into_iter().map(single));
+            }
         }
     }
     rest
+}
+
+/// Many substrings at once. The packed (SIMD) searcher is made and searches faster than an automaton,
+/// and takes few texts, none of them short.
+#[derive(Debug)]
+enum Substrings {
+    Packed(Searcher),
+    Automaton(AhoCorasick),
+}
+
+impl Substrings {
+    /// How many texts the packed searcher does well with.
+    const PACKED_MOST: usize = 48;
+    /// How long these have to be.
+    const PACKED_SHORTEST: usize = 3;
+
+    fn new(finders: &[Box<Finder<'static>>]) -> Option<Substrings> {
+        let texts = || finders.iter().map(|f| f.needle());
+        let packed = finders.len() <= Substrings::PACKED_MOST
+            && texts().all(|t| t.len() >= Substrings::PACKED_SHORTEST);
+        if let Some(searcher) = packed.then(|| Searcher::new(texts())).flatten() {
+            return Some(Substrings::Packed(searcher));
+        }
+        let automaton =
+            AhoCorasick::builder().kind(Some(AhoCorasickKind::ContiguousNFA)).build(texts());
+        automaton.ok().map(Substrings::Automaton)
+    }
+
+    fn occur_in(&self, value: &[u8]) -> bool {
+        match self {
+            Substrings::Packed(searcher) => searcher.find(value).is_some(),
+            Substrings::Automaton(automaton) => automaton.is_match(value),
+        }
+    }
 }
 
 /// Many endings at once: those of eight bytes or more are found by their last eight.
@@ -398,11 +435,11 @@ fn relate(value: &[u8], how: TextMatch, other: &[u8]) -> bool {
     }
 }
 
-/// A decimal number, blanks around it ignored; hexadecimal, `inf` and `nan` are text.
+/// A decimal number, blanks around it ignored; hexadecimal, exponents, `inf` and `nan` are text.
 fn parse_number(text: &[u8]) -> Option<NumberValue> {
     let text = text.trim_ascii();
     let digit = text.iter().any(u8::is_ascii_digit);
-    let plain = text.iter().all(|b| matches!(b, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'));
+    let plain = text.iter().all(|b| matches!(b, b'0'..=b'9' | b'+' | b'-' | b'.'));
     if !digit || !plain {
         return None;
     }
@@ -487,20 +524,48 @@ fn time_part(text: &[u8], part: TimePart) -> Option<i64> {
 }
 
 /// A regular expression that is compiled when it is first needed: most never are.
+///
+/// Most texts are ASCII. For these an expression means the same without its Unicode tables, which
+/// make compiling `\\w{64}` and its like ten times as dear; so there are two of each, and the Unicode
+/// one is compiled at the first text that is not ASCII.
 #[derive(Debug)]
 struct LazyRegex {
     source: Regex,
-    compiled: OnceLock<Option<regex::bytes::Regex>>,
+    /// Folded literals of which one stands in every text that matches.
+    required: Option<Box<[Finder<'static>]>>,
+    ascii: OnceLock<Option<regex::bytes::Regex>>,
+    unicode: OnceLock<Option<regex::bytes::Regex>>,
 }
 
 impl LazyRegex {
+    /// Up to how many literals are looked for before the expression is.
+    const MOST_REQUIRED: usize = 4;
+
     fn new(source: &Regex) -> LazyRegex {
-        LazyRegex { source: source.clone(), compiled: OnceLock::new() }
+        let atoms = of_regex(source).filter(|atoms| atoms.len() <= LazyRegex::MOST_REQUIRED);
+        LazyRegex {
+            source: source.clone(),
+            required: atoms
+                .map(|atoms| atoms.iter().map(|a| Finder::new(a).into_owned()).collect()),
+            ascii: OnceLock::new(),
+            unicode: OnceLock::new(),
+        }
     }
 
-    fn is_match(&self, text: &[u8]) -> bool {
-        let compiled = self.compiled.get_or_init(|| compile(&self.source).ok());
-        compiled.as_ref().is_some_and(|regex| regex.is_match(text))
+    fn is_match(&self, folded: &[u8], original: &[u8]) -> bool {
+        let possible = |finders: &[Finder<'_>]| finders.iter().any(|f| f.find(folded).is_some());
+        if self.required.as_deref().is_some_and(|finders| !possible(finders)) {
+            return false;
+        }
+        if original.is_ascii() {
+            // An expression that is none without Unicode is compiled with it.
+            let regex = self.ascii.get_or_init(|| compile(&self.source, false).ok());
+            if let Some(regex) = regex {
+                return regex.is_match(original);
+            }
+        }
+        let regex = self.unicode.get_or_init(|| compile(&self.source, true).ok());
+        regex.as_ref().is_some_and(|regex| regex.is_match(original))
     }
 }
 
@@ -508,13 +573,40 @@ impl LazyRegex {
 ///
 /// # Errors
 /// If it is no valid expression or larger than [`REGEX_SIZE_LIMIT`].
-fn compile(regex: &Regex) -> Result<regex::bytes::Regex, regex::Error> {
+fn compile(regex: &Regex, unicode: bool) -> Result<regex::bytes::Regex, regex::Error> {
     regex::bytes::RegexBuilder::new(&regex.pattern)
+        .unicode(unicode)
         .case_insensitive(regex.ignore_case)
         .multi_line(regex.multi_line)
         .dot_matches_new_line(regex.dot_all)
         .size_limit(REGEX_SIZE_LIMIT)
         .build()
+}
+
+/// What an item costs to evaluate, in rough nanoseconds for a value of usual length, told before it is
+/// compiled: only the order matters.
+pub(super) fn cost(item: &Item) -> u32 {
+    fn of(test: &Test) -> u32 {
+        match test {
+            Test::Null | Test::Exists(_) => 1,
+            Test::Text(pattern) => match &*pattern.parts {
+                [] | [_] | [Part::Literal(_), Part::AnyRun] | [Part::AnyRun, Part::Literal(_)] => 4,
+                [Part::AnyRun, Part::Literal(_), Part::AnyRun] => 30,
+                _ => 60,
+            },
+            Test::Number(_) | Test::Compare(..) => 20,
+            Test::FieldRef { .. } => 60,
+            Test::Cidr(_) => 80,
+            Test::TimePart(..) => 200,
+            Test::Regex(_) => 1000,
+            Test::AnyOf(tests) => tests.iter().map(of).fold(0, u32::saturating_add),
+        }
+    }
+    /// A long list becomes a set, which costs less than its values one by one.
+    const SET: u32 = 300;
+    let regex = item.values.iter().any(|test| matches!(test, Test::Regex(_)));
+    let sum = item.values.iter().map(of).fold(0, u32::saturating_add);
+    if regex { sum } else { sum.min(SET) }
 }
 
 /// Whether a pattern is one that [`equals`] decides.

@@ -18,6 +18,12 @@ use std::sync::OnceLock;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct FieldId(u32);
 
+impl FieldId {
+    pub(super) fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
 /// A distinct item.
 #[derive(Debug)]
 pub(super) struct Predicate {
@@ -67,7 +73,12 @@ impl Predicates {
     }
 
     pub(super) fn field_name(&self, id: FieldId) -> &str {
-        &self.fields[id.0 as usize]
+        &self.fields[id.index()]
+    }
+
+    /// The names of all fields, by id.
+    pub(super) fn field_names(&self) -> &[String] {
+        &self.fields
     }
 
     pub(super) fn len(&self) -> usize {

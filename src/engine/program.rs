@@ -9,6 +9,7 @@
 //! its atoms occurs in the haystack of its slot; program rules are in ascending order of rule id.
 
 use super::atoms;
+use super::check;
 use super::expr::{Expr, PredicateId};
 use super::predicate::FieldId;
 use super::prefilter::Automaton;
@@ -143,7 +144,7 @@ impl<'a> Builder<'a> {
         let mut expr = self.localize(&instance.residue, instance.view);
         let program = &self.program;
         expr.sort_by_cost(&|local| {
-            predicates.get(program.predicates[local.index()].id).checks().cost
+            check::cost(&predicates.get(program.predicates[local.index()].id).item)
         });
         self.program.rules.push(ProgramRule { rule: instance.rule, expr });
     }

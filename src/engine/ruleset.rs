@@ -123,6 +123,8 @@ pub struct RuleSet {
     pub(super) gates: Vec<Gate>,
     pub(super) predicates: Predicates,
     pub(super) taxonomy: Taxonomy,
+    /// For each field, the views that read it otherwise than the plain one.
+    own_views: Vec<Vec<View>>,
     /// Finds the keywords of the rules that look at events of every kind.
     pub(super) block: Option<BlockFilter>,
     cache: Mutex<Cache>,
@@ -163,7 +165,21 @@ impl RuleSet {
         }
         let predicates = interner.finish();
         let block = block_filter(&gates, &compiled, &predicates);
-        RuleSet { rules, compiled, gates, predicates, taxonomy, block, cache: Mutex::default() }
+        let own = |name: &String| {
+            let views = View::ALL.into_iter();
+            views.filter(|v| taxonomy.canonical_view(*v, name) != View::Plain).collect()
+        };
+        let own_views = predicates.field_names().iter().map(own).collect();
+        RuleSet {
+            rules,
+            compiled,
+            gates,
+            predicates,
+            taxonomy,
+            block,
+            own_views,
+            cache: Mutex::default(),
+        }
     }
 
     /// The rule with this id.
@@ -259,11 +275,11 @@ impl RuleSet {
 
     /// A field seen through a view; views that read the field alike give the same slot.
     pub(super) fn slot(&self, view: View, field: Option<FieldId>) -> Slot {
-        let view = match field {
-            Some(field) => self.taxonomy.canonical_view(view, self.predicates.field_name(field)),
-            None => View::Plain,
-        };
-        Slot { view, field }
+        let own = field.is_some_and(|field| {
+            let views = self.own_views.get(field.index());
+            views.is_some_and(|views| views.contains(&view))
+        });
+        Slot { view: if own { view } else { View::Plain }, field }
     }
 
     /// The program for these instances, made at the first call.

@@ -57,8 +57,8 @@ impl Value<'_> {
             Value::FileTime(ticks) => append_time(file_time(ticks), out),
             Value::SystemTime(raw) => append_time(system_time(raw), out),
             Value::Sid(raw) => append_sid(raw, b'S', out),
-            Value::Float32(x) => display(format_args!("{x:?}"), out),
-            Value::Float64(x) => display(format_args!("{x:?}"), out),
+            Value::Float32(x) => out.extend_from_slice(zmij::Buffer::new().format(x).as_bytes()),
+            Value::Float64(x) => out.extend_from_slice(zmij::Buffer::new().format(x).as_bytes()),
             other => other.append_folded(out),
         }
     }
@@ -72,11 +72,8 @@ impl Value<'_> {
             Value::Signed(n) => integer(n, out),
             Value::Unsigned(n) => integer(n, out),
             Value::Hex(n) => append_hex_number(n, out),
-            Value::Float32(_) | Value::Float64(_) => {
-                let start = out.len();
-                self.append_text(out);
-                fold_ascii_from(start, out);
-            }
+            Value::Float32(x) => append_float(zmij::Buffer::new().format(x), out),
+            Value::Float64(x) => append_float(zmij::Buffer::new().format(x), out),
             Value::Bool(b) => out.extend_from_slice(if b { b"true" } else { b"false" }),
             Value::Binary(data) => data.iter().for_each(|b| append_hex(*b, LOWER, out)),
             Value::Guid(raw) => append_guid(raw, out),
@@ -125,6 +122,12 @@ const LOWER: &[u8; 16] = b"0123456789abcdef";
 
 fn append_hex(byte: u8, digits: &[u8; 16], out: &mut Vec<u8>) {
     out.extend_from_slice(&[digits[usize::from(byte >> 4)], digits[usize::from(byte & 15)]]);
+}
+
+/// The shortest digits that read back as the same number, as the `evtx` crate writes them (`1.0`,
+/// `1e+300`), folded: `NaN` is the only one with capitals.
+fn append_float(text: &str, out: &mut Vec<u8>) {
+    out.extend(text.bytes().map(|b| b.to_ascii_lowercase()));
 }
 
 /// `{d1-d2-d3-d4}`: the first three parts are stored little-endian ([MS-DTYP] 2.3.4.2).
@@ -279,6 +282,7 @@ mod tests {
             (Value::Hex(u64::MAX), "0xffffffffffffffff"),
             (Value::Float32(1.0), "1.0"),
             (Value::Float64(0.25), "0.25"),
+            (Value::Float64(1e300), "1e+300"),
             (Value::Float64(f64::NAN), "NaN"),
             (Value::Bool(true), "true"),
             (Value::Binary(&[0x45, 0, 0xAF]), "4500AF"),

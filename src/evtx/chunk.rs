@@ -41,12 +41,13 @@ pub(super) fn read_full(source: &dyn ReadAt, offset: u64, buf: &mut [u8]) -> io:
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Header {
     pub(super) magic: bool,
-    pub(super) first_id: u64,
-    pub(super) last_id: u64,
+    /// Whether the header is what its checksum says, or says that it has none.
+    pub(super) checksum_ok: bool,
+    first_id: u64,
+    last_id: u64,
     pub(super) free: u32,
     data_crc: u32,
     flags: u32,
-    header_crc: u32,
 }
 
 impl Header {
@@ -54,38 +55,40 @@ impl Header {
     pub(super) fn read(data: &[u8]) -> Header {
         let u32_at = |at| bytes::u32(data, at).unwrap_or_default();
         let u64_at = |at| bytes::u64(data, at).unwrap_or_default();
+        let flags = u32_at(120);
+        let crc = data.get(..120).zip(data.get(128..HEADER)).map(|(before, after)| {
+            let mut crc = crc32fast::Hasher::new();
+            crc.update(before);
+            crc.update(after);
+            crc.finalize()
+        });
         Header {
             magic: data.starts_with(MAGIC),
+            checksum_ok: crc.is_some_and(|crc| flags & NO_CRC32 != 0 || crc == u32_at(124)),
             first_id: u64_at(24),
             last_id: u64_at(32),
             free: u32_at(48),
             data_crc: u32_at(52),
-            flags: u32_at(120),
-            header_crc: u32_at(124),
+            flags,
         }
     }
 
-    /// Where the records end, if the header says so and can mean it.
+    /// Where the records end, if the header is to be believed.
     pub(super) fn records_end(&self) -> Option<usize> {
+        self.suspected_end().filter(|_| self.checksum_ok)
+    }
+
+    /// Where the records end by the header, if that can be, even if its checksum does not fit.
+    pub(super) fn suspected_end(&self) -> Option<usize> {
         let free = usize::try_from(self.free).ok()?;
         (self.magic && (HEADER..=SIZE).contains(&free)).then_some(free)
     }
 
-    /// The records' ids, if the header can mean them.
+    /// The records' ids, if the header is to be believed.
     pub(super) fn ids(&self) -> Option<std::ops::RangeInclusive<u64>> {
         let span = self.last_id.checked_sub(self.first_id)?;
-        (self.magic && span < MAX_RECORDS).then_some(self.first_id..=self.last_id)
-    }
-
-    /// Whether the header is what its checksum says.
-    pub(super) fn header_ok(&self, data: &[u8]) -> bool {
-        let (Some(before), Some(after)) = (data.get(..120), data.get(128..HEADER)) else {
-            return false;
-        };
-        let mut crc = crc32fast::Hasher::new();
-        crc.update(before);
-        crc.update(after);
-        self.flags & NO_CRC32 != 0 || crc.finalize() == self.header_crc
+        let believed = self.magic && self.checksum_ok && span < MAX_RECORDS;
+        believed.then_some(self.first_id..=self.last_id)
     }
 
     /// Whether the records are what their checksum says.
@@ -93,7 +96,7 @@ impl Header {
         if self.flags & NO_CRC32 != 0 {
             return true;
         }
-        let records = self.records_end().and_then(|end| data.get(HEADER..end));
+        let records = self.suspected_end().and_then(|end| data.get(HEADER..end));
         records.is_some_and(|records| crc32fast::hash(records) == self.data_crc)
     }
 }
@@ -114,6 +117,9 @@ pub enum Finding {
     RecordIds,
     /// Records follow the last one that the header knows: the log was in use.
     RecordsAfterLast(u32),
+    /// Records that do not end with their size: torn, or damaged there. What is there of them was
+    /// read.
+    WithoutEnd(u32),
     /// There are fewer records than the header's ids say.
     FewerRecords {
         /// By the header.
@@ -144,6 +150,7 @@ impl fmt::Display for Finding {
             Finding::RecordsAfterLast(n) => {
                 write!(f, "{n} records follow the last one that the chunk header knows")
             }
+            Finding::WithoutEnd(n) => write!(f, "{n} records do not end with their size"),
             Finding::FewerRecords { named, found } => {
                 write!(f, "the chunk header names {named} records, {found} were found")
             }

@@ -61,6 +61,8 @@ pub(super) struct Lane {
     pending: Vec<Pending>,
     /// The values of the instance being read that want a closer look, with their ids.
     looks: Vec<(Slot, u16)>,
+    /// Whether all texts of the prepared record's values are UTF-16LE.
+    pub(super) utf16_only: bool,
 }
 
 impl Lane {
@@ -71,6 +73,7 @@ impl Lane {
             instances: Vec::new(),
             pending: Vec::new(),
             looks: Vec::new(),
+            utf16_only: true,
         }
     }
 
@@ -79,6 +82,7 @@ impl Lane {
         self.slots.clear();
         self.instances.clear();
         self.pending.clear();
+        self.utf16_only = true;
         let nest = Nest { instance: 0, slot: 0 };
         self.pending.push(Pending { nest, context: Context::Document, depth: 0, at, end });
         let mut node = Node::ROOT;
@@ -155,6 +159,7 @@ impl Lane {
         let plan = self.interner.plan(plan_id).ok_or(Decline::Limit)?;
         let number = u16::try_from(self.instances.len()).map_err(|_| Decline::Limit)?;
         for &(slot, id) in &self.looks {
+            self.utf16_only &= !slot.is_ansi();
             let nest = Nest { instance: number, slot: id };
             if let Some(context) = look(data, slot, plan.slot(usize::from(id)))? {
                 let at = index(slot.at);

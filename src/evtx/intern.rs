@@ -67,6 +67,8 @@ pub(super) struct Place {
 pub(super) struct Make {
     pub(super) layout: Arc<Layout>,
     pub(super) places: Box<[Place]>,
+    /// Whether no text is put together of pieces.
+    pub(super) verbatim: bool,
 }
 
 struct Known {
@@ -245,7 +247,8 @@ impl Interner {
         self.places_here += places.len();
         built?;
         self.places += places.len();
-        let make = Make { layout: Layout::new(leaves), places: places.into() };
+        let verbatim = !places.iter().any(|place| matches!(place.source, Source::Parts(_)));
+        let make = Make { layout: Layout::new(leaves), places: places.into(), verbatim };
         let slot = self.makes.get_mut(node.0 as usize).ok_or(Decline::Limit)?;
         *slot = Some(make);
         Ok(())

@@ -45,9 +45,10 @@ pub(super) enum Part {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Source {
     Empty,
+    /// Text that stands like this in the template.
     Literal(Box<str>),
     Slot(u16),
-    /// Several pieces, at most [`MAX_PARTS`].
+    /// Several pieces, at most [`MAX_PARTS`]; literal pieces that follow each other are joined.
     Parts(Box<[Part]>),
 }
 
@@ -196,12 +197,9 @@ impl Compiler {
             }
             token::TEXT => {
                 let (text, rest) = text(rest)?;
-                // An empty text matters only in an attribute that has nothing else, where CDATA and
-                // values differ: too rare to tell them apart.
-                if text.is_empty() {
-                    return Err(Decline::Shape);
+                if !text.is_empty() {
+                    self.part(Part::Literal(text.into()))?;
                 }
-                self.part(Part::Literal(text.into()))?;
                 Ok(rest)
             }
             token::SUBSTITUTION => {
@@ -448,10 +446,12 @@ impl Compiler {
 /// The value that pieces make.
 fn source(parts: &[Part]) -> Result<Source, Decline> {
     let mut merged: Vec<Part> = Vec::new();
+    let mut pieced = false;
     for part in parts {
         match (merged.last_mut(), part) {
             (Some(Part::Literal(before)), Part::Literal(text)) => {
                 *before = format!("{before}{text}").into();
+                pieced = true;
             }
             _ => merged.push(part.clone()),
         }
@@ -461,9 +461,9 @@ fn source(parts: &[Part]) -> Result<Source, Decline> {
     }
     Ok(match (merged.pop(), merged.is_empty()) {
         (None, _) => Source::Empty,
-        (Some(Part::Literal(text)), true) => Source::Literal(text),
+        (Some(Part::Literal(text)), true) if !pieced => Source::Literal(text),
         (Some(Part::Slot(id)), true) => Source::Slot(id),
-        (Some(last), false) => {
+        (Some(last), _) => {
             merged.push(last);
             Source::Parts(merged.into())
         }

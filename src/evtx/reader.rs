@@ -7,7 +7,7 @@ use super::instance::Lane as FastLane;
 use super::intern::Node;
 use super::record::{Fast, Meta, Record, Slow};
 use super::slow::{SlowLane, Target};
-use super::walk::{self, Found, Gap, GapReason, Span, State};
+use super::walk::{self, Found, Gap, Span, State};
 use crate::bytes::ReadAt;
 use memchr::memmem::Finder;
 use std::fmt;
@@ -16,6 +16,12 @@ use std::ops::{ControlFlow, Range};
 /// Takes what a [`Reader`] finds: records and damage in the order of the source, and after those of
 /// a slot its report.
 pub trait Sink {
+    /// The records that follow, until [`Sink::chunk`], are of a chunk with these bytes, which hold
+    /// the texts of those that are [verbatim](crate::event::Event::is_verbatim).
+    fn begin(&mut self, chunk: &[u8]) {
+        let _ = chunk;
+    }
+
     /// A record. [`ControlFlow::Break`] ends the reading, without a report of this slot.
     fn record(&mut self, record: &Record<'_>) -> ControlFlow<()>;
 
@@ -195,6 +201,7 @@ impl Reader {
         walk::walk(data, &header, options.recover, finder, spans, &mut findings);
         let options = *options;
         let mut pass = Pass { slot, offset, data, options, fast, counts: Counts::default() };
+        sink.begin(data);
         pass.run(spans, slow, sink)?;
         let counts = pass.counts;
         let bin = if counts == Counts::default() {
@@ -272,15 +279,15 @@ fn check(header: &Header, data: &[u8], findings: &mut Vec<Finding>) {
         findings.push(Finding::Magic);
         return;
     }
-    if !header.header_ok(data) {
+    if !header.checksum_ok {
         findings.push(Finding::HeaderChecksum);
     }
-    if header.records_end().is_none() {
+    if header.suspected_end().is_none() {
         findings.push(Finding::FreeSpaceOffset(header.free));
     } else if !header.data_ok(data) {
         findings.push(Finding::DataChecksum);
     }
-    if header.ids().is_none() && header.records_end() != Some(chunk::HEADER) {
+    if header.checksum_ok && header.ids().is_none() && header.records_end() != Some(chunk::HEADER) {
         findings.push(Finding::RecordIds);
     }
 }
@@ -332,7 +339,8 @@ impl Pass<'_> {
         self.count(&found);
         let Some(make) = self.fast.make(node) else { return ControlFlow::Continue(()) };
         let (instances, slots) = (&*self.fast.instances, &*self.fast.slots);
-        sink.record(&Record::Fast(Fast { meta: self.meta(found), make, instances, slots }))
+        let (meta, utf16_only) = (self.meta(found), self.fast.utf16_only);
+        sink.record(&Record::Fast(Fast { meta, make, instances, slots, utf16_only }))
     }
 
     fn count(&mut self, found: &Found) {
@@ -400,18 +408,14 @@ impl Pass<'_> {
     fn gap(&mut self, gap: &Gap, sink: &mut impl Sink) {
         self.counts.gaps += 1;
         let len = gap.len;
-        let why = match gap.why {
-            GapReason::NoMagic => "no record begins here".to_owned(),
-            GapReason::Size(size) => format!("a record cannot have the size {size} here"),
-            GapReason::SizeCopy(size) => {
-                format!("a record of {size} bytes does not end with its size")
-            }
-            GapReason::Zeros => "there are zeros where records should be".to_owned(),
+        let why = match gap.zeros {
+            false => "no record begins here",
+            true => "there are zeros where records should be",
         };
         sink.damage(Damage {
             offset: self.offset + u64::from(gap.at),
             chunk: self.slot,
-            record_id: gap.id,
+            record_id: None,
             kind: DamageKind::Gap(len),
             reason: format!("{why}: {len} bytes up to the next record or the end were passed over"),
         });

@@ -45,6 +45,8 @@ pub struct Fast<'a> {
     pub(super) make: &'a Make,
     pub(super) instances: &'a [Instance],
     pub(super) slots: &'a [Slot],
+    /// Whether all texts of its values are UTF-16LE.
+    pub(super) utf16_only: bool,
 }
 
 /// A record of the slow lane.
@@ -147,6 +149,13 @@ impl Event for Record<'_> {
         match self {
             Record::Fast(record) => &record.make.layout,
             Record::Slow(record) => record.event.layout(),
+        }
+    }
+
+    fn is_verbatim(&self) -> bool {
+        match self {
+            Record::Fast(record) => record.utf16_only && record.make.verbatim,
+            Record::Slow(_) => false,
         }
     }
 

@@ -9,15 +9,17 @@
 //!
 //! The crate walks a chunk's records by itself, along their sizes, and knows nothing of the records
 //! that we found behind damage. So it gets a copy of the chunk in which the headers of records lead it
-//! to exactly those that are asked for: a record before them gets a size that ends at the next one.
-//! Only headers of records (24 bytes, which hold no template) and the chunk's own header are written
-//! to. The table of names in the chunk's header is cleared, because one bad link in it would cost the
-//! whole chunk; the crate then reads each name where it stands.
+//! to exactly those that are asked for: each gets a size that ends where the next one begins, and the
+//! chunk's first record one that ends where the first of them does. What a record's BinXML is does not
+//! change, for that ends with a token of its own; one that lacks it, and so fails, is tried once more
+//! with its real size. Only headers of records (24 bytes, which hold no template) and the chunk's own
+//!
 //!
 //! Bounds: all records of a chunk are rendered in one pass, so that the crate's own budgets for a
 //! chunk (64 MiB of output, a million nodes; per record 16 MiB and 262,144) bound time and memory;
-//! what is over them is unreadable. A panic in the crate, which has none that we know of, is caught
-//! and costs the records of that chunk that are still to come.
+//! what is over them is unreadable. There are few second tries ([`MAX_RETRIES`]). A panic in the
+//! crate, which has none that we know of, is caught and costs the records of that chunk that are still
+//! to come.
 
 use super::chunk::{self, MAGIC};
 use super::walk::{Found, MIN_RECORD};
@@ -32,6 +34,12 @@ use std::sync::Arc;
 /// The most leaves in layouts to keep: layouts are shared between records of the same make, and
 /// dropped when a chunk begins with more.
 const MAX_KNOWN_LEAVES: usize = 256 * 1024;
+
+/// How many records of a chunk are tried a second time, each in a pass of its own.
+const MAX_RETRIES: usize = 8;
+
+/// The last FILETIME that the crate takes for the time of a record: 9999-12-30T21:59:59.9999999Z.
+const LAST_TIME: u64 = 2_650_466_807_999_999_999;
 
 /// A record that the slow lane is to read, and why.
 #[derive(Clone, Copy)]
@@ -98,23 +106,30 @@ impl SlowLane {
         let known = Known { event, layouts, known_leaves };
         with_chunk(copy, settings, |records| {
             let records = records.map_err(|reason| reason.to_string());
-            work(&mut SlowPass { targets, route: &route, records, known })
+            let retries = MAX_RETRIES;
+            work(&mut SlowPass { data, targets, route: &route, records, retries, settings, known })
         })
     }
 }
 
 /// Renders a record of which its chunk is at hand.
 pub(super) fn render(data: &[u8], found: Found, format: Format) -> Result<String, String> {
+    let settings = ParserSettings::new().indent(format == Format::Xml);
+    render_alone(data, found, format, &Arc::new(settings))
+}
+
+fn render_alone(
+    data: &[u8],
+    found: Found,
+    format: Format,
+    settings: &Arc<ParserSettings>,
+) -> Result<String, String> {
     let targets = [Target { found, declined: Decline::Asked }];
     let mut copy = Vec::new();
     let route = route(data, &targets, &mut copy);
-    let settings = match format {
-        Format::Xml => ParserSettings::new(),
-        Format::Json => ParserSettings::new().indent(false),
-    };
-    with_chunk(&copy, &Arc::new(settings), |records| {
+    with_chunk(&copy, settings, |records| {
         let mut records = records?;
-        let steps = *route.first().ok_or("the record cannot be reached")?;
+        let steps = route.first().copied().unwrap_or(0);
         advance(&mut records, steps, |record| match format {
             Format::Xml => record.into_xml(),
             Format::Json => record.into_json(),
@@ -145,39 +160,39 @@ fn route(data: &[u8], targets: &[Target], copy: &mut Vec<u8>) -> Route {
             to.copy_from_slice(bytes);
         }
     };
-    // First and last id, free space, and the names' offsets.
-    put(0, MAGIC);
-    put(24, &0u64.to_le_bytes());
-    put(32, &u64::MAX.to_le_bytes());
-    put(48, &u32::MAX.to_le_bytes());
-    put(128, &[0; 64 * 4]);
-    let mut record = |at: usize, size: usize, id: u64| {
+    // The rest of a header stays as it is, for a damaged record may take it for a value.
+    let mut record = |at: usize, size: usize, found: Option<&Found>| {
         put(at, b"\x2a\x2a\0\0");
         put(at + 4, &u32::try_from(size).unwrap_or(u32::MAX).to_le_bytes());
         // The highest id would be taken for the last record.
-        put(at + 8, &(id & u64::MAX >> 1).to_le_bytes());
-        put(at + 16, &0u64.to_le_bytes());
+        if found.is_none_or(|found| found.id == u64::MAX) {
+            put(at + 8, &0u64.to_le_bytes());
+        }
+        if found.is_none_or(|found| found.time > LAST_TIME) {
+            put(at + 16, &0u64.to_le_bytes());
+        }
     };
-    let mut at = chunk::HEADER;
-    let mut before: Option<(usize, u64)> = None;
+    let mut before: Option<&Found> = None;
     let mut route = Route::new();
     for Target { found, .. } in targets {
         let target = index(found.at);
-        let mut steps = 1;
-        match (target.checked_sub(at), before) {
-            (Some(0), _) => {}
-            (Some(gap), _) if gap >= MIN_RECORD => {
-                record(at, gap, 0);
-                steps = 2;
+        let steps = match before {
+            Some(before) => {
+                let at = index(before.at);
+                record(at, target.saturating_sub(at), Some(before));
+                1
             }
-            // Too little room for a record: the one before reaches further.
-            (Some(_), Some((start, id))) => record(start, target - start, id),
-            (Some(_), None) | (None, _) => steps = 0,
-        }
+            None if target == chunk::HEADER => 1,
+            None if target >= chunk::HEADER + MIN_RECORD => {
+                record(chunk::HEADER, target - chunk::HEADER, None);
+                2
+            }
+            // Too little room for a record before it.
+            None => 0,
+        };
         if steps > 0 {
-            record(target, index(found.size), found.id);
-            before = Some((target, found.id));
-            at = target + index(found.size);
+            record(target, index(found.size), Some(found));
+            before = Some(found);
         }
         route.push(steps);
     }
@@ -190,15 +205,28 @@ fn with_chunk<R>(
     settings: &Arc<ParserSettings>,
     work: impl FnOnce(Result<IterChunkRecords<'_>, String>) -> R,
 ) -> R {
-    let header = EvtxChunkHeader::from_bytes(copy).map_err(|e| chain(&e));
-    let header = match &header {
+    let header = match header(copy) {
         Ok(header) => header,
-        Err(reason) => return work(Err(reason.clone())),
+        Err(reason) => return work(Err(reason)),
     };
-    match EvtxChunk::new(copy, header, Arc::clone(settings)) {
+    match EvtxChunk::new(copy, &header, Arc::clone(settings)) {
         Ok(mut chunk) => work(Ok(chunk.iter())),
         Err(e) => work(Err(chain(&e))),
     }
+}
+
+/// The chunk's header as the crate is to see it: records up to the end, none of them the last, and no
+/// table of names.
+fn header(copy: &[u8]) -> Result<EvtxChunkHeader, String> {
+    const NAMES: std::ops::Range<usize> = 128..384;
+    let mut raw = [0; chunk::HEADER];
+    for (at, (to, from)) in raw.iter_mut().zip(copy).enumerate() {
+        *to = if NAMES.contains(&at) { 0 } else { MAGIC.get(at).copied().unwrap_or(*from) };
+    }
+    let mut header = EvtxChunkHeader::from_bytes(&raw).map_err(|e| chain(&e))?;
+    header.last_event_record_id = u64::MAX;
+    header.free_space_offset = u32::MAX;
+    Ok(header)
 }
 
 /// Goes `steps` records on and renders the last of them.
@@ -207,7 +235,8 @@ fn advance<E: std::error::Error + 'static>(
     steps: usize,
     render: impl FnOnce(EvtxRecord<'_>) -> Result<evtx::SerializedEvtxRecord<String>, E>,
 ) -> Result<String, String> {
-    let record = records.nth(steps.saturating_sub(1));
+    let last = steps.checked_sub(1).ok_or("the record cannot be reached")?;
+    let record = records.nth(last);
     let record = record.ok_or("the evtx crate does not see the record")?.map_err(|e| chain(&e))?;
     Ok(render(record).map_err(|e| chain(&e))?.data)
 }
@@ -220,6 +249,9 @@ struct Known<'s> {
 
 /// One chunk's records on the slow lane.
 pub(super) struct SlowPass<'s, 'c> {
+    data: &'s [u8],
+    settings: &'s Arc<ParserSettings>,
+    retries: usize,
     targets: &'s [Target],
     route: &'s [usize],
     records: Result<IterChunkRecords<'c>, String>,
@@ -236,15 +268,18 @@ impl SlowPass<'_, '_> {
         self.targets = targets;
         let (steps, route) = self.route.split_first()?;
         self.route = route;
-        Some((target.declined, self.read(*steps)))
+        Some((target.declined, self.read(*steps, *found)))
     }
 
-    fn read(&mut self, steps: usize) -> Result<&SlowEvent, String> {
-        if steps == 0 {
-            return Err("the record cannot be reached".to_owned());
-        }
+    fn read(&mut self, steps: usize, found: Found) -> Result<&SlowEvent, String> {
         let records = self.records.as_mut().map_err(|reason| reason.clone())?;
-        let caught = catch_unwind(AssertUnwindSafe(|| advance(records, steps, |r| r.into_xml())));
+        let (data, settings, retries) = (self.data, self.settings, &mut self.retries);
+        let caught = catch_unwind(AssertUnwindSafe(|| {
+            advance(records, steps, |r| r.into_xml()).or_else(|reason| {
+                *retries = retries.checked_sub(1).ok_or(reason)?;
+                render_alone(data, found, Format::Xml, settings)
+            })
+        }));
         let Ok(xml) = caught else {
             let reason = "the evtx crate failed in this chunk".to_owned();
             self.records = Err(reason.clone());

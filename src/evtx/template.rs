@@ -171,7 +171,7 @@ fn tokens(tokens: &mut Tokens<'_>, out: &mut Vec<u8>) -> Result<(), Decline> {
                 out.push(token::ATTRIBUTE);
                 push_text(name, out)?;
             }
-            0x07 | 0x47 => literal(tokens, out)?,
+            0x07 | 0x47 => cdata(tokens, out)?,
             0x08 | 0x48 => character(u32::from(tokens.u16()?), out)?,
             0x09 | 0x49 => entity(tokens.name()?, out)?,
             0x0d | 0x0e => {
@@ -189,11 +189,21 @@ fn tokens(tokens: &mut Tokens<'_>, out: &mut Vec<u8>) -> Result<(), Decline> {
 }
 
 /// A literal text: its length in units, and the units.
-fn literal(tokens: &mut Tokens<'_>, out: &mut Vec<u8>) -> Result<(), Decline> {
+fn literal<'d>(tokens: &mut Tokens<'d>, out: &mut Vec<u8>) -> Result<&'d [u8], Decline> {
     let len = tokens.u16()?;
     let units = tokens.take(2 * usize::from(len))?;
     out.push(token::TEXT);
-    push_text(units, out)
+    push_text(units, out)?;
+    Ok(units)
+}
+
+/// A CDATA section. An empty one makes an attribute that has nothing else be there, an empty literal
+/// does not: too rare to tell them apart.
+fn cdata(tokens: &mut Tokens<'_>, out: &mut Vec<u8>) -> Result<(), Decline> {
+    match literal(tokens, out)? {
+        [] | [0, 0, ..] => Err(Decline::Shape),
+        _ => Ok(()),
+    }
 }
 
 /// A reference to one of the entities that XML knows.

@@ -144,6 +144,11 @@ impl Slot {
     /// NullType.
     pub(super) const NULL: Slot = Slot { at: 0, len: 0, ty: NULL };
 
+    /// Whether it is text in an ANSI code page, or an array of such.
+    pub(super) fn is_ansi(self) -> bool {
+        self.ty & !ARRAY == ANSI_STRING
+    }
+
     /// Whether it is an array.
     pub(super) fn is_array(self) -> bool {
         self.ty & ARRAY != 0

@@ -5,10 +5,12 @@
 //! from one to the next by size. Where that fails, the span up to the next *certain* record (magic,
 //! a size that fits, and the same size at its end) is a [`Gap`] and gets reported; a record found
 //! behind a gap is live if its id is one that can come there, and else one that an earlier round of
-//! the log left behind ([`State::Recovered`]).
+//! the log left behind ([`State::Recovered`]). A record that does not end with its size, torn or with
+//! one of the two damaged, is handed on all the same, for what there is of it can be evidence; it ends
+//! where the next certain one begins.
 //!
 //! Where the live records end is what the chunk's header says (free-space offset), if it can be
-//! meant; a log that was in use can have more of them, which follow without a break and with the next
+//! meant and the header's checksum vouches for it; else the whole chunk is walked. A log that was in use can have more of them, which follow without a break and with the next
 //! ids. What lies beyond is slack: searched for records only on request.
 //!
 //! Bounds: each byte is looked at a constant number of times.
@@ -57,17 +59,8 @@ impl Found {
 pub(super) struct Gap {
     pub(super) at: u32,
     pub(super) len: u32,
-    pub(super) id: Option<u64>,
-    pub(super) why: GapReason,
-}
-
-/// Why there is a gap.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum GapReason {
-    NoMagic,
-    Size(u32),
-    SizeCopy(u32),
-    Zeros,
+    /// Whether it is all zeros.
+    pub(super) zeros: bool,
 }
 
 /// What a chunk holds, in order.
@@ -100,9 +93,10 @@ pub(super) fn walk(
     spans.clear();
     let stated = header.records_end();
     let end = stated.unwrap_or(data.len()).min(data.len());
-    let mut walk = Walk { data, ids: header.ids(), last: None, live: 0, finder, spans };
-    let mut at = walk.records(chunk::HEADER, end, stated.is_some(), findings);
-    if stated == Some(at) {
+    let ids = header.ids();
+    let mut walk = Walk { data, ids, last: None, live: 0, torn: 0, finder, spans };
+    let mut at = walk.records(end, stated.is_some(), header.suspected_end(), findings);
+    if header.suspected_end() == Some(at) {
         let mut more = 0u32;
         while let Some(found) = walk.certain(at, data.len()) {
             if walk.last.and_then(|last| last.checked_add(1)) != Some(found.id) {
@@ -117,7 +111,10 @@ pub(super) fn walk(
         }
     }
     if slack {
-        walk.slack(at.max(chunk::HEADER));
+        walk.slack(at);
+    }
+    if walk.torn > 0 {
+        findings.push(Finding::WithoutEnd(walk.torn));
     }
     if let Some(ids) = &walk.ids {
         let (named, found) = (ids.end() - ids.start() + 1, walk.live);
@@ -135,33 +132,34 @@ struct Walk<'w> {
     /// The id of the last live record.
     last: Option<u64>,
     live: u64,
+    /// Records that do not end with their size.
+    torn: u32,
     finder: &'w Finder<'w>,
     spans: &'w mut Vec<Span>,
 }
 
 impl Walk<'_> {
-    /// Walks `at..end` and says where the records ended.
+    /// Walks the records up to `end` and says where they ended: before it, if `suspected` is the end
+    /// of one of them, or if nothing follows.
     fn records(
         &mut self,
-        mut at: usize,
         end: usize,
         stated: bool,
+        suspected: Option<usize>,
         findings: &mut Vec<Finding>,
     ) -> usize {
-        while at < end {
-            let why = match self.record(at, end) {
-                Ok(found) => {
-                    // Behind a gap, and behind what was found there, the id has to speak for it.
-                    let live = match self.spans.last() {
-                        None | Some(Span::Record(Found { state: State::Live, .. })) => true,
-                        Some(Span::Record(_) | Span::Gap(_)) => self.plausible(found.id),
-                    };
-                    self.push(found, if live { State::Live } else { State::Recovered });
-                    at += index(found.size);
-                    continue;
-                }
-                Err(why) => why,
-            };
+        let mut at = chunk::HEADER;
+        while at < end && suspected != Some(at) {
+            if let Some(found) = self.record(at, end) {
+                // Behind a gap, and behind what was found there, the id has to speak for it.
+                let live = match self.spans.last() {
+                    None | Some(Span::Record(Found { state: State::Live, .. })) => true,
+                    Some(Span::Record(_) | Span::Gap(_)) => self.plausible(found.id),
+                };
+                self.push(found, if live { State::Live } else { State::Recovered });
+                at += index(found.size);
+                continue;
+            }
             if is_zero(self.data.get(at..end).unwrap_or(&[])) {
                 // Without a stated end this is the free space.
                 if stated {
@@ -169,8 +167,8 @@ impl Walk<'_> {
                 }
                 return at;
             }
-            let next = self.next_certain(at + 1, end).unwrap_or(end);
-            self.gap(at, next, why);
+            let next = self.next_certain(at + 1, end, end).unwrap_or(end);
+            self.gap(at, next, false);
             at = next;
         }
         at
@@ -181,51 +179,66 @@ impl Walk<'_> {
         findings.push(Finding::ZeroTail { at: u32::try_from(at).unwrap_or(u32::MAX) });
         let missing = self.ids.as_ref().is_some_and(|ids| self.last.is_none_or(|l| l < *ids.end()));
         if missing {
-            self.gap(at, end, GapReason::Zeros);
+            self.gap(at, end, true);
         }
     }
 
-    /// The record at `at`, where the walk has led: whole, and followed by its size, or by another
-    /// record or the end (a size that only its copy contradicts is believed if it leads on).
-    fn record(&self, at: usize, end: usize) -> Result<Found, GapReason> {
-        let found = self.header(at, end)?;
-        let next = at + index(found.size);
-        let copy = bytes::u32(self.data, next.saturating_sub(4));
-        let leads_on = || next == end || self.header(next, end).is_ok();
-        if copy == Some(found.size) || leads_on() {
-            Ok(found)
-        } else {
-            Err(GapReason::SizeCopy(found.size))
+    /// The record at `at`, where the walk has led. One that does not end with its size, and whose size
+    /// leads nowhere, ends where the next certain record begins.
+    fn record(&mut self, at: usize, end: usize) -> Option<Found> {
+        let mut found = self.header(at)?;
+        let next = fitting_end(&found, end);
+        let whole = next.is_some_and(|next| self.ends_with_size(&found, next));
+        if whole {
+            return Some(found);
         }
+        let leads_on = next.is_some_and(|next| next == end || self.begins(next, end));
+        if !leads_on {
+            let cut = self.next_certain(at + MIN_RECORD, next.unwrap_or(end), end);
+            let next = cut.or(next).unwrap_or(end);
+            found.size = u32::try_from(next - at).ok()?;
+            if index(found.size) < MIN_RECORD {
+                return None;
+            }
+        }
+        self.torn += 1;
+        Some(found)
     }
 
-    /// A record's header, if its size fits.
-    fn header(&self, at: usize, end: usize) -> Result<Found, GapReason> {
-        let raw = bytes::slice(self.data, at, RECORD_HEADER).ok_or(GapReason::NoMagic)?;
+    /// A record's header.
+    fn header(&self, at: usize) -> Option<Found> {
+        let raw = bytes::array::<RECORD_HEADER>(self.data, at)?;
         if !raw.starts_with(MAGIC) {
-            return Err(GapReason::NoMagic);
+            return None;
         }
-        let size = bytes::u32(raw, 4).unwrap_or_default();
-        let fits = at.checked_add(index(size)).is_some_and(|next| next <= end);
-        let (Ok(at), true) = (u32::try_from(at), fits && index(size) >= MIN_RECORD) else {
-            return Err(GapReason::Size(size));
-        };
-        let id = bytes::u64(raw, 8).unwrap_or_default();
-        let time = bytes::u64(raw, 16).unwrap_or_default();
-        Ok(Found { at, size, id, time, state: State::Live })
+        let at = u32::try_from(at).ok()?;
+        let (size, id, time) = (bytes::u32(&raw, 4)?, bytes::u64(&raw, 8)?, bytes::u64(&raw, 16)?);
+        Some(Found { at, size, id, time, state: State::Live })
     }
 
-    /// The record at `at`, if it is certainly one.
+    /// Whether a record begins here, by its magic and a size that fits.
+    fn begins(&self, at: usize, end: usize) -> bool {
+        self.header(at).is_some_and(|found| fitting_end(&found, end).is_some())
+    }
+
+    fn ends_with_size(&self, found: &Found, next: usize) -> bool {
+        bytes::u32(self.data, next.saturating_sub(4)) == Some(found.size)
+    }
+
+    /// The record at `at`, if it is certainly one: it ends with its size, or its size leads to another
+    /// record.
     fn certain(&self, at: usize, end: usize) -> Option<Found> {
-        let found = self.header(at, end).ok()?;
-        let copy = bytes::u32(self.data, at + index(found.size) - 4);
-        (copy == Some(found.size)).then_some(found)
+        let found = self.header(at)?;
+        let next = fitting_end(&found, end)?;
+        (self.ends_with_size(&found, next) || self.begins(next, end)).then_some(found)
     }
 
-    /// Where the next certain record starts.
-    fn next_certain(&self, mut from: usize, end: usize) -> Option<usize> {
+    /// Where the next certain record starts, within `from..until`; it may reach up to `end`.
+    fn next_certain(&self, mut from: usize, until: usize, end: usize) -> Option<usize> {
+        // Its magic may stand across `until`.
+        let until = end.min(until + MAGIC.len() - 1);
         loop {
-            let at = from + self.finder.find(self.data.get(from..end)?)?;
+            let at = from + self.finder.find(self.data.get(from..until)?)?;
             if self.certain(at, end).is_some() {
                 return Some(at);
             }
@@ -251,25 +264,26 @@ impl Walk<'_> {
         self.spans.push(Span::Record(found));
     }
 
-    fn gap(&mut self, at: usize, next: usize, why: GapReason) {
-        let id = match why {
-            GapReason::Size(_) | GapReason::SizeCopy(_) => bytes::u64(self.data, at + 8),
-            GapReason::NoMagic | GapReason::Zeros => None,
-        };
-        let id = id.filter(|id| self.plausible(*id));
+    fn gap(&mut self, at: usize, next: usize, zeros: bool) {
         let narrow = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        self.spans.push(Span::Gap(Gap { at: narrow(at), len: narrow(next - at), id, why }));
+        self.spans.push(Span::Gap(Gap { at: narrow(at), len: narrow(next - at), zeros }));
     }
 
     /// Finds what records there are in the slack.
     fn slack(&mut self, mut from: usize) {
         let end = self.data.len();
-        while let Some(at) = self.next_certain(from, end) {
+        while let Some(at) = self.next_certain(from, end, end) {
             let Some(found) = self.certain(at, end) else { break };
             self.push(found, State::Recovered);
             from = at + index(found.size);
         }
     }
+}
+
+/// Where a record ends by its size, if it can have it.
+fn fitting_end(found: &Found, end: usize) -> Option<usize> {
+    let size = index(found.size);
+    index(found.at).checked_add(size).filter(|next| size >= MIN_RECORD && *next <= end)
 }
 
 /// Whether these are all zeros.
