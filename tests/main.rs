@@ -8,6 +8,7 @@ mod evtx_support;
 mod forge;
 mod layers;
 mod matching_adversarial;
+mod matching_allocations;
 mod matching_corpora;
 mod matching_rsigma;
 mod mutation;
