@@ -10,6 +10,7 @@ mod layers;
 mod matching_adversarial;
 mod matching_allocations;
 mod matching_corpora;
+mod matching_regex;
 mod matching_rsigma;
 mod mutation;
 mod oracle;

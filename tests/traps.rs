@@ -562,6 +562,9 @@ fn trap_16_regular_expressions() {
         ("F|re: 'a*'", "", true),
         ("F|re: ['x{3}', 'y{3}']", "yyy", true),
         ("F|re: '.{5,}'", "äöüß", false),
+        // ASCII text, an expression that only folds to it.
+        ("F|re|i: '\u{212a}elvin'", "kelvin", true),
+        ("F|re: '(?i)\\x{17f}afe'", "SAFE", true),
     ]);
     // What cannot be said is refused with its place and reason, never taken for something else.
     for pattern in ["(?=x)y", r"(a)\1", "(?<!x)y", "(unclosed", "a{2000000000}"] {
