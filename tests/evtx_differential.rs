@@ -11,6 +11,7 @@ fn every_record_is_as_the_crate_renders_it() {
     let (mut compared, mut values, mut fast, mut masked) = (0u64, 0u64, 0u64, 0u64);
     let (mut only_ours, mut only_theirs, mut oracle_errors, mut damage) = (0, 0, 0, 0);
     let mut declined = BTreeMap::<String, u64>::new();
+    let mut findings = BTreeMap::<String, u64>::new();
     let mut problems = Vec::new();
     for (path, data) in logs() {
         let heard = read(&mut reader, &data);
@@ -18,6 +19,11 @@ fn every_record_is_as_the_crate_renders_it() {
         let (theirs, errors) = oracle(&data);
         oracle_errors += errors;
         damage += heard.damage.len();
+        for finding in heard.chunks.iter().flat_map(|c| &c.findings) {
+            let name = format!("{finding:?}");
+            let name = name.split(['(', ' ']).next().unwrap().to_owned();
+            *findings.entry(name).or_default() += 1;
+        }
         let mut ours: BTreeMap<u64, &Seen> = heard.records.iter().map(|r| (r.offset, r)).collect();
         assert_eq!(ours.len(), heard.records.len());
         for record in theirs {
@@ -49,7 +55,8 @@ fn every_record_is_as_the_crate_renders_it() {
     println!(
         "{compared} records, {values} values; {fast} on the fast lane, declined {declined:?}; \
          {masked} values with characters that XML cannot carry; {only_ours} records only ours, \
-         {only_theirs} only theirs; {oracle_errors} errors of the crate, {damage} damages"
+         {only_theirs} only theirs; {oracle_errors} errors of the crate, {damage} damages, \
+         findings {findings:?}"
     );
     problems.iter().take(40).for_each(|p| println!("{p}"));
     assert!(problems.is_empty(), "{} differences", problems.len());

@@ -343,6 +343,55 @@ fn a_template_is_its_content_and_not_its_guid() {
     assert_eq!(assert_as_the_crate(&log.into_bytes().unwrap()), [None; 6]);
 }
 
+/// Text that the chunk does not hold as it is, in UTF-16LE, makes a record one that is not verbatim.
+#[test]
+fn a_record_is_verbatim_if_its_texts_stand_in_the_chunk() {
+    struct Verbatim(Vec<bool>, Vec<u8>);
+    impl harrier::evtx::Sink for Verbatim {
+        fn begin(&mut self, chunk: &[u8]) {
+            self.1 = chunk.to_vec();
+        }
+        fn record(&mut self, record: &harrier::evtx::Record<'_>) -> std::ops::ControlFlow<()> {
+            use harrier::event::Event as _;
+            let verbatim = record.is_verbatim();
+            self.0.push(verbatim);
+            for (id, _) in record.layout().iter().filter(|_| verbatim) {
+                record.values(id, |value| {
+                    use harrier::event::Value::{Text, Utf16};
+                    if matches!(value, Text(_) | Utf16(_)) {
+                        let text = value.to_text();
+                        let units: Vec<u8> =
+                            text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+                        let found = self.1.windows(units.len().max(1)).any(|w| w == units);
+                        assert!(found || units.is_empty(), "{text:?}");
+                    }
+                });
+            }
+            std::ops::ControlFlow::Continue(())
+        }
+        fn chunk(&mut self, _: harrier::evtx::ChunkReport) {}
+        fn damage(&mut self, _: harrier::evtx::Damage) {}
+    }
+    let text = || slot(0, ValueType::String);
+    let cases: Vec<(Element, Value, bool)> = vec![
+        (Element::new("A").child(text()).text(""), "value".into(), true),
+        (Element::new("A").text("literal").attr("a", "b"), "value".into(), true),
+        (Element::new("A").child(Node::CData("<raw>".into())), "value".into(), true),
+        (Element::new("A").text("x").child(text()), "value".into(), false),
+        (Element::new("A").child(Node::Entity("lt".into())), "value".into(), false),
+        (Element::new("A").text("x").child(Node::Char(0x41)), "value".into(), false),
+        (Element::new("A").child(text()), Value::Ansi(b"code page".to_vec()), false),
+    ];
+    for (element, value, want) in cases {
+        let what = format!("{element:?}");
+        let log = log_of_fragments([&Fragment::of(&Template::new(body_of(element)), vec![value])]);
+        let opened = harrier::evtx::open(&log).unwrap();
+        let mut sink = Verbatim(Vec::new(), Vec::new());
+        assert!(Reader::default().read(&log, &opened, 0..1, &mut sink).is_continue());
+        assert_eq!(sink.0, [want], "{what}");
+    }
+}
+
 #[test]
 fn records_of_one_make_share_their_layout() {
     struct Layouts(Vec<usize>);
@@ -414,6 +463,105 @@ fn a_ring_holds_what_was_not_overwritten() {
     let heard = read(&mut recovering(), &log);
     assert_adds_up(&log, &heard);
     assert_eq!(ids(&heard, true), [10]);
+}
+
+#[test]
+fn a_left_over_record_whose_template_is_gone_is_not_read_with_another() {
+    let options = Writing::new().records_per_chunk(5).ring(3).slack(Slack::Stale);
+    let mut log = log_of(options, &numbered(0..24));
+    // The first record of the last chunk holds the definition, 38 bytes in; its GUID is another now.
+    damage::chunk(&mut log, 1)[CHUNK_HEADER_SIZE + 38 + 4] ^= 0xFF;
+    damage::reseal_chunk(&mut log, 1);
+    let heard = read(&mut recovering(), &log);
+    assert_adds_up(&log, &heard);
+    assert_eq!((heard.records.len(), ids(&heard, true).len()), (14, 0));
+    assert_eq!(heard.damage.len(), 1);
+    assert_eq!(heard.damage[0].record_id, Some(10));
+    assert_eq!(heard.damage[0].reason, Decline::Stale.to_string());
+}
+
+/// A source that gives a few bytes at a time and fails in places.
+struct Faulty {
+    data: Vec<u8>,
+    bad: std::ops::Range<u64>,
+}
+
+impl harrier::bytes::ReadAt for Faulty {
+    fn size(&self) -> u64 {
+        self.data.len() as u64
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> std::io::Result<usize> {
+        let len = buf.len().min(1 + offset as usize % 700);
+        if offset < self.bad.end && offset + len as u64 > self.bad.start {
+            return Err(std::io::Error::other("bad sector"));
+        }
+        self.data.read_at(offset, &mut buf[..len])
+    }
+}
+
+#[test]
+fn what_the_medium_does_not_give_is_lost_and_nothing_else() {
+    let data = log_of(Writing::new().records_per_chunk(20), &numbered(0..60));
+    let second = 4096 + 65536;
+    let read_around = |bad: std::ops::Range<u64>| {
+        let source = Faulty { data: data.clone(), bad };
+        let opened = harrier::evtx::open(&source).unwrap();
+        let mut heard = Heard::default();
+        assert!(Reader::default().read(&source, &opened, 0..9, &mut heard).is_continue());
+        assert_adds_up(&data, &heard);
+        let others = ids(&heard, false).into_iter().filter(|id| *id <= 20 || *id > 40).count();
+        assert_eq!(others, 40);
+        heard
+    };
+    // A whole chunk.
+    let heard = read_around(second..second + 65536);
+    let Bin::Unreadable(reason) = &heard.chunks[1].bin else { panic!("{heard:?}") };
+    assert_eq!(reason, "the chunk cannot be read: bad sector");
+    assert_eq!((heard.damage[0].chunk, heard.damage[0].kind), (1, DamageKind::Chunk));
+    // One sector of its records.
+    let heard = read_around(second + 3 * 4096 + 7..second + 3 * 4096 + 9);
+    assert_eq!(heard.damage[0].offset, second + 3 * 4096);
+    assert_eq!(heard.damage[0].kind, DamageKind::Medium(4096));
+    assert!(heard.chunks[1].findings.contains(&Finding::Lost { bytes: 4096 }));
+    assert!((14..20).contains(&(heard.records.len() - 40)), "{}", heard.records.len());
+    // Its header: the records are found without it.
+    let heard = read_around(second..second + 1);
+    assert_eq!((heard.records.len(), heard.damage.len()), (60, 1));
+    assert!(heard.chunks[1].findings.contains(&Finding::Magic));
+    // The sector that has the header and the first records, with the templates of the others.
+    let heard = read_around(second..second + 4096);
+    assert!(heard.damage.iter().filter(|d| d.kind == DamageKind::Record).count() >= 14);
+    // Bytes that nothing stands in.
+    let used = data[second as usize + 48..].first_chunk().map(|b| u32::from_le_bytes(*b)).unwrap();
+    assert!(used < 60_000);
+    let heard = read_around(second + 65_000..second + 65_536);
+    assert_eq!((heard.records.len(), heard.damage.len()), (60, 0));
+}
+
+#[test]
+fn a_sink_can_end_the_reading() {
+    struct Stop(u32);
+    impl harrier::evtx::Sink for Stop {
+        fn record(&mut self, _: &harrier::evtx::Record<'_>) -> std::ops::ControlFlow<()> {
+            self.0 += 1;
+            if self.0 == 7 {
+                std::ops::ControlFlow::Break(())
+            } else {
+                std::ops::ControlFlow::Continue(())
+            }
+        }
+        fn chunk(&mut self, _: harrier::evtx::ChunkReport) {}
+        fn damage(&mut self, _: harrier::evtx::Damage) {}
+    }
+    let log = log_of(Writing::new().records_per_chunk(5), &numbered(0..15));
+    let opened = harrier::evtx::open(&log).unwrap();
+    for slow_only in [false, true] {
+        let mut stop = Stop(0);
+        let mut reader = Reader::new(Options { slow_only, ..Options::default() });
+        assert!(reader.read(&log, &opened, 0..9, &mut stop).is_break());
+        assert_eq!(stop.0, 7);
+    }
 }
 
 #[test]

@@ -215,7 +215,7 @@ fn system(e: &Node, out: &mut Vec<Field>) {
 
 fn event_data(e: &Node, out: &mut Vec<Field>) {
     let own = bare(&e.name);
-    let name = e.attributes.iter().filter(|(n, _)| bare(n) == "Name").next_back();
+    let name = e.attributes.iter().rfind(|(n, _)| bare(n) == "Name");
     let (kind, name) = match (own.as_str(), name) {
         ("Data", Some((_, name))) if !name.is_empty() => (LeafKind::Named, name.as_str()),
         ("Data", _) => (LeafKind::Unnamed, "Data"),

@@ -16,6 +16,7 @@
 //! forms than the two ASCII ones (U+212A, U+017F), so they are compared folded and never stand in a
 //! window.
 
+use super::atoms::bits_of;
 use crate::utf16::fold_char;
 use aho_corasick::packed::Searcher;
 use hashbrown::{HashMap, HashSet};
@@ -39,11 +40,10 @@ pub(super) struct BlockFilter {
 }
 
 impl BlockFilter {
-    /// The filter for as many of `atoms` as it can search for; `None` for none.
+    /// The filter for as many of `atoms` as it can search for, first ones first; `None` for none.
     pub(super) fn new<'a>(atoms: impl IntoIterator<Item = &'a [u8]>) -> Option<BlockFilter> {
-        let mut candidates: Vec<&[u8]> = atoms.into_iter().filter(|a| is_searchable(a)).collect();
-        candidates.sort_unstable();
-        candidates.dedup();
+        let mut seen = HashSet::new();
+        let candidates = atoms.into_iter().filter(|a| is_searchable(a) && seen.insert(*a));
         let mut patterns: Vec<Vec<u8>> = Vec::new();
         let mut numbers: HashMap<Vec<u8>, usize> = HashMap::new();
         let mut windows: Vec<Vec<(usize, usize)>> = Vec::new();
@@ -113,15 +113,22 @@ fn is_searchable(atom: &[u8]) -> bool {
         && !atom.iter().all(|b| TYPED.contains(b))
 }
 
-/// The window of an atom that needs the fewest new patterns, rare ones first, with its variants in
+/// The window of an atom that is rarest in text and needs few new patterns, with its variants in
 /// UTF-16LE; `None` if each two characters have a `k` or an `s` among them.
 fn best_window(atom: &[u8], known: &HashMap<Vec<u8>, usize>) -> Option<(usize, Vec<Vec<u8>>)> {
     let windows = atom.windows(2).enumerate();
     let usable = windows.filter(|(_, w)| !w.iter().any(|b| matches!(b, b'k' | b's')));
-    usable.map(|(at, window)| (at, variants(window))).min_by_key(|(at, variants)| {
+    // Each find of a window that is no atom costs more than a pattern more.
+    let value = |at: usize, window: &[u8]| {
+        let variants = variants(window);
         let new = variants.iter().filter(|v| !known.contains_key(*v)).count();
-        (new, *at)
-    })
+        let bits: f64 = window.iter().map(|b| bits_of(*b)).sum();
+        (2.0 * bits - new as f64, at, variants)
+    };
+    usable
+        .map(|(at, window)| value(at, window))
+        .max_by(|(a, ..), (b, ..)| a.total_cmp(b))
+        .map(|(_, at, variants)| (at, variants))
 }
 
 /// The four bytes of two characters in UTF-16LE, in all cases.

@@ -127,7 +127,7 @@ pub struct RuleSet {
     pub(super) taxonomy: Taxonomy,
     /// For each field, the views that read it otherwise than the plain one.
     own_views: Vec<Vec<View>>,
-    /// Finds the keywords of the rules that look at events of every kind.
+    /// Finds the keywords of rules in whole blocks.
     pub(super) block: Option<BlockFilter>,
     cache: Mutex<Cache>,
 }
@@ -313,23 +313,30 @@ impl RuleSet {
     }
 }
 
-/// The filter for the keywords of rules that look at events of every kind.
+/// The filter for the keywords of rules: of those that look at events of every kind first, then of
+/// those with few words.
 fn block_filter(
     gates: &[Gate],
     compiled: &[Compiled],
     predicates: &Predicates,
 ) -> Option<BlockFilter> {
-    let everything = |gate: &&Gate| gate.sources.iter().any(|s| s.source.is_everything());
-    let mut atoms: Vec<&[u8]> = Vec::new();
-    for rule in gates.iter().filter(everything).flat_map(|gate| &gate.rules) {
-        compiled[rule.index()].expr.visit(&mut |id| {
-            let predicate = predicates.get(id);
-            if predicate.field.is_none() {
-                atoms.extend(predicate.atoms().iter().flat_map(|a| a.set.iter().map(|a| &**a)));
-            }
-        });
+    let mut words: Vec<(bool, Vec<&[u8]>)> = Vec::new();
+    for gate in gates {
+        let everything = gate.sources.iter().any(|s| s.source.is_everything());
+        for rule in &gate.rules {
+            let mut of_rule: Vec<&[u8]> = Vec::new();
+            compiled[rule.index()].expr.visit(&mut |id| {
+                let predicate = predicates.get(id);
+                if predicate.field.is_none() {
+                    let atoms = predicate.atoms().into_iter();
+                    of_rule.extend(atoms.flat_map(|atoms| atoms.set.iter().map(|a| &**a)));
+                }
+            });
+            words.push((everything, of_rule));
+        }
     }
-    BlockFilter::new(atoms)
+    words.sort_by_key(|(everything, of_rule)| (!everything, of_rule.len()));
+    BlockFilter::new(words.into_iter().flat_map(|(_, of_rule)| of_rule))
 }
 
 /// The sources of a rule, or why it has none.

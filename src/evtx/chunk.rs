@@ -7,8 +7,8 @@
 //!
 //! Source: as for the file header.
 
-use crate::bytes::{self, ReadAt};
-use std::{fmt, io};
+use crate::bytes;
+use std::fmt;
 
 /// The size of a chunk.
 pub(super) const SIZE: usize = 64 * 1024;
@@ -20,22 +20,6 @@ pub(super) const NO_CRC32: u32 = 4;
 
 /// The most records that fit into a chunk: none is shorter than its header and the copy of its size.
 pub(super) const MAX_RECORDS: u64 = (SIZE / super::walk::MIN_RECORD) as u64;
-
-/// Reads until `buf` is full or the source ends, and says how much came.
-pub(super) fn read_full(source: &dyn ReadAt, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
-    let mut done = 0;
-    while let Some(rest) = buf.get_mut(done..).filter(|rest| !rest.is_empty()) {
-        let Some(at) = offset.checked_add(done as u64) else { break };
-        match source.read_at(at, rest) {
-            Ok(0) => break,
-            // A source that claims more than it was asked for is not believed.
-            Ok(n) => done += n.min(rest.len()),
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
-        }
-    }
-    Ok(done)
-}
 
 /// What a chunk's header says.
 #[derive(Debug, Clone, Copy, Default)]
@@ -132,6 +116,11 @@ pub enum Finding {
         /// Where, in the chunk.
         at: u32,
     },
+    /// Bytes of the chunk that the medium did not give; there is a [`super::Damage`] for each span.
+    Lost {
+        /// How many.
+        bytes: u32,
+    },
     /// The source ends within the chunk.
     Truncated {
         /// How many bytes of it are there.
@@ -155,6 +144,7 @@ impl fmt::Display for Finding {
                 write!(f, "the chunk header names {named} records, {found} were found")
             }
             Finding::ZeroTail { at } => write!(f, "the records end in zeros at {at:#x}"),
+            Finding::Lost { bytes } => write!(f, "{bytes} bytes of the chunk cannot be read"),
             Finding::Truncated { size } => write!(f, "the chunk is cut off after {size} bytes"),
         }
     }

@@ -1,6 +1,6 @@
 //! The fast lane: a record's template instances, and where in the chunk their values stand.
 //!
-//! [`Lane::prepare`] reads the tables of descriptors of a record's instances, outer and nested, adds
+//! [`FastLane::prepare`] reads the tables of descriptors of a record's instances, outer and nested, adds
 //! up the sizes to positions, and finds the record's make. Nothing is decoded and nothing allocated
 //! once the templates are known. Everything that could go wrong later is looked at here, before
 //! anything of the record is used (invariant 3 of the design): an irregular record is [`Decline`]d as
@@ -30,7 +30,7 @@ const MAX_INSTANCES: usize = 16;
 pub(super) struct Instance {
     nest: Nest,
     plan: PlanId,
-    /// Its values in [`Lane::slots`].
+    /// Its values in [`FastLane::slots`].
     first: usize,
     end: usize,
 }
@@ -54,7 +54,7 @@ struct Pending {
 }
 
 /// The fast lane's state.
-pub(super) struct Lane {
+pub(super) struct FastLane {
     pub(super) interner: Interner,
     pub(super) slots: Vec<Slot>,
     pub(super) instances: Vec<Instance>,
@@ -65,9 +65,9 @@ pub(super) struct Lane {
     pub(super) utf16_only: bool,
 }
 
-impl Lane {
-    pub(super) fn new() -> Lane {
-        Lane {
+impl FastLane {
+    pub(super) fn new() -> FastLane {
+        FastLane {
             interner: Interner::new(),
             slots: Vec::new(),
             instances: Vec::new(),
@@ -77,8 +77,16 @@ impl Lane {
         }
     }
 
-    /// Reads the instances of the record whose BinXML is at `at..end` of the chunk.
-    pub(super) fn prepare(&mut self, data: &[u8], at: usize, end: usize) -> Result<Node, Decline> {
+    /// Reads the instances of the record whose BinXML is at `at..end` of the chunk. Of a record that
+    /// was left over, the definitions may be gone and others in their place: such a one has to be the
+    /// definition that the instance names.
+    pub(super) fn prepare(
+        &mut self,
+        data: &[u8],
+        at: usize,
+        end: usize,
+        left_over: bool,
+    ) -> Result<Node, Decline> {
         self.slots.clear();
         self.instances.clear();
         self.pending.clear();
@@ -95,7 +103,7 @@ impl Lane {
             if self.instances.len() >= MAX_INSTANCES || pending.depth > MAX_NESTING {
                 return Err(Decline::Limit);
             }
-            let plan = self.instance(data, pending)?;
+            let plan = self.instance(data, pending, left_over)?;
             node = self.interner.step(node, pending.nest, plan)?;
         }
         let instances = self.instances.iter().map(|i| (i.nest, i.plan));
@@ -119,13 +127,20 @@ impl Lane {
     }
 
     /// Reads one instance.
-    fn instance(&mut self, data: &[u8], pending: Pending) -> Result<PlanId, Decline> {
+    fn instance(
+        &mut self,
+        data: &[u8],
+        pending: Pending,
+        left_over: bool,
+    ) -> Result<PlanId, Decline> {
         const FRAGMENT: u8 = 0x0f;
         const INSTANCE: u8 = 0x0c;
         // The token, a byte, the template's id (u32), its definition's offset (u32).
+        const ID_AT: usize = 2;
         const DEFINITION_AT: usize = 6;
         const INSTANCE_LEN: usize = 10;
         // A definition that is used for the first time follows: next (u32), GUID, size (u32), body.
+        const GUID_AT: usize = 4;
         const BODY_SIZE_AT: usize = 20;
         const BODY_AT: usize = 24;
 
@@ -139,6 +154,13 @@ impl Lane {
             return Err(Decline::Stream);
         }
         let definition = bytes::u32(data, at + DEFINITION_AT).ok_or(Decline::Size)?;
+        // Windows makes the id of the first four bytes of the GUID.
+        if left_over
+            && bytes::u32(data, at + ID_AT)
+                != bytes::u32(chunk, index(definition).saturating_add(GUID_AT))
+        {
+            return Err(Decline::Stale);
+        }
         at += INSTANCE_LEN;
         if at == index(definition) {
             let size = bytes::u32(data, at + BODY_SIZE_AT).ok_or(Decline::Size)?;

@@ -7,29 +7,39 @@
 //!
 //! Invariants:
 //! - A plan is found by the whole canonical content of its template (a hash, then all bytes).
-//! - Memory is bounded: when a chunk begins and more than the caps below is kept, all of it is
+//! - Memory is bounded: when a chunk begins and more than [`Caps`] admits is kept, all of it is
 //!   dropped; what one chunk can add is bounded too ([`super::template::Budget`],
-//!   [`MAX_PLACES_PER_CHUNK`]), and a record for which there is no room is declined, never lost.
+//!   [`MAKES_PER_CHUNK`]), and a record for which there is no room is declined, never lost.
 
 use super::Decline;
+use super::index;
 use super::place::Context;
-use super::plan::{Item, Part, Plan, Source};
+use super::plan::{Item, Plan, Source};
 use super::template::{self, Budget};
 use crate::event::{Layout, Leaf};
 use hashbrown::{DefaultHashBuilder, HashTable};
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
-/// The most canonical bytes to keep between chunks. Plans take about as much again. The templates of
-/// all Windows events would fit.
-const MAX_CONTENT: usize = 32 * 1024 * 1024;
-/// The most places in makes to keep between chunks, at about 150 bytes each.
-const MAX_PLACES: usize = 256 * 1024;
-/// The most places in makes that one chunk may add. The records of a chunk have together at most some
-/// thousands; a crafted chunk can name many templates in many combinations.
-const MAX_PLACES_PER_CHUNK: usize = 64 * 1024;
+/// How many bytes to keep between chunks.
+#[derive(Clone, Copy)]
+pub(super) struct Caps {
+    /// Of templates and their plans.
+    plans: usize,
+    /// Of makes and their layouts.
+    makes: usize,
+}
+
+/// A template and its plan take some 10 KiB, a make as much: room for the events of some thousands of
+/// kinds, more than a hunt over all logs of a host meets.
+const CAPS: Caps = Caps { plans: 32 << 20, makes: 32 << 20 };
+/// How many bytes of makes one chunk may add. The records of a chunk are of some dozens of makes; a
+/// crafted chunk can name many templates in many combinations.
+const MAKES_PER_CHUNK: usize = 8 << 20;
 /// The most leaves of a make: the widest events of Windows have about 200.
 const MAX_LEAVES: usize = 4096;
+/// About what a node in the tree of makes takes.
+const NODE_COST: usize = 128;
 
 /// The index of a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -86,34 +96,36 @@ struct Step {
 
 /// See the module.
 pub(super) struct Interner {
+    caps: Caps,
     hasher: DefaultHashBuilder,
     known: Vec<Known>,
     by_content: HashTable<u32>,
-    content: usize,
+    known_cost: usize,
     /// The definitions of this chunk.
     here: HashTable<(u32, Context, Result<PlanId, Decline>)>,
     budget: Budget,
     steps: HashTable<Step>,
     /// The make of each node, once a record ended there.
     makes: Vec<Option<Make>>,
-    places: usize,
-    places_here: usize,
+    makes_cost: usize,
+    makes_cost_here: usize,
     canonical: Vec<u8>,
 }
 
 impl Interner {
     pub(super) fn new() -> Interner {
         Interner {
+            caps: CAPS,
             hasher: DefaultHashBuilder::default(),
             known: Vec::new(),
             by_content: HashTable::new(),
-            content: 0,
+            known_cost: 0,
             here: HashTable::new(),
             budget: Budget::new(),
             steps: HashTable::new(),
             makes: Vec::new(),
-            places: 0,
-            places_here: 0,
+            makes_cost: 0,
+            makes_cost_here: 0,
             canonical: Vec::new(),
         }
     }
@@ -123,14 +135,14 @@ impl Interner {
     pub(super) fn begin_chunk(&mut self) {
         self.here.clear();
         self.budget = Budget::new();
-        self.places_here = 0;
-        if self.content > MAX_CONTENT || self.places > MAX_PLACES {
+        self.makes_cost_here = 0;
+        if self.known_cost > self.caps.plans || self.makes_cost > self.caps.makes {
             self.known.clear();
             self.by_content.clear();
-            self.content = 0;
+            self.known_cost = 0;
             self.steps.clear();
             self.makes.clear();
-            self.places = 0;
+            self.makes_cost = 0;
         }
     }
 
@@ -168,7 +180,7 @@ impl Interner {
     /// The plan of the content in `self.canonical`.
     fn intern(&mut self) -> Result<PlanId, Decline> {
         let hash = self.hasher.hash_one(self.canonical.as_slice());
-        let known = |id: &u32| self.known.get(*id as usize);
+        let known = |id: &u32| self.known.get(index(*id));
         let found = self
             .by_content
             .find(hash, |id| known(id).is_some_and(|k| *k.canonical == *self.canonical))
@@ -178,16 +190,16 @@ impl Interner {
             None => {
                 let id = u32::try_from(self.known.len()).map_err(|_| Decline::Limit)?;
                 let plan = Plan::compile(&self.canonical);
-                self.content += self.canonical.len();
+                self.known_cost += self.canonical.len() + plan.as_ref().map_or(0, Plan::cost);
                 self.known.push(Known { canonical: self.canonical.as_slice().into(), plan });
                 let (hasher, known) = (&self.hasher, &self.known);
                 self.by_content.insert_unique(hash, id, |id| {
-                    known.get(*id as usize).map_or(0, |k| hasher.hash_one(&*k.canonical))
+                    known.get(index(*id)).map_or(0, |k| hasher.hash_one(&*k.canonical))
                 });
                 id
             }
         };
-        match self.known.get(id as usize).map(|known| &known.plan) {
+        match self.known.get(index(id)).map(|known| &known.plan) {
             Some(Ok(_)) => Ok(PlanId(id)),
             Some(Err(decline)) => Err(*decline),
             None => Err(Decline::Limit),
@@ -197,7 +209,7 @@ impl Interner {
     /// A plan.
     #[inline]
     pub(super) fn plan(&self, id: PlanId) -> Option<&Plan> {
-        self.known.get(id.0 as usize)?.plan.as_ref().ok()
+        self.known.get(index(id.0))?.plan.as_ref().ok()
     }
 
     /// The node for one instance more.
@@ -208,14 +220,12 @@ impl Interner {
         if let Some(step) = found {
             return Ok(step.to);
         }
-        if self.places_here > MAX_PLACES_PER_CHUNK {
+        if self.makes_cost_here > MAKES_PER_CHUNK {
             return Err(Decline::Limit);
         }
         let to = Node(u32::try_from(self.makes.len()).map_err(|_| Decline::Limit)?);
         self.makes.push(None);
-        // A node costs about as much as a place.
-        self.places += 1;
-        self.places_here += 1;
+        self.spend(NODE_COST);
         let step = Step { from, nest, plan, to };
         self.steps.insert_unique(hash, step, |s| step_hash(s.from, s.nest, s.plan));
         Ok(to)
@@ -224,7 +234,7 @@ impl Interner {
     /// The make at a node.
     #[inline]
     pub(super) fn make(&self, node: Node) -> Option<&Make> {
-        self.makes.get(node.0 as usize)?.as_ref()
+        self.makes.get(index(node.0))?.as_ref()
     }
 
     /// Makes sure that a node has its make. `instances` are the plans and places of the instances on
@@ -238,20 +248,26 @@ impl Interner {
         if self.make(node).is_some() {
             return Ok(());
         }
-        if self.places_here > MAX_PLACES_PER_CHUNK {
+        if self.makes_cost_here > MAKES_PER_CHUNK {
             return Err(Decline::Limit);
         }
         let (mut leaves, mut places) = (Vec::new(), Vec::new());
-        let built = self.lay_out(&instances.collect::<Vec<_>>(), &mut leaves, &mut places);
+        let mut cost = 0;
+        let instances: Vec<_> = instances.collect();
+        let built = self.lay_out(&instances, &mut leaves, &mut places, &mut cost);
         // What fails costs as well.
-        self.places_here += places.len();
+        self.spend(cost);
         built?;
-        self.places += places.len();
         let verbatim = !places.iter().any(|place| matches!(place.source, Source::Parts(_)));
         let make = Make { layout: Layout::new(leaves), places: places.into(), verbatim };
-        let slot = self.makes.get_mut(node.0 as usize).ok_or(Decline::Limit)?;
+        let slot = self.makes.get_mut(index(node.0)).ok_or(Decline::Limit)?;
         *slot = Some(make);
         Ok(())
+    }
+
+    fn spend(&mut self, cost: usize) {
+        self.makes_cost += cost;
+        self.makes_cost_here += cost;
     }
 
     /// The leaves of these instances in document order.
@@ -261,6 +277,7 @@ impl Interner {
         instances: &[(Nest, PlanId)],
         leaves: &mut Vec<Leaf>,
         places: &mut Vec<Place>,
+        cost: &mut usize,
     ) -> Result<(), Decline> {
         // Where to go on: an instance and its next item. Each instance comes up once.
         let mut open = vec![(0u16, 0usize)];
@@ -277,6 +294,8 @@ impl Interner {
                     break;
                 }
                 if let Some(leaf) = &item.leaf {
+                    // The layout has the name too.
+                    *cost += 2 * item.cost();
                     leaves.push(leaf.clone());
                     places.push(Place::new(instance, item));
                 }
@@ -298,18 +317,6 @@ impl Place {
             dependencies: item.dependencies.clone(),
         }
     }
-
-    /// The literal of a piece, or what `slot` says of a substitution.
-    pub(super) fn part<'p, T>(
-        part: &'p Part,
-        literal: impl Fn(&'p str) -> T,
-        slot: impl Fn(usize) -> T,
-    ) -> T {
-        match part {
-            Part::Literal(text) => literal(text),
-            Part::Slot(id) => slot(usize::from(*id)),
-        }
-    }
 }
 
 /// Offsets and ids are small and dense: one multiplication spreads them over the table. (FxHash's
@@ -325,4 +332,80 @@ fn step_hash(from: Node, nest: Nest, plan: PlanId) -> u64 {
     let nest = u32::from(nest.instance) << 16 | u32::from(nest.slot);
     let one = spread(from.0) ^ u64::from(nest);
     (one ^ u64::from(plan.0) << 32).wrapping_mul(0x517c_c1b7_2722_0a95).rotate_left(26)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evtx::instance::FastLane;
+
+    /// A chunk with records of several makes, and where their BinXML is.
+    fn chunk() -> (Vec<u8>, Vec<(usize, usize)>) {
+        let mut log = forge::LogWriter::in_memory(forge::Options::new());
+        let mut mix = forge::mix::Mix::new(3);
+        for _ in 0..20 {
+            log.push(&mix.next_event()).unwrap();
+        }
+        let log = log.into_bytes().unwrap();
+        let size = |at: usize| u32::from_le_bytes(log[at..at + 4].try_into().unwrap()) as usize;
+        let contents = forge::damage::record_offsets(&log, 0)
+            .into_iter()
+            .map(|at| (at + 24, at + size(4096 + at + 4) - 4))
+            .collect();
+        (log[4096..4096 + 65536].to_vec(), contents)
+    }
+
+    #[test]
+    fn what_is_too_much_is_dropped_between_chunks_and_met_again() {
+        let (data, records) = chunk();
+        let mut lane = FastLane::new();
+        lane.interner.caps = Caps { plans: 1, makes: usize::MAX };
+        let mut before: Vec<Arc<Layout>> = Vec::new();
+        for round in 0..3 {
+            lane.interner.begin_chunk();
+            assert!(lane.interner.known.is_empty() && lane.interner.makes.is_empty());
+            let layouts: Vec<Arc<Layout>> = records
+                .iter()
+                .map(|(at, end)| {
+                    let node = lane.prepare(&data, *at, *end, false).unwrap();
+                    Arc::clone(&lane.make(node).unwrap().layout)
+                })
+                .collect();
+            assert!(lane.interner.known_cost > 1000);
+            if round > 0 {
+                assert_eq!(before, layouts);
+            }
+            before = layouts;
+        }
+    }
+
+    #[test]
+    fn what_is_not_too_much_is_kept() {
+        let (data, records) = chunk();
+        let mut lane = FastLane::new();
+        let mut kept = None;
+        for _ in 0..3 {
+            lane.interner.begin_chunk();
+            for (at, end) in &records {
+                lane.prepare(&data, *at, *end, false).unwrap();
+            }
+            let now = (lane.interner.known.len(), lane.interner.makes.len());
+            assert_eq!(*kept.get_or_insert(now), now);
+        }
+    }
+
+    #[test]
+    fn a_make_for_which_there_is_no_room_is_declined() {
+        let (data, records) = chunk();
+        let mut lane = FastLane::new();
+        lane.interner.begin_chunk();
+        let (at, end) = records[0];
+        lane.prepare(&data, at, end, false).unwrap();
+        lane.interner.makes_cost_here = MAKES_PER_CHUNK + 1;
+        // What is known stays known.
+        lane.prepare(&data, at, end, false).unwrap();
+        let other =
+            records.iter().find_map(|(at, end)| lane.prepare(&data, *at, *end, false).err());
+        assert_eq!(other, Some(Decline::Limit));
+    }
 }

@@ -4,9 +4,9 @@
 //! slots of 64 KiB, which are independent of one another; what it finds goes to a [`Sink`]. A
 //! [`Record`] is an [`crate::event::Event`], read by one of two lanes:
 //!
-//! - The **fast lane** ([`instance`], [`plan`]) knows where in the chunk each value of the record
+//! - The **fast lane** (`instance`, `plan`) knows where in the chunk each value of the record
 //!   stands, and decodes nothing before it is asked.
-//! - The **slow lane** ([`slow`]) lets the `evtx` crate render the record and reads the XML. It takes
+//! - The **slow lane** (`slow`) lets the `evtx` crate render the record and reads the XML. It takes
 //!   what the fast lane declines: rare shapes, and damage.
 //!
 //! Invariants:
@@ -21,6 +21,7 @@ mod chunk;
 mod file;
 mod instance;
 mod intern;
+mod load;
 mod place;
 mod plan;
 mod reader;
@@ -60,6 +61,8 @@ pub enum Decline {
     Place,
     /// A cap was reached.
     Limit,
+    /// The record was left over, and its template is not there any more: no lane can read it.
+    Stale,
 }
 
 impl fmt::Display for Decline {
@@ -73,6 +76,7 @@ impl fmt::Display for Decline {
             Decline::Value => "a value is not what its descriptor says",
             Decline::Place => "a value stands where it cannot",
             Decline::Limit => "the record is too complex",
+            Decline::Stale => "the record was left over and its template has been overwritten",
         })
     }
 }

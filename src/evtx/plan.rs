@@ -30,6 +30,8 @@ const MAX_SLOTS: usize = 1024;
 const MAX_ITEMS: usize = 2048;
 /// How deep a template's elements nest; Windows' UserData goes 4 deep, CAPI2 10.
 const MAX_DEPTH: usize = 64;
+/// How many elements around a place can depend on values; Windows has one or two.
+const MAX_DEPENDENCIES: usize = 8;
 /// The most pieces of one value, literals and substitutions: a record puts them together on the
 /// stack.
 pub(super) const MAX_PARTS: usize = 16;
@@ -67,6 +69,23 @@ pub(super) struct Item {
     pub(super) attribute: bool,
 }
 
+impl Item {
+    /// About how many bytes it takes.
+    pub(super) fn cost(&self) -> usize {
+        let text = |part: &Part| match part {
+            Part::Literal(text) => 24 + text.len(),
+            Part::Slot(_) => 24,
+        };
+        let source = match &self.source {
+            Source::Empty | Source::Slot(_) => 0,
+            Source::Literal(text) => text.len(),
+            Source::Parts(parts) => parts.iter().map(text).sum(),
+        };
+        let name = self.leaf.as_ref().map_or(0, |leaf| leaf.name.len());
+        size_of::<Item>() + 2 * self.dependencies.len() + source + name
+    }
+}
+
 /// What a substitution is used for.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct SlotUse {
@@ -92,6 +111,12 @@ pub(super) struct Plan {
 }
 
 impl Plan {
+    /// About how many bytes it takes.
+    pub(super) fn cost(&self) -> usize {
+        let items: usize = self.items.iter().map(Item::cost).sum();
+        items + 8 * (self.slots.len() + self.between_elements.len()) + 16 * self.nests.len()
+    }
+
     /// How a substitution is used.
     #[inline]
     pub(super) fn slot(&self, id: usize) -> SlotUse {
@@ -202,6 +227,8 @@ impl Compiler {
                 }
                 Ok(rest)
             }
+            // An empty piece before it makes several of one.
+            token::PIECE => self.part(Part::Literal(Box::default())).map(|()| rest),
             token::SUBSTITUTION => {
                 let id = bytes::u16(rest, 0).ok_or(Decline::Template)?;
                 self.part(Part::Slot(id))?;
@@ -243,6 +270,9 @@ impl Compiler {
         }
         if depends {
             self.dependencies.push(dependency);
+            if self.dependencies.len() > MAX_DEPENDENCIES {
+                return Err(Decline::Limit);
+            }
         }
         self.frames.push(Frame {
             name,

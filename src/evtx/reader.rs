@@ -3,8 +3,9 @@
 use super::Decline;
 use super::chunk::{self, Finding, Header};
 use super::file::Log;
-use super::instance::Lane as FastLane;
+use super::instance::FastLane;
 use super::intern::Node;
+use super::load::{Loader, Lost};
 use super::record::{Fast, Meta, Record, Slow};
 use super::slow::{SlowLane, Target};
 use super::walk::{self, Found, Gap, Span, State};
@@ -61,7 +62,7 @@ pub enum Bin {
 /// `records + unreadable` is how many records were found. Of `records`, which the sink got,
 /// `declined` were read by the slow lane (the others by the fast lane), and, whichever lane read them,
 /// `recovered` are left over from an earlier round. Each of `unreadable` and of `gaps` is one
-/// [`Damage`].
+/// [`Damage`], [`DamageKind::Record`] or [`DamageKind::Gap`].
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Counts {
     /// Records that the sink got.
@@ -96,8 +97,11 @@ pub struct Damage {
 pub enum DamageKind {
     /// A slot.
     Chunk,
-    /// A span of so many bytes among records.
+    /// A span of so many bytes among records in which no record could be made out.
     Gap(u32),
+    /// A span of so many bytes that the medium did not give. Records that it touches are read as if it
+    /// were zeros, or are gaps.
+    Medium(u32),
     /// A record.
     Record,
 }
@@ -122,18 +126,10 @@ pub struct Options {
     pub slow_only: bool,
 }
 
-/// From which end of its records on a chunk counts as full. Chunks of a log in use are nearly all
-/// fuller than this, those of exported and little used logs are nearly empty. Measured on full chunks
-/// in the page cache (2026-11-21): one call of 64 KiB for a chunk takes 6 % less time than one for its
-/// header and one for the rest; larger calls gain nothing, and above 1 MiB they lose to the cache.
-const FULL: usize = chunk::SIZE / 16 * 15;
-
 /// Reads slots. One thread's state: buffers, plans and layouts, which last from file to file.
 pub struct Reader {
     options: Options,
-    buffer: Vec<u8>,
-    /// Whether the chunk before was full: the next is then read in one call.
-    full: bool,
+    loader: Loader,
     spans: Vec<Span>,
     finder: Finder<'static>,
     fast: FastLane,
@@ -152,8 +148,7 @@ impl Reader {
     pub fn new(options: Options) -> Reader {
         Reader {
             options,
-            buffer: vec![0; chunk::SIZE],
-            full: false,
+            loader: Loader::new(),
             spans: Vec::new(),
             finder: walk::finder(),
             fast: FastLane::new(),
@@ -183,81 +178,46 @@ impl Reader {
         sink: &mut impl Sink,
     ) -> ControlFlow<()> {
         let mut findings = Vec::new();
-        let (header, len) = match self.load(source, offset, &mut findings) {
-            Ok(loaded) => loaded,
-            Err(e) => {
-                let reason = format!("the chunk cannot be read: {e}");
-                unreadable(slot, offset, reason, findings, sink);
-                return ControlFlow::Continue(());
-            }
-        };
-        let data = self.buffer.get(..len).unwrap_or(&[]);
+        let Reader { loader, spans, finder, fast, slow, options } = self;
+        let header = loader.load(source, offset, options.recover, &mut findings);
+        let data = loader.data();
         if walk::is_zero(data) {
-            sink.chunk(ChunkReport { chunk: slot, offset, bin: Bin::Empty, findings });
+            match loader.lost.first() {
+                None => sink.chunk(ChunkReport { chunk: slot, offset, bin: Bin::Empty, findings }),
+                Some(Lost { error, .. }) => {
+                    let reason = format!("the chunk cannot be read: {error}");
+                    unreadable(slot, offset, reason, findings, sink);
+                }
+            }
             return ControlFlow::Continue(());
         }
+        for Lost { at, len, error } in &loader.lost {
+            sink.damage(Damage {
+                offset: offset + u64::from(*at),
+                chunk: slot,
+                record_id: None,
+                kind: DamageKind::Medium(*len),
+                reason: format!("{len} bytes cannot be read and count as zeros: {error}"),
+            });
+        }
         check(&header, data, &mut findings);
-        let Reader { spans, finder, fast, slow, options, .. } = self;
         walk::walk(data, &header, options.recover, finder, spans, &mut findings);
         let options = *options;
         let mut pass = Pass { slot, offset, data, options, fast, counts: Counts::default() };
         sink.begin(data);
         pass.run(spans, slow, sink)?;
-        let counts = pass.counts;
-        let bin = if counts == Counts::default() {
-            let never_used = header.magic && header.records_end() == Some(chunk::HEADER);
-            if !never_used {
+        let bin = match pass.counts {
+            counts if counts != Counts::default() => Bin::Read(counts),
+            // It was never used.
+            _ if header.records_end() == Some(chunk::HEADER) => Bin::Empty,
+            _ => {
                 let reason = "there is no record in the chunk".to_owned();
                 unreadable(slot, offset, reason, findings, sink);
                 return ControlFlow::Continue(());
             }
-            Bin::Empty
-        } else {
-            Bin::Read(counts)
         };
         sink.chunk(ChunkReport { chunk: slot, offset, bin, findings });
         ControlFlow::Continue(())
-    }
-
-    /// Reads the header of a chunk and as much more of it as can hold records. The buffer's first
-    /// bytes, as many as this says, are the chunk's.
-    fn load(
-        &mut self,
-        source: &dyn ReadAt,
-        offset: u64,
-        findings: &mut Vec<Finding>,
-    ) -> std::io::Result<(Header, usize)> {
-        let first = if self.full { chunk::SIZE } else { chunk::HEADER };
-        let mut len = self.fill(source, offset, 0, first)?;
-        let header = Header::read(self.buffer.get(..len).unwrap_or(&[]));
-        let stated = header.records_end().filter(|_| !self.options.recover);
-        self.full = stated.is_some_and(|end| end >= FULL);
-        // The next record's magic and id tell whether the records go on behind their stated end.
-        let wanted = stated.map_or(chunk::SIZE, |end| (end + walk::PEEK).min(chunk::SIZE));
-        if len == first && len < wanted {
-            len = self.fill(source, offset, len, wanted)?;
-        }
-        if let Some(end) = stated
-            && len >= wanted
-            && walk::goes_on(&header, self.buffer.get(end..len).unwrap_or(&[]))
-        {
-            len = self.fill(source, offset, len, chunk::SIZE)?;
-        } else if len < stated.unwrap_or(chunk::SIZE) {
-            findings.push(Finding::Truncated { size: u32::try_from(len).unwrap_or(u32::MAX) });
-        }
-        Ok((header, len))
-    }
-
-    /// Reads `from..to` of the chunk at `offset`, and says how much of the chunk is there now.
-    fn fill(
-        &mut self,
-        source: &dyn ReadAt,
-        offset: u64,
-        from: usize,
-        to: usize,
-    ) -> std::io::Result<usize> {
-        let buf = self.buffer.get_mut(from..to).unwrap_or(&mut []);
-        Ok(from + chunk::read_full(source, offset.saturating_add(from as u64), buf)?)
     }
 }
 
@@ -328,7 +288,7 @@ impl Pass<'_> {
             return Err(Decline::Asked);
         }
         let (at, end) = found.content();
-        self.fast.prepare(self.data, at, end)
+        self.fast.prepare(self.data, at, end, found.state == State::Recovered)
     }
 
     fn meta(&self, found: Found) -> Meta<'_> {
@@ -361,6 +321,7 @@ impl Pass<'_> {
         for span in spans {
             if let Span::Record(found) = span
                 && let Err(declined) = self.prepare(found)
+                && declined != Decline::Stale
             {
                 targets.push(Target { found: *found, declined });
             }
@@ -377,7 +338,7 @@ impl Pass<'_> {
                 match slow.next(found) {
                     None => match self.prepare(found) {
                         Ok(node) => self.fast_record(*found, node, sink)?,
-                        Err(declined) => self.unreadable(found, declined, "not asked", sink),
+                        Err(declined) => self.unreadable(found, declined, None, sink),
                     },
                     Some((declined, Ok(event))) => {
                         self.count(found);
@@ -386,7 +347,7 @@ impl Pass<'_> {
                         sink.record(&Record::Slow(Slow { meta, event, declined }))?;
                     }
                     Some((declined, Err(reason))) => {
-                        self.unreadable(found, declined, &reason, sink);
+                        self.unreadable(found, declined, Some(&reason), sink);
                     }
                 }
             }
@@ -394,14 +355,22 @@ impl Pass<'_> {
         })
     }
 
-    fn unreadable(&mut self, found: &Found, declined: Decline, why: &str, sink: &mut impl Sink) {
+    /// Reports a record that neither lane could read; `why` is what the slow lane says, if it was
+    /// asked.
+    fn unreadable(
+        &mut self,
+        found: &Found,
+        declined: Decline,
+        why: Option<&str>,
+        sink: &mut impl Sink,
+    ) {
         self.counts.unreadable += 1;
         sink.damage(Damage {
             offset: self.offset + u64::from(found.at),
             chunk: self.slot,
             record_id: Some(found.id),
             kind: DamageKind::Record,
-            reason: format!("{declined}; the slow lane says: {why}"),
+            reason: why.map_or_else(|| declined.to_string(), |why| format!("{declined}: {why}")),
         });
     }
 

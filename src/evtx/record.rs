@@ -2,8 +2,8 @@
 
 use super::Decline;
 use super::instance::Instance;
-use super::intern::{Make, Place};
-use super::plan::{MAX_PARTS, Source};
+use super::intern::Make;
+use super::plan::{MAX_PARTS, Part, Source};
 use super::slow::{self, Format, SlowEvent};
 use super::value::Slot;
 use super::walk::{Found, State};
@@ -194,10 +194,13 @@ impl Fast<'_> {
                 let mut values = [Value::Empty; MAX_PARTS];
                 let mut empty = true;
                 for (value, part) in values.iter_mut().zip(parts) {
-                    let slot = |id: usize| slots.get(id).filter(|slot| !slot.is_empty(data));
-                    *value = Place::part(part, Value::Text, |id| {
-                        slot(id).map_or(Value::Empty, |slot| slot.value(data))
-                    });
+                    *value = match part {
+                        Part::Literal(text) => Value::Text(text),
+                        Part::Slot(id) => match slots.get(usize::from(*id)) {
+                            Some(slot) if !slot.is_empty(data) => slot.value(data),
+                            _ => Value::Empty,
+                        },
+                    };
                     empty &= *value == Value::Empty;
                 }
                 if !(empty && place.attribute) {

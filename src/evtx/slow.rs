@@ -31,9 +31,9 @@ use hashbrown::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-/// The most leaves in layouts to keep: layouts are shared between records of the same make, and
-/// dropped when a chunk begins with more.
-const MAX_KNOWN_LEAVES: usize = 256 * 1024;
+/// How many bytes of layouts to keep: they are shared between records of the same make, and dropped
+/// when a chunk begins with more. An event has some dozens of leaves, each of about 100 bytes, twice.
+const MAX_LAYOUTS: usize = 32 << 20;
 
 /// How many records of a chunk are tried a second time, each in a pass of its own.
 const MAX_RETRIES: usize = 8;
@@ -76,7 +76,7 @@ pub(super) struct SlowLane {
     settings: Arc<ParserSettings>,
     event: SlowEvent,
     layouts: HashMap<Box<[Leaf]>, Arc<Layout>>,
-    known_leaves: usize,
+    layouts_cost: usize,
 }
 
 impl SlowLane {
@@ -86,7 +86,7 @@ impl SlowLane {
             settings: Arc::new(ParserSettings::new().indent(false)),
             event: SlowEvent { layout: Layout::new(Vec::new()), leaves: Leaves::default() },
             layouts: HashMap::new(),
-            known_leaves: 0,
+            layouts_cost: 0,
         }
     }
 
@@ -97,13 +97,13 @@ impl SlowLane {
         targets: &[Target],
         work: impl FnOnce(&mut SlowPass<'_, '_>) -> R,
     ) -> R {
-        if self.known_leaves > MAX_KNOWN_LEAVES {
+        if self.layouts_cost > MAX_LAYOUTS {
             self.layouts.clear();
-            self.known_leaves = 0;
+            self.layouts_cost = 0;
         }
         let route = route(data, targets, &mut self.copy);
-        let SlowLane { copy, settings, event, layouts, known_leaves } = self;
-        let known = Known { event, layouts, known_leaves };
+        let SlowLane { copy, settings, event, layouts, layouts_cost } = self;
+        let known = Known { event, layouts, layouts_cost };
         with_chunk(copy, settings, |records| {
             let records = records.map_err(|reason| reason.to_string());
             let retries = MAX_RETRIES;
@@ -114,8 +114,9 @@ impl SlowLane {
 
 /// Renders a record of which its chunk is at hand.
 pub(super) fn render(data: &[u8], found: Found, format: Format) -> Result<String, String> {
-    let settings = ParserSettings::new().indent(format == Format::Xml);
-    render_alone(data, found, format, &Arc::new(settings))
+    let settings = Arc::new(ParserSettings::new().indent(format == Format::Xml));
+    catch_unwind(|| render_alone(data, found, format, &settings))
+        .unwrap_or_else(|_| Err("the evtx crate failed".to_owned()))
 }
 
 fn render_alone(
@@ -244,7 +245,7 @@ fn advance<E: std::error::Error + 'static>(
 struct Known<'s> {
     event: &'s mut SlowEvent,
     layouts: &'s mut HashMap<Box<[Leaf]>, Arc<Layout>>,
-    known_leaves: &'s mut usize,
+    layouts_cost: &'s mut usize,
 }
 
 /// One chunk's records on the slow lane.
@@ -292,7 +293,8 @@ impl SlowPass<'_, '_> {
             Some(layout) => Arc::clone(layout),
             None => {
                 let layout = Layout::new(leaves.to_vec());
-                *self.known.known_leaves += leaves.len();
+                let cost = |leaf: &Leaf| 2 * (size_of::<Leaf>() + leaf.name.len());
+                *self.known.layouts_cost += leaves.iter().map(cost).sum::<usize>();
                 self.known.layouts.insert(leaves.into(), Arc::clone(&layout));
                 layout
             }

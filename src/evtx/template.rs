@@ -35,6 +35,8 @@ pub(super) mod token {
     pub(crate) const CLOSE_START: u8 = 5;
     pub(crate) const CLOSE_EMPTY: u8 = 6;
     pub(crate) const CLOSE: u8 = 7;
+    /// The text that follows does not stand like this in the chunk.
+    pub(crate) const PIECE: u8 = 8;
 }
 
 /// The dependency of an element that has none.
@@ -114,9 +116,8 @@ impl Budget {
         Budget { left: Budget::PER_CHUNK }
     }
 
-    fn spend(&mut self, cost: usize) -> Result<(), Decline> {
-        self.left = self.left.checked_sub(cost).ok_or(Decline::Limit)?;
-        Ok(())
+    fn spend(&mut self, cost: usize) {
+        self.left = self.left.saturating_sub(cost);
     }
 }
 
@@ -129,6 +130,9 @@ pub(super) fn canonical(
     budget: &mut Budget,
     out: &mut Vec<u8>,
 ) -> Result<(), Decline> {
+    if budget.left == 0 {
+        return Err(Decline::Limit);
+    }
     out.clear();
     out.push(context as u8);
     let at = index(offset.checked_add(DEFINITION_HEADER).ok_or(Decline::Template)?);
@@ -137,7 +141,7 @@ pub(super) fn canonical(
     let rest = data.get(at..end).ok_or(Decline::Template)?;
     let result = tokens(&mut Tokens { data, rest, end }, out);
     // What fails costs as well.
-    budget.spend(out.len().saturating_add(size.min(MAX_CANONICAL)))?;
+    budget.spend(out.len().saturating_add(size));
     result
 }
 
@@ -213,6 +217,7 @@ fn entity(name: &[u8], out: &mut Vec<u8>) -> Result<(), Decline> {
         entity.encode_utf16().flat_map(u16::to_le_bytes).eq(name.iter().copied())
     });
     let (_, c) = found.ok_or(Decline::Shape)?;
+    out.push(token::PIECE);
     character(u32::from(c), out)
 }
 
