@@ -527,12 +527,15 @@ fn time_part(text: &[u8], part: TimePart) -> Option<i64> {
 ///
 /// Most texts are ASCII. For these an expression means the same without its Unicode tables, which
 /// make compiling `\\w{64}` and its like ten times as dear; so there are two of each, and the Unicode
-/// one is compiled at the first text that is not ASCII.
+/// one is compiled at the first text that is not ASCII. An expression with a character beyond ASCII is
+/// not split: regardless of case, U+212A is a `k` for it, but not without those tables.
 #[derive(Debug)]
 struct LazyRegex {
     source: Regex,
     /// Folded literals of which one stands in every text that matches.
     required: Option<Box<[Finder<'static>]>>,
+    /// Whether all its characters are ASCII, in escapes too.
+    is_ascii: bool,
     ascii: OnceLock<Option<regex::bytes::Regex>>,
     unicode: OnceLock<Option<regex::bytes::Regex>>,
 }
@@ -547,6 +550,8 @@ impl LazyRegex {
             source: source.clone(),
             required: atoms
                 .map(|atoms| atoms.iter().map(|a| Finder::new(a).into_owned()).collect()),
+            is_ascii: source.pattern.is_ascii()
+                && !["\\x", "\\u", "\\U"].iter().any(|e| source.pattern.contains(e)),
             ascii: OnceLock::new(),
             unicode: OnceLock::new(),
         }
@@ -557,7 +562,7 @@ impl LazyRegex {
         if self.required.as_deref().is_some_and(|finders| !possible(finders)) {
             return false;
         }
-        if original.is_ascii() {
+        if self.is_ascii && original.is_ascii() {
             // An expression that is none without Unicode is compiled with it.
             let regex = self.ascii.get_or_init(|| compile(&self.source, false).ok());
             if let Some(regex) = regex {

@@ -68,6 +68,8 @@ pub(super) struct Key<'a> {
     pub(super) provider: Option<&'a str>,
     pub(super) channel: Option<&'a str>,
     pub(super) event_id: Option<&'a str>,
+    /// Whether these are all the values that rules see under these names.
+    pub(super) decides: bool,
 }
 
 impl<'a> Key<'a> {
@@ -222,7 +224,7 @@ impl RuleSet {
         Arc::clone(cache.admitted.entry(bytes.into()).or_insert(made))
     }
 
-    fn admit(&self, key: &Key<'_>) -> Admitted {
+    pub(super) fn admit(&self, key: &Key<'_>) -> Admitted {
         let event_key = key.event_key();
         let mut instances = Vec::new();
         for gate in &self.gates {
@@ -256,7 +258,7 @@ impl RuleSet {
             _ => return None,
         };
         let checks = predicate.checks();
-        if checks.original || !predicate.references.is_empty() {
+        if !key.decides || checks.original || !predicate.references.is_empty() {
             return None;
         }
         let mut texts = Texts::new();

@@ -212,8 +212,13 @@ impl Tables {
                 number
             }
         };
-        let admitted = self.admitted.get(number as usize).map_or(&[][..], |a| &a.instances);
-        let binding = bind(set, admitted, &key.event_key(), layout);
+        let binding = if key_is_whole(set, &key.event_key(), layout) {
+            let admitted = self.admitted.get(number as usize).map_or(&[][..], |a| &a.instances);
+            bind(set, admitted, &key.event_key(), layout)
+        } else {
+            let admitted = set.admit(&Key { decides: false, ..key });
+            bind(set, &admitted.instances, &key.event_key(), layout)
+        };
         self.layouts.push(Arc::clone(layout));
         self.bindings.insert((number, Arc::as_ptr(layout) as usize), binding);
     }
@@ -296,6 +301,7 @@ fn is_searched(leaf: &crate::event::Leaf) -> bool {
 struct KeyParts {
     provider_end: usize,
     channel_end: usize,
+    event_id_end: usize,
 }
 
 impl KeyParts {
@@ -307,23 +313,28 @@ impl KeyParts {
         Key {
             provider: part(bytes.get(..self.provider_end)),
             channel: part(bytes.get(self.provider_end + 1..self.channel_end)),
-            event_id: part(bytes.get(self.channel_end + 1..)),
+            event_id: part(bytes.get(self.channel_end + 1..self.event_id_end)),
+            decides: bytes.len() == self.event_id_end,
         }
     }
 }
 
-/// Writes what the gate asks of an event: provider, channel and event id, folded.
+/// Writes what the gate asks of an event: provider, channel and event id, folded, each its first
+/// value. A mark at the end tells of a part with further values, which rules can see.
 fn make_key<E: Event>(event: &E, out: &mut Vec<u8>) -> KeyParts {
     out.clear();
     let system = *event.layout().system();
-    let part = |leaf: Option<LeafId>, out: &mut Vec<u8>| {
+    let mut several = false;
+    let mut part = |leaf: Option<LeafId>, out: &mut Vec<u8>| {
         let mut found = false;
         if let Some(leaf) = leaf {
             event.values(leaf, |value| {
                 if !found {
                     value.append_folded(out);
-                    found = true;
+                } else {
+                    several = true;
                 }
+                found = true;
             });
         }
         if !found {
@@ -335,8 +346,27 @@ fn make_key<E: Event>(event: &E, out: &mut Vec<u8>) -> KeyParts {
     out.push(KEY_SEPARATOR);
     let channel_end = part(system.channel, out);
     out.push(KEY_SEPARATOR);
-    part(system.event_id, out);
-    KeyParts { provider_end, channel_end }
+    let event_id_end = part(system.event_id, out);
+    if several {
+        out.push(KEY_SEPARATOR);
+    }
+    KeyParts { provider_end, channel_end, event_id_end }
+}
+
+/// Whether the fields that the gate folds by the key are, in this layout, the leaves that the key is
+/// made of. A forged event may have several elements of a name, or only its like in the body.
+fn key_is_whole(set: &RuleSet, key: &EventKey<'_>, layout: &Layout) -> bool {
+    let system = layout.system();
+    [
+        ("EventID", View::Plain, system.event_id),
+        ("Provider_Name", View::Plain, system.provider),
+        ("Channel", View::Hayabusa, system.channel),
+    ]
+    .into_iter()
+    .all(|(name, view, leaf)| {
+        let sources = set.taxonomy.resolve(view, name, key, layout);
+        sources.iter().eq(leaf.map(FieldSource::Leaf).iter())
+    })
 }
 
 /// Calls `scan` with the event's key.

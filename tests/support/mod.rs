@@ -29,6 +29,19 @@ impl Made {
         made
     }
 
+    /// An event of so many EventData fields and nothing else.
+    pub fn wide(fields: Vec<(String, String)>) -> Made {
+        let leaf = |name: String| Leaf {
+            section: Section::EventData,
+            kind: LeafKind::Named,
+            name: name.into(),
+        };
+        let leaves: Vec<_> =
+            fields.into_iter().map(|(name, value)| (leaf(name), vec![value])).collect();
+        let layout = Layout::new(leaves.iter().map(|(leaf, _)| leaf.clone()).collect());
+        Made { leaves, layout }
+    }
+
     /// A Sysmon event.
     pub fn sysmon(event_id: u32) -> Made {
         Made::new("Microsoft-Windows-Sysmon/Operational", "Microsoft-Windows-Sysmon", event_id)

@@ -1,0 +1,239 @@
+//! What the fuzz targets do with their input: each function takes any bytes and panics where Harrier
+//! breaks a promise. The same functions are run over `fuzz/seeds` by the tests.
+
+use harrier::engine::{RuleSet, Scanner};
+use harrier::event::{Event, Layout, Leaf, LeafId, LeafKind, Section, Value};
+use harrier::evtx::{Bin, ChunkReport, Damage, DamageKind, Options, Reader, Record, Sink, open};
+use harrier::sigma::{LoadOptions, LoadedRules, load_bytes, load_str};
+use harrier::taxonomy::{self, Taxonomy};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+/// The largest input that is looked at; what is larger only takes longer.
+const MOST: usize = 1 << 17;
+
+/// A field of a record: section, kind, name, text.
+type Field = (Section, LeafKind, String, String);
+
+/// Everything that a reader says.
+#[derive(Default)]
+struct Heard {
+    /// Chunk, offset and fields; whether the slow lane read it.
+    records: Vec<(u64, u64, Vec<Field>, bool)>,
+    chunks: Vec<ChunkReport>,
+    damage: Vec<Damage>,
+}
+
+impl Sink for Heard {
+    fn record(&mut self, record: &Record<'_>) -> ControlFlow<()> {
+        let mut fields = Vec::new();
+        for (id, leaf) in record.layout().iter() {
+            record.values(id, |value| {
+                let text = value.to_text();
+                let mut folded = Vec::new();
+                value.append_folded(&mut folded);
+                assert_eq!(harrier::utf16::folded(&text).into_bytes(), folded, "{value:?}");
+                fields.push((leaf.section, leaf.kind, leaf.name.to_string(), text));
+            });
+        }
+        let declined = record.declined().is_some();
+        self.records.push((record.chunk(), record.offset(), fields, declined));
+        ControlFlow::Continue(())
+    }
+
+    fn chunk(&mut self, report: ChunkReport) {
+        self.chunks.push(report);
+    }
+
+    fn damage(&mut self, damage: Damage) {
+        self.damage.push(damage);
+    }
+}
+
+impl Heard {
+    /// Every slot has one report, every count is that of what was handed over.
+    fn check(&self, slots: u64) {
+        assert_eq!(self.chunks.len() as u64, slots);
+        for (report, n) in self.chunks.iter().zip(0..) {
+            assert_eq!(report.chunk, n);
+            let records = self.records.iter().filter(|r| r.0 == n).count() as u64;
+            let damage = |is: fn(DamageKind) -> bool| {
+                self.damage.iter().filter(|d| d.chunk == n && is(d.kind)).count() as u64
+            };
+            let gaps = damage(|kind| matches!(kind, DamageKind::Gap(_)));
+            let unreadable = damage(|kind| kind == DamageKind::Record);
+            let whole = damage(|kind| kind == DamageKind::Chunk);
+            match &report.bin {
+                Bin::Read(counts) => {
+                    let told = (counts.records, counts.unreadable, counts.gaps, 0);
+                    assert_eq!(told, (records, unreadable, gaps, whole));
+                }
+                Bin::Empty => assert_eq!((records, unreadable, gaps, whole), (0, 0, 0, 0)),
+                Bin::Unreadable(_) => assert_eq!((records, unreadable, gaps, whole), (0, 0, 0, 1)),
+            }
+        }
+    }
+}
+
+fn read(reader: &mut Reader, log: &Vec<u8>) -> Heard {
+    let mut heard = Heard::default();
+    let opened = open(log).expect("the header is sound");
+    let flow = reader.read(log, &opened, 0..u64::MAX, &mut heard);
+    assert!(flow.is_continue());
+    heard.check(opened.slots);
+    heard
+}
+
+/// The header of an empty log.
+fn header() -> Vec<u8> {
+    let log = forge::LogWriter::in_memory(forge::Options::new()).into_bytes();
+    let mut log = log.expect("an empty log is written");
+    log.truncate(forge::FILE_HEADER_SIZE);
+    log
+}
+
+/// The input as the chunks of a log: read twice by one reader, and with the slack.
+pub fn chunk(data: &[u8]) {
+    if data.len() > MOST {
+        return;
+    }
+    let mut log = header();
+    log.extend_from_slice(data);
+    let mut reader = Reader::default();
+    let first = read(&mut reader, &log);
+    let again = read(&mut reader, &log);
+    assert_eq!(first.records, again.records, "what was learnt changes nothing");
+    read(&mut Reader::new(Options { recover: true, ..Options::default() }), &log);
+}
+
+/// The input as the content of a record between two sound ones, read by both lanes.
+pub fn record(data: &[u8]) {
+    let provider = forge::Provider::classic("Example");
+    let event = forge::Event::new(provider, 1, "Example").data([("F", "x")]);
+    let mut log = forge::LogWriter::in_memory(forge::Options::new());
+    let content = log.push(&event).and_then(|_| log.push_bytes(forge::FileTime(1), data));
+    if content.is_err() || log.push(&event).is_err() {
+        return;
+    }
+    let log = log.into_bytes().expect("the log is written");
+    let fast = read(&mut Reader::default(), &log);
+    let slow = read(&mut Reader::new(Options { slow_only: true, ..Options::default() }), &log);
+    let sound = |heard: &Heard| {
+        let is = |fields: &Vec<Field>| fields.iter().any(|f| f.2 == "F" && f.3 == "x");
+        heard.records.iter().filter(|r| is(&r.2)).count()
+    };
+    assert!(sound(&fast) >= 2 && sound(&slow) >= 2, "the neighbours are read");
+    for (_, at, fields, declined) in &fast.records {
+        let other = slow.records.iter().find(|r| r.1 == *at);
+        if let Some((_, _, other, _)) = other.filter(|_| !declined) {
+            assert_eq!(xml_text(fields), xml_text(other), "the lanes read one record alike");
+        }
+    }
+}
+
+/// Fields without what XML cannot carry.
+fn xml_text(fields: &[Field]) -> Vec<Field> {
+    let odd =
+        |c: char| (c < ' ' && !"\t\r\n".contains(c)) || "\u{FFFE}\u{FFFF}\u{FFFD}".contains(c);
+    let clean = |text: &str| text.chars().map(|c| if odd(c) { '_' } else { c }).collect();
+    fields.iter().map(|(s, k, name, text)| (*s, *k, name.clone(), clean(text))).collect()
+}
+
+/// An event of named values.
+struct Made {
+    layout: Arc<Layout>,
+    values: Vec<Vec<String>>,
+}
+
+impl Event for Made {
+    fn layout(&self) -> &Arc<Layout> {
+        &self.layout
+    }
+
+    fn values<F: FnMut(Value<'_>)>(&self, leaf: LeafId, mut visit: F) {
+        self.values.get(leaf.index()).into_iter().flatten().for_each(|v| visit(Value::Text(v)));
+    }
+}
+
+/// An event of lines `Name=value`; `@Name=` stands in System, `=value` is unnamed, and a line without
+/// `=` is a further value of the leaf before it.
+fn event(text: &str) -> Made {
+    let mut leaves: Vec<Leaf> = Vec::new();
+    let mut values: Vec<Vec<String>> = Vec::new();
+    for line in text.lines().take(200) {
+        let Some((name, value)) = line.split_once('=') else {
+            if let Some(last) = values.last_mut() {
+                last.push(line.to_owned());
+            }
+            continue;
+        };
+        let (section, name) = match name.strip_prefix('@') {
+            Some(name) => (Section::System, name),
+            None => (Section::EventData, name),
+        };
+        let kind = if name.is_empty() { LeafKind::Unnamed } else { LeafKind::Named };
+        let name = if name.is_empty() { "Data" } else { name };
+        leaves.push(Leaf { section, kind, name: name.into() });
+        values.push(vec![value.to_owned()]);
+    }
+    Made { layout: Layout::new(leaves), values }
+}
+
+/// Events of kinds that rules speak of.
+const USUAL: &[&str] = &[
+    "@Provider_Name=Microsoft-Windows-Sysmon\n@EventID=1\n@Channel=Microsoft-Windows-Sysmon/Operational\nF=ab\nImage=C:\\ab\nCommandLine=ab -a",
+    "@Provider_Name=Microsoft-Windows-Security-Auditing\n@EventID=4688\n@Channel=Security\nNewProcessName=C:\\ab\nProcessId=0x1\nF=ab",
+    "@EventID=ab\n=ab\n=1\n\nF=",
+    "",
+];
+
+/// Loads, compiles and scans; both ways of scanning agree, also when all is known already.
+fn scan_with(loaded: LoadedRules, events: &[Made]) {
+    let documents = loaded.documents();
+    assert!(loaded.rules.len() as u64 <= documents);
+    for refused in &loaded.refused {
+        assert!(!refused.reason.is_empty() && refused.origin.line > 0);
+    }
+    let set = RuleSet::compile(loaded.rules, Taxonomy::builtin(taxonomy::Options::default()));
+    let (mut fast, mut full) = (Scanner::new(&set), Scanner::new(&set));
+    for event in events.iter().chain(events) {
+        let hits = full.scan_full(event).to_vec();
+        assert_eq!(fast.scan(event), hits, "scan and scan_full");
+        for id in hits {
+            let _ = fast.matched(event, id);
+        }
+    }
+}
+
+/// The input as a file of rules.
+pub fn rule(data: &[u8]) {
+    if data.len() <= MOST {
+        let loaded = load_bytes("fuzz.yml", data, &LoadOptions::default());
+        scan_with(loaded, &USUAL.iter().map(|text| event(text)).collect::<Vec<_>>());
+    }
+}
+
+/// The input as rules, and after a NUL each an event.
+pub fn scan(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    if data.len() <= MOST {
+        let mut parts = text.split('\0');
+        let loaded = load_str("fuzz.yml", parts.next().unwrap_or(""), &LoadOptions::default());
+        scan_with(loaded, &parts.take(16).map(event).collect::<Vec<_>>());
+    }
+}
+
+/// The input as the condition of a rule over a few sections.
+pub fn condition(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    if data.len() <= MOST {
+        let quoted: String = text.chars().flat_map(char::escape_debug).collect();
+        let quoted = quoted.replace("\\'", "'");
+        let rule = format!(
+            "title: t\nlogsource: {{product: windows}}\ndetection:\n  s: {{F: ab}}\n  s_2: {{F: null}}\n  \
+             not_1: {{Image: '*ab'}}\n  _s: [ab]\n  condition: \"{quoted}\"\n"
+        );
+        let loaded = load_str("fuzz.yml", &rule, &LoadOptions::default());
+        scan_with(loaded, &USUAL.iter().map(|text| event(text)).collect::<Vec<_>>());
+    }
+}
