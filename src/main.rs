@@ -1,2 +1,9 @@
-//! The harrier program.
-fn main() {}
+//! The harrier program: see [`cli`].
+
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ExitCode::from(cli::run().code())
+}

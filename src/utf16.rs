@@ -81,39 +81,44 @@ fn convert(
     }
 }
 
-/// Appends the leading ASCII units of `units`, in whole rounds first, and says how many they were.
+/// Appends the leading ASCII units of `units` and says how many they were.
 #[inline]
 fn convert_ascii_run(units: &[u8], out: &mut Vec<u8>, ascii: impl Fn(u8) -> u8 + Copy) -> usize {
     let start = out.len();
-    let total = units.len() / 2;
-    out.resize(start + total, 0);
+    let (rounds, tail) = units.as_chunks::<{ 2 * LANES }>();
+    // The last units are converted as a whole round too: most texts are short, and one round more
+    // costs less than going through what is left of them.
+    let mut last = [0; 2 * LANES];
+    last[..tail.len()].copy_from_slice(tail);
+    out.reserve((rounds.len() + 1) * LANES);
     let mut done = 0;
-    if let Some(dst) = out.get_mut(start..) {
-        let rounds = dst.chunks_exact_mut(LANES).zip(units.chunks_exact(2 * LANES));
-        for (to, from) in rounds {
-            let mut seen = 0u16;
-            for (d, pair) in to.iter_mut().zip(from.chunks_exact(2)) {
-                let unit = u16::from_le_bytes([pair[0], pair[1]]);
-                seen |= unit;
-                *d = ascii(unit as u8);
-            }
-            if seen >= 0x80 {
-                break;
-            }
-            done += LANES;
+    for round in rounds.iter().chain([&last]) {
+        let (to, seen) = convert_round(round, ascii);
+        if seen >= 0x80 {
+            let is_ascii = |pair: &&[u8]| pair[1] == 0 && pair[0] < 0x80;
+            let run = round.chunks_exact(2).take_while(is_ascii).count();
+            out.extend_from_slice(to.get(..run).unwrap_or(&[]));
+            return done + run;
         }
-        let tail = units.get(done * 2..).unwrap_or(&[]);
-        for (d, pair) in dst.iter_mut().skip(done).zip(tail.chunks_exact(2)) {
-            let unit = u16::from_le_bytes([pair[0], pair[1]]);
-            if unit >= 0x80 {
-                break;
-            }
-            *d = ascii(unit as u8);
-            done += 1;
-        }
+        out.extend_from_slice(&to);
+        done += LANES;
     }
-    out.truncate(start + done);
-    done
+    let total = units.len() / 2;
+    out.truncate(start + total);
+    total
+}
+
+/// One round: the bytes if all units are ASCII, and the units or-ed together, which tell.
+#[inline]
+fn convert_round(round: &[u8; 2 * LANES], ascii: impl Fn(u8) -> u8) -> ([u8; LANES], u16) {
+    let mut to = [0; LANES];
+    let mut seen = 0u16;
+    for (d, pair) in to.iter_mut().zip(round.chunks_exact(2)) {
+        let unit = u16::from_le_bytes([pair[0], pair[1]]);
+        seen |= unit;
+        *d = ascii(unit as u8);
+    }
+    (to, seen)
 }
 
 #[cfg(test)]

@@ -1,11 +1,13 @@
 //! Integration tests, one module a theme.
 
+mod cli;
 mod evtx_allocations;
 mod evtx_differential;
 mod evtx_forged;
 mod evtx_mutation;
 mod evtx_support;
 mod forge;
+mod golden;
 mod layers;
 mod matching_corpora;
 mod matching_rsigma;

@@ -71,11 +71,14 @@ fn of_test(test: &Test, keyword: bool) -> Option<Vec<Atom>> {
         }
         _ => None,
     }?;
-    set.iter().all(|atom| atom.len() >= SHORTEST).then_some(set)
+    // The values of numbers are short too: there one byte is worth looking for.
+    let short = |atom: &Atom| atom.len() < SHORTEST && !matches!(test, Test::Number(_));
+    (!set.iter().any(short)).then_some(set)
 }
 
-/// A single byte stands in nearly every text: whoever needs no more is open.
-const SHORTEST: usize = 2;
+/// Less than this stands in so many texts that to be open costs less than to be looked for, and the
+/// automaton's filter looks at so many bytes at once.
+const SHORTEST: usize = 3;
 
 /// The atom of a pattern: its rarest literal, with the marks that hold for it.
 fn of_pattern(pattern: &Pattern) -> Option<Vec<Atom>> {

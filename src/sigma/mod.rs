@@ -9,6 +9,7 @@
 //! - `document`, `detection`, `condition`: a tree to a rule
 //! - `modifiers`, `values`, `pattern`, `expression`: `Field|chain: value` to tests
 //! - `load`: where the text comes from
+//! - `regression`: SigmaHQ's tests of rules
 //! - `builtin`: the rules that Harrier brings along
 
 mod builtin;
@@ -20,6 +21,7 @@ mod fault;
 mod load;
 mod modifiers;
 pub mod pattern;
+mod regression;
 pub mod rule;
 mod stream;
 mod values;
@@ -31,4 +33,5 @@ pub use fault::{RefusalKind, Refused, Warning, WarningCode};
 pub use load::{
     LoadOptions, LoadedRules, NotARule, RulePathError, Unreadable, load, load_bytes, load_str,
 };
+pub use regression::{RegressionInfo, RegressionTest, read_regression_info};
 pub use rule::*;

@@ -1,0 +1,228 @@
+//! The arguments as typed. Parsing does no I/O and decides nothing that needs it.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use harrier::sigma::Level;
+use std::path::PathBuf;
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "harrier",
+    version,
+    about = "Hunts through Windows event logs with Sigma rules, offline",
+    after_help = "Examples:
+  harrier hunt Logs/                      every hit of the built-in rules, as a table
+  harrier hunt case/ -r sigma/rules -o hits.jsonl --ledger ledger.json
+  harrier rules test -r sigma/            do SigmaHQ's own tests pass?
+
+'harrier COMMAND --help' tells more.",
+    disable_help_subcommand = true,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Look for what rules describe in event logs
+    Hunt(HuntArgs),
+    /// Work with rules
+    #[command(subcommand, arg_required_else_help = true)]
+    Rules(RulesCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum RulesCommand {
+    /// Run the regression tests that rules name (regression_tests_path, as SigmaHQ keeps them)
+    Test(TestArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  harrier hunt Security.evtx                        one log, built-in rules
+  harrier hunt triage/ -r sigma/rules -r mine.yml   folders, own rules
+  harrier hunt triage/ -o hits.jsonl --ledger l.json --fail-on high
+  harrier hunt triage/ | jq -r '[.timestamp, .rule.title] | @tsv'
+
+Output goes to standard output, and to FILE with -o. Without --format it is a table if it goes to a
+terminal, else JSON Lines (schema harrier.hit/1).
+
+Exit codes:
+  0  everything was looked at
+  1  something could not be read (a log, a record, a rule): standard error and the ledger say what
+  2  nothing was hunted: bad arguments, no rules, no evidence, or the output cannot be written
+  3  --fail-on: a hit of that level or above was found (also if something could not be read)")]
+pub struct HuntArgs {
+    /// Logs and folders; in folders, event logs are known by their content
+    #[arg(value_name = "EVIDENCE")]
+    pub evidence: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub rules: RuleArgs,
+
+    #[command(flatten)]
+    pub output: OutputArgs,
+
+    /// How many threads; all processors if not given
+    #[arg(long, value_name = "N", value_parser = threads, help_heading = "Running")]
+    pub threads: Option<usize>,
+    /// Evaluate every rule on every event, without the gate and the prefilter: slow, same hits
+    #[arg(long, help_heading = "Running")]
+    pub full_scan: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Rules")]
+pub struct RuleArgs {
+    /// Sigma rules: a file, a folder, or a zip archive; the built-in ones if not given
+    #[arg(short, long = "rules", value_name = "RULES")]
+    pub rules: Vec<PathBuf>,
+    /// Leave out rules below this level
+    #[arg(long, value_name = "LEVEL", ignore_case = true)]
+    pub min_level: Option<LevelArg>,
+    /// Take log sources in their wider sense: also events that not every host records that way
+    #[arg(long)]
+    pub extended_sources: bool,
+    /// Values for a placeholder %NAME% of rules with 'expand', one on each line of FILE
+    #[arg(long, value_name = "NAME=FILE", value_parser = expansion)]
+    pub expand: Vec<(String, PathBuf)>,
+    /// Load rules whose status is 'deprecated', too
+    #[arg(long)]
+    pub include_deprecated: bool,
+    /// Load rules whose status is 'unsupported', too
+    #[arg(long)]
+    pub include_unsupported: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub struct OutputArgs {
+    /// How hits look
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub format: Option<FormatArg>,
+    /// Write hits to FILE; never over evidence
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Write an account of every source, chunk, record and rule to FILE, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub ledger: Option<PathBuf>,
+    /// Exit with 3 if there is a hit of this level or above
+    #[arg(long, value_name = "LEVEL", ignore_case = true)]
+    pub fail_on: Option<LevelArg>,
+    /// When to colour
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = ColorArg::Auto)]
+    pub color: ColorArg,
+    /// Show no progress
+    #[arg(long)]
+    pub no_progress: bool,
+    /// Say nothing but errors on standard error
+    #[arg(short, long, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say more on standard error
+    #[arg(short, long)]
+    pub verbose: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Each rule with a regression_tests_path names an info.yml, by its path from the root of \
+the rules' repository; that root is found among the rule path and the folders above it, or given with \
+--data. A test passes if the rule hits its log at least match_count times (once if the file does not \
+say), or not at all if match_count is 0.
+
+Example:
+  harrier rules test -r sigma/rules
+
+Exit codes: 0 all passed; 1 a test failed; 2 bad arguments, or no tests. Tests whose data is missing are
+counted apart and fail nothing."
+)]
+pub struct TestArgs {
+    /// The rules whose tests are run: a file or a folder
+    #[arg(short, long = "rules", value_name = "RULES", required = true)]
+    pub rules: Vec<PathBuf>,
+    /// The folder in which regression_data lies
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Say only what did not pass, and the summary
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FormatArg {
+    /// A JSON object on each line
+    Jsonl,
+    /// Aligned columns, to be read
+    Table,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ColorArg {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LevelArg {
+    /// Everything
+    #[value(alias = "info")]
+    Informational,
+    /// low, medium, high, critical
+    Low,
+    /// medium, high, critical
+    #[value(alias = "med")]
+    Medium,
+    /// high, critical
+    High,
+    /// critical
+    #[value(alias = "crit")]
+    Critical,
+}
+
+impl From<LevelArg> for Level {
+    fn from(level: LevelArg) -> Level {
+        match level {
+            LevelArg::Informational => Level::Informational,
+            LevelArg::Low => Level::Low,
+            LevelArg::Medium => Level::Medium,
+            LevelArg::High => Level::High,
+            LevelArg::Critical => Level::Critical,
+        }
+    }
+}
+
+/// More threads than this is a slip of the finger, and each costs memory.
+const MOST_THREADS: usize = 1024;
+
+fn threads(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(n) if (1..=MOST_THREADS).contains(&n) => Ok(n),
+        _ => Err(format!("give a number from 1 to {MOST_THREADS}")),
+    }
+}
+
+fn expansion(text: &str) -> Result<(String, PathBuf), String> {
+    match text.split_once('=') {
+        Some((name, file)) if !name.is_empty() && !file.is_empty() => {
+            Ok((name.trim_matches('%').to_owned(), file.into()))
+        }
+        _ => Err("give NAME=FILE".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+}

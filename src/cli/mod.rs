@@ -1,0 +1,98 @@
+//! The command line: the only part of Harrier that prints to the terminal, reads the environment and
+//! decides with which code the program exits.
+//!
+//! Arguments are parsed as typed ([`args`]), then each command builds what it needs and runs. Every
+//! failure is one line, `harrier: error: what: what to do`, on standard error.
+
+mod args;
+mod evidence;
+mod hunt;
+mod output;
+mod progress;
+mod rules;
+mod rules_test;
+mod summary;
+
+use args::{Cli, Command, RulesCommand};
+use clap::Parser as _;
+use std::io::Write as _;
+
+/// With what the program ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Everything was looked at.
+    Complete,
+    /// Something could not be read, or a test failed.
+    Incomplete,
+    /// Nothing was done.
+    Fatal,
+    /// `--fail-on`: there is such a hit.
+    Found,
+}
+
+impl Exit {
+    /// The process's exit code.
+    pub fn code(self) -> u8 {
+        match self {
+            Exit::Complete => 0,
+            Exit::Incomplete => 1,
+            Exit::Fatal => 2,
+            Exit::Found => 3,
+        }
+    }
+}
+
+/// Parses the arguments and does what they say.
+pub fn run() -> Exit {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    let done = match &cli.command {
+        Command::Hunt(args) => hunt::run(args),
+        Command::Rules(RulesCommand::Test(args)) => rules_test::run(args),
+    };
+    done.unwrap_or_else(|error| {
+        say_error(&format!("{error:#}"));
+        Exit::Fatal
+    })
+}
+
+/// Help goes to standard output and is no error; anything else becomes one line.
+fn usage(error: &clap::Error) -> Exit {
+    if !error.use_stderr() {
+        // The reader may have gone: that is no error either.
+        let _ = error.print();
+        return Exit::Complete;
+    }
+    if error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        let _ = error.print();
+        return Exit::Fatal;
+    }
+    let text = error.to_string();
+    let lines: Vec<&str> =
+        text.lines().map(str::trim).take_while(|l| !l.starts_with("Usage:")).collect();
+    let lines: Vec<&str> = lines
+        .into_iter()
+        .filter(|line| !line.is_empty() && !line.starts_with("For more information"))
+        .collect();
+    let said = lines.join("; ").replace(":; ", ": ");
+    let said = said.strip_prefix("error: ").unwrap_or(&said).to_owned();
+    say_error(&format!("{said}: see 'harrier --help'"));
+    Exit::Fatal
+}
+
+/// A line on standard error. That nobody listens is no reason to fail.
+pub fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// An error's line.
+pub fn say_error(what: &str) {
+    say(&format!("harrier: error: {}", harrier::report::escape::lined(what)));
+}
+
+/// A warning's line.
+pub fn say_warning(what: &str) {
+    say(&format!("harrier: warning: {}", harrier::report::escape::lined(what)));
+}

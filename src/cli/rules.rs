@@ -1,0 +1,180 @@
+//! From the arguments about rules to a compiled rule set and its part of the ledger.
+
+use super::args::RuleArgs;
+use super::{say_error, say_warning};
+use anyhow::{Context as _, Result, bail};
+use harrier::{
+    engine::{Applicability, RuleSet},
+    ledger::{RuleEntry, RuleState},
+    sigma::{self, Level, LoadOptions, LoadedRules, RefusalKind, Rule, Status},
+    taxonomy::{self, Taxonomy},
+};
+use std::{collections::BTreeMap, path::PathBuf};
+
+/// So many refused rules are named on standard error; the ledger names all.
+const REFUSALS_SHOWN: usize = 10;
+
+/// The rules of a run.
+pub struct Rules {
+    /// Compiled.
+    pub set: RuleSet,
+    /// What became of each rule that was found.
+    pub entries: Vec<RuleEntry>,
+    /// For each rule of `set`, by index, its place in `entries`.
+    places: Vec<usize>,
+    /// Oddities of loaded rules.
+    pub warnings: Vec<String>,
+    /// YAML documents that are no rules.
+    pub not_rules: usize,
+}
+
+impl Rules {
+    /// Loads and compiles.
+    pub fn load(args: &RuleArgs) -> Result<Rules> {
+        let options = LoadOptions {
+            expand: expansions(&args.expand)?,
+            include_inactive: args.include_deprecated || args.include_unsupported,
+        };
+        let loaded = if args.rules.is_empty() {
+            sigma::load_builtin()
+        } else {
+            sigma::load(&args.rules, &options)
+                .map_err(|error| anyhow::anyhow!("rules: {error}: check the path"))?
+        };
+        let taxonomy = taxonomy::Options { optional_sources: args.extended_sources };
+        Rules::compile(loaded, args, taxonomy)
+    }
+
+    fn compile(loaded: LoadedRules, args: &RuleArgs, taxonomy: taxonomy::Options) -> Result<Rules> {
+        let least = args.min_level.map(Level::from);
+        let (mut entries, mut places, mut kept) = (Vec::new(), Vec::new(), Vec::new());
+        let refused = loaded.refused.iter().map(refused);
+        let unreadable = loaded.unreadable.iter().map(|file| RuleEntry {
+            origin: file.path.clone(),
+            id: None,
+            title: None,
+            level: None,
+            state: RuleState::Refused,
+            reason: Some(file.reason.clone()),
+            hits: 0,
+        });
+        let not_loaded: Vec<RuleEntry> = refused.chain(unreadable).collect();
+        for rule in loaded.rules {
+            let left_out = left_out(&rule, args, least);
+            entries.push(RuleEntry {
+                origin: rule.origin.to_string(),
+                id: rule.id.clone(),
+                title: Some(rule.title.clone()),
+                level: Some(rule.level as usize),
+                state: if left_out.is_some() { RuleState::LeftOut } else { RuleState::Loaded },
+                reason: left_out.clone(),
+                hits: 0,
+            });
+            if left_out.is_none() {
+                places.push(entries.len() - 1);
+                kept.push(rule);
+            }
+        }
+        let set = RuleSet::compile(kept, Taxonomy::builtin(taxonomy));
+        for ((id, _), place) in set.rules().zip(&places) {
+            if let Applicability::NotApplicable(reason) = set.applicability(id) {
+                entries[*place].state = RuleState::NotApplicable;
+                entries[*place].reason = Some(reason.clone());
+            }
+        }
+        entries.extend(not_loaded);
+        let warnings = loaded.warnings.iter().map(ToString::to_string).collect();
+        Ok(Rules { set, entries, places, warnings, not_rules: loaded.not_rules.len() })
+    }
+
+    /// Names the rules that could not be loaded, and fails if there is none to hunt with.
+    pub fn report(&self, verbose: bool) -> Result<()> {
+        let refused = || self.entries.iter().filter(|entry| entry.state == RuleState::Refused);
+        let shown = if verbose { usize::MAX } else { REFUSALS_SHOWN };
+        for entry in refused().take(shown) {
+            let reason = entry.reason.as_deref().unwrap_or("not understood");
+            say_error(&format!("{}: rule not loaded: {reason}", entry.origin));
+        }
+        let more = refused().count().saturating_sub(shown);
+        if more > 0 {
+            say_error(&format!("{more} more rules not loaded: -v or --ledger names them"));
+        }
+        if verbose {
+            self.warnings.iter().for_each(|warning| say_warning(warning));
+            if self.not_rules > 0 {
+                say_warning(&format!("{} YAML documents are no rules", self.not_rules));
+            }
+        }
+        let count = |state| self.entries.iter().filter(|entry| entry.state == state).count();
+        if count(RuleState::Loaded) > 0 {
+            return Ok(());
+        }
+        if self.entries.is_empty() {
+            bail!("there are no rules: name Sigma rules (.yml) with -r, or leave -r out");
+        }
+        bail!(
+            "there are no rules left: {} not loaded, {} left out, {} not applicable to event logs: \
+             check -r and --min-level",
+            count(RuleState::Refused),
+            count(RuleState::LeftOut),
+            count(RuleState::NotApplicable)
+        );
+    }
+
+    /// The entries, with what each rule hit.
+    pub fn with_hits(self, hits: &[u64]) -> Vec<RuleEntry> {
+        let mut entries = self.entries;
+        for (hits, place) in hits.iter().zip(&self.places) {
+            entries[*place].hits = *hits;
+        }
+        entries
+    }
+}
+
+/// Why a rule that was loaded is not wanted.
+fn left_out(rule: &Rule, args: &RuleArgs, least: Option<Level>) -> Option<String> {
+    match rule.status {
+        Some(Status::Deprecated) if !args.include_deprecated => {
+            return Some("its status is deprecated".to_owned());
+        }
+        Some(Status::Unsupported) if !args.include_unsupported => {
+            return Some("its status is unsupported".to_owned());
+        }
+        _ => {}
+    }
+    let below = least.filter(|least| rule.level < *least)?;
+    Some(format!("its level is below {}", below.as_str()))
+}
+
+/// A rule that asks for what was not given is left out; one that cannot be understood is refused.
+fn refused(rule: &sigma::Refused) -> RuleEntry {
+    let state = match rule.kind {
+        RefusalKind::Status | RefusalKind::Placeholder => RuleState::LeftOut,
+        RefusalKind::Error | RefusalKind::NotYetSupported => RuleState::Refused,
+    };
+    RuleEntry {
+        origin: rule.origin.to_string(),
+        id: rule.id.clone(),
+        title: rule.title.clone(),
+        level: None,
+        state,
+        reason: Some(rule.reason.clone()),
+        hits: 0,
+    }
+}
+
+/// The values of each placeholder: the lines of its file, empty ones and those that begin with `#`
+/// aside.
+fn expansions(files: &[(String, PathBuf)]) -> Result<BTreeMap<String, Vec<String>>> {
+    let mut lists: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (name, file) in files {
+        let text = std::fs::read_to_string(file).with_context(|| {
+            format!("--expand {name}={}: cannot be read as text", file.display())
+        })?;
+        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+        let lines = text.lines().map(str::trim_end);
+        let values = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
+        lists.entry(name.clone()).or_default().extend(values.map(str::to_owned));
+    }
+    Ok(lists)
+}

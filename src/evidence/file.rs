@@ -1,0 +1,141 @@
+//! A file's bytes by positioned reads: the one place that asks the platform for them.
+//!
+//! Positioned reads and not a memory map: evidence may sit on a failing disk or a share, and a fault
+//! there has to be an error that is written down, not a signal that ends the program. The file is
+//! opened for reading only.
+
+use crate::bytes::ReadAt;
+use std::{fs::File, io, path::Path};
+
+/// An opened file.
+#[derive(Debug)]
+pub(super) struct FileBytes {
+    file: Positioned,
+    size: u64,
+}
+
+impl FileBytes {
+    pub(super) fn open(path: &Path) -> io::Result<FileBytes> {
+        // Looked at before it is opened: opening a pipe that nobody writes to would wait for ever.
+        let metadata = std::fs::metadata(path)?;
+        if !metadata.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+        }
+        let file = File::open(path)?;
+        let size = file.metadata()?.len();
+        Ok(FileBytes { file: Positioned::new(file), size })
+    }
+}
+
+impl ReadAt for FileBytes {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+        let mut done = 0;
+        while let Some(rest) = buf.get_mut(done..).filter(|rest| !rest.is_empty()) {
+            let at = offset.checked_add(done as u64);
+            match at.map_or(Ok(0), |at| self.file.read_some(at, rest)) {
+                Ok(0) => break,
+                Ok(n) => done += n,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // What came before the fault is good: the next read, from there, tells the fault.
+                Err(_) if done > 0 => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(done)
+    }
+}
+
+#[cfg(unix)]
+#[derive(Debug)]
+struct Positioned(File);
+
+#[cfg(unix)]
+impl Positioned {
+    fn new(file: File) -> Positioned {
+        Positioned(file)
+    }
+
+    fn read_some(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+        // Beyond i64 there is no file offset (the call would fail with EINVAL): nothing is there.
+        if i64::try_from(offset).is_err() {
+            return Ok(0);
+        }
+        std::os::unix::fs::FileExt::read_at(&self.0, buf, offset)
+    }
+}
+
+#[cfg(windows)]
+#[derive(Debug)]
+struct Positioned(File);
+
+#[cfg(windows)]
+impl Positioned {
+    fn new(file: File) -> Positioned {
+        Positioned(file)
+    }
+
+    fn read_some(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+        // It moves the file's cursor too, which nothing here looks at.
+        std::os::windows::fs::FileExt::seek_read(&self.0, buf, offset)
+    }
+}
+
+#[cfg(not(any(unix, windows)))]
+#[derive(Debug)]
+struct Positioned(std::sync::Mutex<File>);
+
+#[cfg(not(any(unix, windows)))]
+impl Positioned {
+    fn new(file: File) -> Positioned {
+        Positioned(std::sync::Mutex::new(file))
+    }
+
+    fn read_some(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+        use std::io::{Read as _, Seek as _};
+        let mut file = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        file.seek(io::SeekFrom::Start(offset))?;
+        file.read(buf)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write as _;
+
+    #[test]
+    fn reads_end_with_the_file_and_disturb_no_other() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        let content: Vec<u8> = (0..100_000u32).map(|n| n as u8).collect();
+        file.write_all(&content).unwrap();
+        let bytes = FileBytes::open(file.path()).unwrap();
+        assert_eq!(bytes.size(), 100_000);
+        std::thread::scope(|scope| {
+            for start in 0..4u64 {
+                let (bytes, content) = (&bytes, &content);
+                scope.spawn(move || {
+                    let mut buf = [0; 1000];
+                    for at in (start * 250..100_500).step_by(1000) {
+                        let n = bytes.read_at(at, &mut buf).unwrap();
+                        let from = content.len().min(at as usize);
+                        let want = &content[from..content.len().min(from + 1000)];
+                        assert_eq!(&buf[..n], want, "at {at}");
+                    }
+                });
+            }
+        });
+        assert_eq!(bytes.read_at(u64::MAX, &mut [0; 8]).unwrap(), 0);
+        assert_eq!(bytes.read_at(0, &mut []).unwrap(), 0);
+    }
+
+    #[test]
+    fn a_folder_is_not_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(FileBytes::open(folder.path()).is_err());
+        assert!(FileBytes::open(&folder.path().join("absent")).is_err());
+    }
+}

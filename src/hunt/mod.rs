@@ -1,0 +1,231 @@
+//! The pipeline: evidence in, hits out, and an account of both.
+//!
+//! The evidence is cut into items of about two megabytes (`feed`), which workers take one after the
+//! other; a worker has its own reader and scanner and shares nothing while it reads (`work`). What
+//! it found it renders itself, and `sequence` puts the rendered output and the counts of all items
+//! back into evidence order.
+//!
+//! Invariants:
+//! - The output is the same bytes with any number of threads (invariant 5 of the design): an item's
+//!   output depends on nothing but the item, and items are written in their order.
+//! - Memory is bounded by threads (invariant 7): see `WINDOW` and `work::OUTPUT_BYTES`.
+//! - Everything handed out by the walk reaches the ledger, unless the hunt is stopped, which the
+//!   ledger then says (invariant 6).
+
+mod feed;
+mod open;
+mod sequence;
+mod work;
+
+use crate::engine::RuleSet;
+use crate::evidence::Found;
+use crate::ledger::{Ledger, SourceEntry};
+use crate::report::Format;
+use feed::Feed;
+use open::Settled;
+use sequence::{Consumer, Flow, Sequencer};
+use std::{
+    fmt, io,
+    io::Write,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+use work::{Finished, Note, Worker};
+
+/// How many items for each thread may be handed out before the first of them is written. Items of
+/// one size take differently long, by a factor of ten between a quiet log and one full of hits; with
+/// four the others do not wait for the slow one, and what waits in memory stays below
+/// `threads * (WINDOW + 1) * OUTPUT_BYTES`.
+const WINDOW: usize = 4;
+
+/// A hunt, ready to run.
+#[derive(Clone, Copy)]
+pub struct Hunt<'a> {
+    /// The rules.
+    pub rules: &'a RuleSet,
+    /// How hits look.
+    pub format: &'a Format,
+    /// How many threads; at least one.
+    pub threads: usize,
+    /// Whether every rule is evaluated on every event, without gate and prefilter.
+    pub full_scan: bool,
+    /// Set from outside to end the hunt before the evidence ends.
+    pub cancel: Option<&'a AtomicBool>,
+    /// Is told how many more bytes of evidence are done.
+    pub progress: Option<&'a (dyn Fn(u64) + Sync)>,
+}
+
+impl fmt::Debug for Hunt<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hunt").field("threads", &self.threads).finish_non_exhaustive()
+    }
+}
+
+/// Why a hunt ended before the evidence did.
+#[derive(Debug)]
+pub enum HuntError {
+    /// Hits could not be written.
+    Output(io::Error),
+    /// Threads could not be started.
+    Threads(String),
+}
+
+impl fmt::Display for HuntError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            HuntError::Output(error) => write!(f, "cannot write hits: {error}"),
+            HuntError::Threads(error) => write!(f, "cannot start threads: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for HuntError {}
+
+impl Hunt<'_> {
+    /// Looks through all that `walk` finds, writes hits to `output` and everything else to `ledger`.
+    /// Gives the number of hits of each rule, by its index.
+    ///
+    /// # Errors
+    /// If hits cannot be written, or no threads be started; the ledger then says that the hunt was
+    /// cut short.
+    ///
+    /// # Panics
+    /// Only if a thread of it does, which is a fault of the program.
+    pub fn run(
+        &self,
+        walk: impl Iterator<Item = Found> + Send,
+        output: &mut (dyn Write + Send),
+        ledger: &mut Ledger,
+    ) -> Result<Vec<u64>, HuntError> {
+        let threads = self.threads.max(1);
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .thread_name(|n| format!("hunt-{n}"))
+            .build()
+            .map_err(|error| HuntError::Threads(error.to_string()))?;
+        let mut collector = Collector { output, ledger, open: None, error: None };
+        let mut begin = Vec::new();
+        self.format.begin(&mut begin);
+        collector.write(&begin);
+        let sequencer = Sequencer::new(collector, (threads * WINDOW) as u64);
+        let feed = Mutex::new(Feed::new(walk));
+        let hits = pool.broadcast(|_| {
+            // A worker that panics must not leave the others waiting for its item.
+            let guard = StopUnlessDone(&sequencer);
+            let hits = self.work(&feed, &sequencer);
+            std::mem::forget(guard);
+            hits
+        });
+        let mut sum = vec![0; self.rules.rules().count()];
+        for hits in hits {
+            sum.iter_mut().zip(hits).for_each(|(sum, n): (&mut u64, u64)| *sum += n);
+        }
+        let cut_short = sequencer.stopped();
+        let met = feed.into_inner().unwrap_or_else(PoisonError::into_inner).met();
+        let mut error = None;
+        if let Some(collector) = sequencer.into_consumer() {
+            collector.ledger.set_met(met);
+            error = collector.error;
+            if cut_short || error.is_some() {
+                collector.ledger.set_cut_short();
+            }
+        }
+        error.map_or(Ok(sum), |error| Err(HuntError::Output(error)))
+    }
+
+    /// What each thread does; gives its hits by rule.
+    fn work<I: Iterator<Item = Found>>(
+        &self,
+        feed: &Mutex<Feed<I>>,
+        sequencer: &Sequencer<Collector<'_>>,
+    ) -> Vec<u64> {
+        let mut worker = Worker::new(self);
+        while !sequencer.stopped() {
+            if self.cancel.is_some_and(|cancel| cancel.load(Ordering::Relaxed)) {
+                sequencer.stop();
+                break;
+            }
+            let item = feed.lock().unwrap_or_else(PoisonError::into_inner).next();
+            let Some(item) = item else { break };
+            let number = item.number;
+            if sequencer.admit(number) == Flow::Stop {
+                break;
+            }
+            let done = worker.item(item, &mut |part| sequencer.part(number, part));
+            match done {
+                Some(finished) => {
+                    sequencer.deliver(number, finished);
+                }
+                None => sequencer.stop(),
+            }
+        }
+        worker.into_hits()
+    }
+}
+
+/// Ends the hunt if it is dropped.
+struct StopUnlessDone<'s, C: Consumer>(&'s Sequencer<C>);
+
+impl<C: Consumer> Drop for StopUnlessDone<'_, C> {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
+}
+
+/// Takes the results in evidence order.
+struct Collector<'a> {
+    output: &'a mut (dyn Write + Send),
+    ledger: &'a mut Ledger,
+    /// A log of which not all items came yet.
+    open: Option<Box<SourceEntry>>,
+    error: Option<io::Error>,
+}
+
+impl Collector<'_> {
+    fn write(&mut self, output: &[u8]) -> Flow {
+        if self.error.is_none() && !output.is_empty() {
+            let written = self.output.write_all(output).and_then(|()| self.output.flush());
+            self.error = written.err();
+        }
+        if self.error.is_some() { Flow::Stop } else { Flow::Go }
+    }
+
+    fn note(&mut self, note: Note) {
+        match note {
+            Note::Settled(Settled::Aside(aside)) => self.ledger.aside(aside),
+            Note::Settled(Settled::Source(entry)) => self.ledger.source(*entry),
+            Note::Part { entry, last } => {
+                let entry = match self.open.take() {
+                    None => entry,
+                    Some(mut whole) => {
+                        whole.counts.add(&entry.counts);
+                        whole.damages.append(entry.damages);
+                        whole.findings.append(entry.findings);
+                        whole
+                    }
+                };
+                if last {
+                    self.ledger.source(*entry);
+                } else {
+                    self.open = Some(entry);
+                }
+            }
+        }
+    }
+}
+
+impl Consumer for Collector<'_> {
+    type Piece = Finished;
+
+    fn part(&mut self, output: &[u8]) -> Flow {
+        self.write(output)
+    }
+
+    fn piece(&mut self, piece: Finished) -> Flow {
+        let flow = self.write(&piece.output);
+        piece.notes.into_iter().for_each(|note| self.note(note));
+        flow
+    }
+}

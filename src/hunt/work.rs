@@ -1,0 +1,343 @@
+//! A worker: reads its items' records, asks the scanner, renders what hits, counts everything.
+//!
+//! Reader, scanner and buffers last from item to item. For a record without a hit nothing is done
+//! here but to count it; what is needed of a record to tell of its hits is copied out once, however
+//! many rules hit it.
+
+use super::Hunt;
+use super::feed::{CHUNK_BYTES, Item, Piece};
+use super::open::{Opened, Settled, open};
+use super::sequence::Flow;
+use crate::engine::{RuleId, Scanner};
+use crate::event::{Event, LeafId, Section};
+use crate::evtx::{
+    self, Bin, ChunkReport, Damage, DamageKind, Finding, Lane, Log, Reader, Record, State,
+};
+use crate::ledger::{Counts, Damages, SourceEntry, SourceState};
+use crate::report::{EventInfo, Fields, Hit, Place, RuleInfo};
+use std::ops::{ControlFlow, Range};
+
+/// From this size on, output of an item that is not finished waits for its turn and is written, so
+/// that an item full of hits is not held in memory: a two-megabyte item in which every record hits
+/// several rules gives twenty times as much. Ordinary items stay below.
+pub(super) const OUTPUT_BYTES: usize = 1 << 20;
+
+/// What came of an item.
+pub(super) struct Finished {
+    pub(super) output: Vec<u8>,
+    pub(super) notes: Vec<Note>,
+}
+
+/// What the ledger is to know, in evidence order.
+pub(super) enum Note {
+    /// Of something as a whole.
+    Settled(Settled),
+    /// Of some chunk slots of a log.
+    Part { entry: Box<SourceEntry>, last: bool },
+}
+
+/// Hands on output of the item that is worked on, before it is finished.
+pub(super) type HandOn<'h> = &'h mut dyn FnMut(&[u8]) -> Flow;
+
+/// See the module.
+pub(super) struct Worker<'a> {
+    hunt: &'a Hunt<'a>,
+    reader: Reader,
+    scanner: Scanner<'a>,
+    hits: Vec<u64>,
+    output: Vec<u8>,
+    texts: SystemTexts,
+    data: Fields,
+}
+
+impl<'a> Worker<'a> {
+    pub(super) fn new(hunt: &'a Hunt<'a>) -> Worker<'a> {
+        Worker {
+            hunt,
+            reader: Reader::new(evtx::Options::default()),
+            scanner: Scanner::new(hunt.rules),
+            hits: vec![0; hunt.rules.rules().count()],
+            output: Vec::new(),
+            texts: SystemTexts::default(),
+            data: Fields::new(),
+        }
+    }
+
+    /// Hits by rule.
+    pub(super) fn into_hits(self) -> Vec<u64> {
+        self.hits
+    }
+
+    /// Works on an item; nothing if the hunt is to end.
+    pub(super) fn item(&mut self, item: Item, hand_on: HandOn<'_>) -> Option<Finished> {
+        let mut notes = Vec::with_capacity(item.pieces.len());
+        for piece in item.pieces {
+            notes.push(match piece {
+                Piece::Settled(settled) => Note::Settled(settled),
+                Piece::Slots { log, slots } => self.slots(&log, slots, hand_on)?,
+                Piece::Whole(source) => match open(source) {
+                    Ok(log) => self.slots(&log, 0..log.log.slots, hand_on)?,
+                    Err(settled) => Note::Settled(settled),
+                },
+            });
+        }
+        // What is kept for the next item has the size that this one's output had.
+        let room = self.output.len().min(OUTPUT_BYTES);
+        let output = std::mem::replace(&mut self.output, Vec::with_capacity(room));
+        Some(Finished { output, notes })
+    }
+
+    /// Reads some slots of a log.
+    fn slots(&mut self, opened: &Opened, slots: Range<u64>, hand_on: HandOn<'_>) -> Option<Note> {
+        let Opened { source, bytes, log } = opened;
+        let first = slots.start == 0;
+        let last = slots.end >= log.slots;
+        let mut visit = Visit {
+            hunt: self.hunt,
+            scanner: &mut self.scanner,
+            hits: &mut self.hits,
+            output: &mut self.output,
+            texts: &mut self.texts,
+            data: &mut self.data,
+            path: source.name(),
+            hand_on,
+            counts: Counts::default(),
+            damages: Damages::default(),
+            damages_before_chunk: 0,
+            findings: Damages::default(),
+        };
+        if first {
+            header_findings(log, &mut visit.findings);
+        }
+        visit.counts.chunks.slots = slots.end - slots.start;
+        let flow = self.reader.read(&**bytes, log, slots.clone(), &mut visit);
+        if flow.is_break() {
+            return None;
+        }
+        let Visit { counts, mut damages, findings, .. } = visit;
+        if last && u64::from(log.chunk_count) > log.slots {
+            let (counted, there) = (log.chunk_count, log.slots);
+            damages.push(bytes.size(), || {
+                format!(
+                    "the file is cut off: its header counts {counted} chunks, {there} are there"
+                )
+            });
+        }
+        if let Some(progress) = self.hunt.progress {
+            let whole = first && last;
+            progress(if whole { source.size() } else { (slots.end - slots.start) * CHUNK_BYTES });
+        }
+        let entry = Box::new(SourceEntry {
+            path: source.name().to_owned(),
+            size: bytes.size(),
+            state: SourceState::Read,
+            reason: None,
+            counts,
+            damages,
+            findings,
+        });
+        Some(Note::Part { entry, last })
+    }
+}
+
+/// What is done with the records of some slots.
+struct Visit<'v, 'a> {
+    hunt: &'a Hunt<'a>,
+    scanner: &'v mut Scanner<'a>,
+    hits: &'v mut Vec<u64>,
+    output: &'v mut Vec<u8>,
+    texts: &'v mut SystemTexts,
+    data: &'v mut Fields,
+    path: &'v str,
+    hand_on: HandOn<'v>,
+    counts: Counts,
+    damages: Damages,
+    damages_before_chunk: u64,
+    findings: Damages,
+}
+
+impl evtx::Sink for Visit<'_, '_> {
+    fn record(&mut self, record: &Record<'_>) -> ControlFlow<()> {
+        let records = &mut self.counts.records;
+        *match (record.state(), record.lane()) {
+            (State::Recovered, _) => &mut records.recovered,
+            (State::Live, Lane::Fast) => &mut records.fast,
+            (State::Live, Lane::Slow) => &mut records.slow,
+        } += 1;
+        let scanner = &mut *self.scanner;
+        let rules =
+            if self.hunt.full_scan { scanner.scan_full(record) } else { scanner.scan(record) };
+        if rules.is_empty() {
+            return ControlFlow::Continue(());
+        }
+        // The scanner is asked again for what each rule matched by.
+        let rules = rules.to_vec();
+        self.hit(record, &rules)
+    }
+
+    fn chunk(&mut self, report: ChunkReport) {
+        let chunks = &mut self.counts.chunks;
+        let damaged = self.damages.total > self.damages_before_chunk;
+        *match &report.bin {
+            Bin::Read(_) if damaged || !report.findings.is_empty() => &mut chunks.irregular,
+            Bin::Read(_) => &mut chunks.read,
+            Bin::Empty => &mut chunks.unused,
+            Bin::Unreadable(_) => &mut chunks.unreadable,
+        } += 1;
+        if let Bin::Read(counts) = &report.bin {
+            self.counts.records.seen += counts.records + counts.unreadable;
+        }
+        // Records that ought to be there and are not are a loss, even if no byte was unreadable.
+        for finding in &report.findings {
+            let lost = !damaged && is_loss(finding);
+            let places = if lost { &mut self.damages } else { &mut self.findings };
+            places.push(report.offset, || finding.to_string());
+        }
+        self.damages_before_chunk = self.damages.total;
+    }
+
+    fn damage(&mut self, damage: Damage) {
+        self.counts.records.unreadable += u64::from(damage.kind == DamageKind::Record);
+        self.damages.push(damage.offset, || damage.reason);
+    }
+}
+
+/// Whether a finding means that records, or parts of them, are missing; the others are oddities of
+/// logs that were in use when they were copied.
+fn is_loss(finding: &Finding) -> bool {
+    matches!(
+        finding,
+        Finding::Truncated { .. }
+            | Finding::FewerRecords { .. }
+            | Finding::ZeroTail { .. }
+            | Finding::WithoutEnd(_)
+    )
+}
+
+/// What is to be known of a log's header.
+fn header_findings(log: &Log, findings: &mut Damages) {
+    for (is, what) in [
+        (log.dirty, "the log was open when it was copied"),
+        (log.full, "the log was full: records were overwritten or refused"),
+        (!log.checksum_ok, "the file header's checksum does not fit"),
+    ] {
+        if is {
+            findings.push(0, || what.to_owned());
+        }
+    }
+}
+
+impl Visit<'_, '_> {
+    /// Renders the hits of these rules on a record.
+    fn hit(&mut self, record: &Record<'_>, rules: &[RuleId]) -> ControlFlow<()> {
+        self.counts.records_hit += 1;
+        self.texts.read(record);
+        self.data.clear();
+        for (id, leaf) in record.layout().iter() {
+            if leaf.section != Section::System {
+                record.values(id, |value| self.data.push(&leaf.name, value));
+            }
+        }
+        let set = self.hunt.rules;
+        let mut event = self.texts.event();
+        event.title = event.event_id.and_then(|id| id.parse().ok()).and_then(|id| {
+            let (channel, provider) = (event.channel?, event.provider?);
+            set.taxonomy().title(channel, provider, id)
+        });
+        let place = Place {
+            path: self.path,
+            chunk: record.chunk(),
+            offset: record.offset(),
+            record_id: record.header_record_id(),
+            recovered: record.state() == State::Recovered,
+        };
+        for &id in rules {
+            let rule = set.rule(id);
+            if let Some(hits) = self.hits.get_mut(id.index()) {
+                *hits += 1;
+            }
+            if let Some(hits) = self.counts.hits.get_mut(rule.level as usize) {
+                *hits += 1;
+            }
+            let matched = self.scanner.matched(record, id);
+            let matched: Vec<(&str, &str)> =
+                matched.iter().map(|m| (m.field.as_str(), m.value.as_str())).collect();
+            let info = RuleInfo {
+                id: rule.id.as_deref(),
+                title: &rule.title,
+                level: rule.level.as_str(),
+                status: rule.status.map(|status| status.as_str()),
+                tags: &rule.tags,
+                source: &rule.origin.path,
+            };
+            let timestamp = self.texts.get(TIME);
+            let data = &*self.data;
+            let hit = Hit { timestamp, rule: info, event, place, matched: &matched, data };
+            self.hunt.format.hit(&hit, self.output);
+        }
+        self.hand_on()
+    }
+
+    /// Hands on the output if it is large, and says whether to go on.
+    fn hand_on(&mut self) -> ControlFlow<()> {
+        if self.output.len() < OUTPUT_BYTES {
+            return ControlFlow::Continue(());
+        }
+        let flow = (self.hand_on)(self.output);
+        self.output.clear();
+        if flow == Flow::Go { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    }
+}
+
+const TIME: usize = 0;
+const PROVIDER: usize = 1;
+const CHANNEL: usize = 2;
+const EVENT_ID: usize = 3;
+const RECORD_ID: usize = 4;
+const COMPUTER: usize = 5;
+
+/// The texts of an event's System part, in a buffer that is used again.
+#[derive(Default)]
+struct SystemTexts {
+    bytes: Vec<u8>,
+    text: String,
+    spans: [Option<Range<usize>>; 6],
+}
+
+impl SystemTexts {
+    fn read(&mut self, event: &impl Event) {
+        let system = *event.layout().system();
+        let leaves: [Option<LeafId>; 6] = [
+            system.time,
+            system.provider,
+            system.channel,
+            system.event_id,
+            system.record_id,
+            system.computer,
+        ];
+        self.text.clear();
+        for (span, leaf) in self.spans.iter_mut().zip(leaves) {
+            self.bytes.clear();
+            let start = self.text.len();
+            *span = event.first_text(leaf, &mut self.bytes).then(|| {
+                self.text.push_str(&String::from_utf8_lossy(&self.bytes));
+                start..self.text.len()
+            });
+        }
+    }
+
+    fn get(&self, which: usize) -> Option<&str> {
+        self.text.get(self.spans.get(which)?.clone()?)
+    }
+
+    fn event(&self) -> EventInfo<'_> {
+        EventInfo {
+            provider: self.get(PROVIDER),
+            channel: self.get(CHANNEL),
+            event_id: self.get(EVENT_ID),
+            record_id: self.get(RECORD_ID),
+            computer: self.get(COMPUTER),
+            title: None,
+        }
+    }
+}

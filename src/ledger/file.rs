@@ -1,0 +1,149 @@
+//! `harrier.ledger/1`: the ledger as JSON, a source and a rule a line.
+//!
+//! Sources are written as they are finished, so that the file of a run over a hundred thousand logs
+//! needs no memory; totals stand at the end.
+
+use super::{Counts, DamageEntry, Damages, Ledger, RuleEntry, SourceEntry, SourceState};
+use serde_json::{Value, json};
+use std::io::{self, Write};
+
+const SCHEMA: &str = "harrier.ledger/1";
+
+/// The file of a ledger, begun.
+pub struct LedgerFile {
+    out: Box<dyn Write + Send>,
+    sources: u64,
+}
+
+impl std::fmt::Debug for LedgerFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LedgerFile").field("sources", &self.sources).finish_non_exhaustive()
+    }
+}
+
+impl LedgerFile {
+    /// Begins the file.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn begin(mut out: Box<dyn Write + Send>) -> io::Result<LedgerFile> {
+        let version = env!("CARGO_PKG_VERSION");
+        write!(out, "{{\n\"schema\":\"{SCHEMA}\",\n\"harrier\":\"{version}\",\n\"sources\":[")?;
+        Ok(LedgerFile { out, sources: 0 })
+    }
+
+    pub(super) fn source(&mut self, entry: &SourceEntry) -> io::Result<()> {
+        let line = json!({
+            "path": entry.path,
+            "size": entry.size,
+            "state": entry.state.as_str(),
+            "reason": entry.reason,
+            "chunks": chunks(&entry.counts),
+            "records": records(&entry.counts),
+            "hits": entry.counts.all_hits(),
+            "damages": places(&entry.damages),
+            "more_damages": entry.damages.rest(),
+            "findings": places(&entry.findings),
+            "more_findings": entry.findings.rest(),
+        });
+        self.sources += 1;
+        item(&mut self.out, self.sources == 1, &line)
+    }
+
+    pub(super) fn finish(mut self, ledger: &Ledger) -> io::Result<()> {
+        let out = &mut self.out;
+        write!(out, "\n],\n\"rules\":[")?;
+        for (n, rule) in ledger.rules.iter().enumerate() {
+            item(out, n == 0, &rule_line(rule))?;
+        }
+        writeln!(out, "\n],\n\"totals\":{}\n}}", totals(ledger))?;
+        out.flush()
+    }
+}
+
+fn places(damages: &Damages) -> Vec<Value> {
+    let place = |damage: &DamageEntry| json!({"offset": damage.offset, "reason": damage.reason});
+    damages.kept.iter().map(place).collect()
+}
+
+fn item(out: &mut impl Write, first: bool, line: &Value) -> io::Result<()> {
+    write!(out, "{}\n{line}", if first { "" } else { "," })
+}
+
+fn rule_line(rule: &RuleEntry) -> Value {
+    json!({
+        "source": rule.origin,
+        "id": rule.id,
+        "title": rule.title,
+        "state": rule.state.as_str(),
+        "reason": rule.reason,
+        "hits": rule.hits,
+    })
+}
+
+fn chunks(counts: &Counts) -> Value {
+    let chunks = &counts.chunks;
+    json!({
+        "slots": chunks.slots,
+        "read": chunks.read,
+        "irregular": chunks.irregular,
+        "unused": chunks.unused,
+        "unreadable": chunks.unreadable,
+    })
+}
+
+fn records(counts: &Counts) -> Value {
+    let records = &counts.records;
+    json!({
+        "seen": records.seen,
+        "fast": records.fast,
+        "slow": records.slow,
+        "recovered": records.recovered,
+        "unreadable": records.unreadable,
+        "hit": counts.records_hit,
+    })
+}
+
+fn totals(ledger: &Ledger) -> Value {
+    let (sources, rules) = (ledger.sources, ledger.rule_totals());
+    let [informational, low, medium, high, critical] = ledger.counts.hits;
+    json!({
+        "complete": ledger.complete(),
+        "cut_short": ledger.cut_short,
+        "met": sources.met,
+        "sources": {
+            "all": sources.all(),
+            "read": sources.state(SourceState::Read),
+            "damaged": sources.state(SourceState::Damaged),
+            "empty": sources.state(SourceState::Empty),
+            "not_an_event_log": sources.state(SourceState::NotALog),
+            "unreadable": sources.state(SourceState::Unreadable),
+            "bytes": sources.bytes,
+        },
+        "beside": {
+            "other_files": sources.other_files,
+            "duplicates": sources.duplicates,
+            "links_not_followed": sources.links,
+            "special_files": sources.special,
+        },
+        "chunks": chunks(&ledger.counts),
+        "records": records(&ledger.counts),
+        "rules": {
+            "all": rules.met,
+            "loaded": rules.loaded,
+            "left_out": rules.left_out,
+            "not_applicable": rules.not_applicable,
+            "refused": rules.refused,
+        },
+        "hits": {
+            "total": ledger.counts.all_hits(),
+            "critical": critical,
+            "high": high,
+            "medium": medium,
+            "low": low,
+            "informational": informational,
+        },
+        "problems": ledger.problems_total,
+        "imbalances": ledger.imbalances(),
+    })
+}

@@ -1,0 +1,448 @@
+//! The ledger: what became of every source, chunk, record and rule.
+//!
+//! "No hits" is an answer only if it is known what was looked at. Each thing is counted once when it
+//! is met and once in the bin that says what became of it; the two counts are made in different
+//! places, and [`Ledger::imbalances`] compares them.
+//!
+//! What is kept in memory does not grow with the evidence: totals, and the first few things that went
+//! wrong. The list of all sources goes straight into the ledger's file, a source a line, as they are
+//! finished; `file` writes it.
+//!
+//! Invariants:
+//! - Every bin is exclusive, and the bins of a kind add up to what was met of it (invariant 6 of the
+//!   design).
+//! - The content depends on evidence and rules alone: sources come in evidence order, rules in the
+//!   order of the rule set; no clock, no thread count (invariant 5).
+
+mod file;
+mod rules;
+
+use std::io;
+
+pub use file::LedgerFile;
+pub use rules::{RuleEntry, RuleState, RuleTotals, reasons};
+
+/// Of one source this many places are kept with offset and reason, the rest counted: a
+/// source of nothing but damage has as many as records, and the first ones tell what is wrong.
+pub const DAMAGES_KEPT: usize = 32;
+
+/// So many things that went wrong are kept for the summary; all of them stand in the ledger's file.
+pub const PROBLEMS_KEPT: usize = 64;
+
+/// What became of a source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SourceState {
+    /// Read from end to end.
+    Read,
+    /// Read, and some of it could not be.
+    Damaged,
+    /// It has no bytes at all.
+    Empty,
+    /// It says that it is an event log and is none.
+    NotALog,
+    /// It could not be opened or read.
+    Unreadable,
+}
+
+impl SourceState {
+    /// The word in the ledger.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            SourceState::Read => "read",
+            SourceState::Damaged => "damaged",
+            SourceState::Empty => "empty",
+            SourceState::NotALog => "not_an_event_log",
+            SourceState::Unreadable => "unreadable",
+        }
+    }
+}
+
+/// What was met in the evidence and is no log to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Aside {
+    /// A file in a folder that neither is an event log nor says that it is.
+    OtherFile,
+    /// The same file by another name.
+    Duplicate,
+    /// A link to a folder or to nothing, not followed.
+    Link,
+    /// A pipe, socket or device.
+    Special,
+}
+
+/// Chunks: `slots` is what the sizes of the files say, the rest what became of each.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Chunks {
+    /// How many slots of 64 KiB there are.
+    pub slots: u64,
+    /// Read as a whole.
+    pub read: u64,
+    /// Read, and something in it is not as it should be.
+    pub irregular: u64,
+    /// Never written to.
+    pub unused: u64,
+    /// Nothing of it could be read.
+    pub unreadable: u64,
+}
+
+/// Records: `seen` is how many began, the rest what became of each.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Records {
+    /// How many were met.
+    pub seen: u64,
+    /// Read by the fast lane.
+    pub fast: u64,
+    /// Declined by it and read by the slow one.
+    pub slow: u64,
+    /// Not in the log any more, and read nevertheless.
+    pub recovered: u64,
+    /// Not read.
+    pub unreadable: u64,
+}
+
+/// Hits by level, from informational to critical.
+pub type Levels = [u64; 5];
+
+/// What was counted while reading.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    /// Chunks.
+    pub chunks: Chunks,
+    /// Records.
+    pub records: Records,
+    /// Hits.
+    pub hits: Levels,
+    /// Records with at least one hit.
+    pub records_hit: u64,
+}
+
+impl Counts {
+    /// Adds what was counted elsewhere.
+    pub fn add(&mut self, other: &Counts) {
+        let (a, b) = (&mut self.chunks, &other.chunks);
+        a.slots += b.slots;
+        a.read += b.read;
+        a.irregular += b.irregular;
+        a.unused += b.unused;
+        a.unreadable += b.unreadable;
+        let (a, b) = (&mut self.records, &other.records);
+        a.seen += b.seen;
+        a.fast += b.fast;
+        a.slow += b.slow;
+        a.recovered += b.recovered;
+        a.unreadable += b.unreadable;
+        self.hits.iter_mut().zip(other.hits).for_each(|(a, b)| *a += b);
+        self.records_hit += other.records_hit;
+    }
+
+    /// All hits.
+    #[must_use]
+    pub fn all_hits(&self) -> u64 {
+        self.hits.iter().sum()
+    }
+}
+
+/// A place in a source and what is wrong there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DamageEntry {
+    /// Where in the source.
+    pub offset: u64,
+    /// What is wrong.
+    pub reason: String,
+}
+
+/// Places in a source: the first ones, and how many there are.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Damages {
+    /// The first ones, in order.
+    pub kept: Vec<DamageEntry>,
+    /// How many there are in all.
+    pub total: u64,
+}
+
+impl Damages {
+    /// Adds a place; its reason is made only if it is kept.
+    pub fn push(&mut self, offset: u64, reason: impl FnOnce() -> String) {
+        self.total += 1;
+        if self.kept.len() < DAMAGES_KEPT {
+            self.kept.push(DamageEntry { offset, reason: reason() });
+        }
+    }
+
+    /// Adds places that come after these.
+    pub fn append(&mut self, later: Damages) {
+        self.total += later.total;
+        let room = DAMAGES_KEPT.saturating_sub(self.kept.len());
+        self.kept.extend(later.kept.into_iter().take(room));
+    }
+
+    /// How many are not kept.
+    #[must_use]
+    pub fn rest(&self) -> u64 {
+        self.total.saturating_sub(self.kept.len() as u64)
+    }
+}
+
+/// A source and what became of it.
+#[derive(Debug, Clone)]
+pub struct SourceEntry {
+    /// Its path as found.
+    pub path: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// What became of it; [`Ledger::source`] turns `Read` into `Damaged` if there is damage.
+    pub state: SourceState,
+    /// Why it is not `Read`, if that is to be said of it as a whole.
+    pub reason: Option<String>,
+    /// What was counted in it.
+    pub counts: Counts,
+    /// What of it could not be read.
+    pub damages: Damages,
+    /// What in it is not as it should be, though nothing is missing for it: a checksum that does not
+    /// fit, a log that was open when it was copied.
+    pub findings: Damages,
+}
+
+impl SourceEntry {
+    /// A source of which nothing was read.
+    #[must_use]
+    pub fn unread(path: String, size: u64, state: SourceState, reason: String) -> SourceEntry {
+        SourceEntry {
+            path,
+            size,
+            state,
+            reason: Some(reason),
+            counts: Counts::default(),
+            damages: Damages::default(),
+            findings: Damages::default(),
+        }
+    }
+}
+
+/// A thing that could not be read, for the summary.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    /// The source's path.
+    pub path: String,
+    /// What became of the source.
+    pub state: SourceState,
+    /// Where, if not the source as a whole.
+    pub offset: Option<u64>,
+    /// What is wrong.
+    pub reason: String,
+}
+
+/// How many sources ended in each bin, and what else was met.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Sources {
+    /// How many files, links and so on the evidence has, as whoever looked for them counted.
+    pub met: u64,
+    /// By [`SourceState`], in its order.
+    pub by_state: [u64; 5],
+    /// The bytes of those that were read.
+    pub bytes: u64,
+    /// Files in folders that are no event logs.
+    pub other_files: u64,
+    /// The same files by other names.
+    pub duplicates: u64,
+    /// Links not followed.
+    pub links: u64,
+    /// Pipes, sockets, devices.
+    pub special: u64,
+}
+
+impl Sources {
+    /// How many ended in this bin.
+    #[must_use]
+    pub fn state(&self, state: SourceState) -> u64 {
+        self.by_state[state as usize]
+    }
+
+    /// All sources: what is a log, says that it is, or could not be looked at.
+    #[must_use]
+    pub fn all(&self) -> u64 {
+        self.by_state.iter().sum()
+    }
+}
+
+/// The account of one run.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    sources: Sources,
+    counts: Counts,
+    rules: Vec<RuleEntry>,
+    problems: Vec<Problem>,
+    problems_total: u64,
+    file: Option<LedgerFile>,
+    /// The first error of writing the file.
+    error: Option<io::Error>,
+    /// Whether the run ended before the evidence did.
+    cut_short: bool,
+}
+
+impl Ledger {
+    /// A ledger, written to `file` if there is one.
+    #[must_use]
+    pub fn new(file: Option<LedgerFile>) -> Ledger {
+        Ledger { file, ..Ledger::default() }
+    }
+
+    /// Notes how many things were met in the evidence.
+    pub fn set_met(&mut self, met: u64) {
+        self.sources.met = met;
+    }
+
+    /// Puts a source into its bin.
+    pub fn source(&mut self, mut entry: SourceEntry) {
+        if entry.state == SourceState::Read && entry.damages.total > 0 {
+            entry.state = SourceState::Damaged;
+        }
+        self.sources.by_state[entry.state as usize] += 1;
+        if matches!(entry.state, SourceState::Read | SourceState::Damaged) {
+            self.sources.bytes += entry.size;
+        }
+        self.counts.add(&entry.counts);
+        self.keep_problems(&entry);
+        self.write(|file| file.source(&entry));
+    }
+
+    fn keep_problems(&mut self, entry: &SourceEntry) {
+        let whole = entry.reason.iter().map(|reason| (None, reason));
+        let parts = entry.damages.kept.iter().map(|damage| (Some(damage.offset), &damage.reason));
+        for (offset, reason) in whole.chain(parts) {
+            self.problems_total += 1;
+            if self.problems.len() < PROBLEMS_KEPT {
+                let (path, reason) = (entry.path.clone(), reason.clone());
+                self.problems.push(Problem { path, state: entry.state, offset, reason });
+            }
+        }
+        self.problems_total += entry.damages.rest();
+    }
+
+    /// Counts something that is no log to be read.
+    pub fn aside(&mut self, aside: Aside) {
+        *match aside {
+            Aside::OtherFile => &mut self.sources.other_files,
+            Aside::Duplicate => &mut self.sources.duplicates,
+            Aside::Link => &mut self.sources.links,
+            Aside::Special => &mut self.sources.special,
+        } += 1;
+    }
+
+    /// Notes all rules, in the order of the rule set.
+    pub fn set_rules(&mut self, rules: Vec<RuleEntry>) {
+        self.rules = rules;
+    }
+
+    /// Notes that the run was stopped: what was not met is in no bin.
+    pub fn set_cut_short(&mut self) {
+        self.cut_short = true;
+    }
+
+    fn write(&mut self, write: impl FnOnce(&mut LedgerFile) -> io::Result<()>) {
+        let Some(file) = &mut self.file else { return };
+        if let Err(error) = write(file) {
+            self.error = Some(error);
+            self.file = None;
+        }
+    }
+
+    /// Ends the file.
+    ///
+    /// # Errors
+    /// If any of it could not be written.
+    pub fn finish(&mut self) -> io::Result<()> {
+        if let Some(file) = self.file.take() {
+            file.finish(self)?;
+        }
+        self.error.take().map_or(Ok(()), Err)
+    }
+
+    /// Sources by bin.
+    #[must_use]
+    pub fn sources(&self) -> &Sources {
+        &self.sources
+    }
+
+    /// What was counted in all sources.
+    #[must_use]
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// All rules.
+    #[must_use]
+    pub fn rules(&self) -> &[RuleEntry] {
+        &self.rules
+    }
+
+    /// Rules by bin.
+    #[must_use]
+    pub fn rule_totals(&self) -> RuleTotals {
+        RuleTotals::of(&self.rules)
+    }
+
+    /// The first things that went wrong, in evidence order.
+    #[must_use]
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    /// How many things went wrong in all.
+    #[must_use]
+    pub fn problems_total(&self) -> u64 {
+        self.problems_total
+    }
+
+    /// Whether the run ended before the evidence did.
+    #[must_use]
+    pub fn cut_short(&self) -> bool {
+        self.cut_short
+    }
+
+    /// Whether everything that was met could be read. Rules that could not be loaded count, too: what
+    /// they look for was not looked for.
+    #[must_use]
+    pub fn complete(&self) -> bool {
+        let sources = &self.sources;
+        !self.cut_short
+            && self.problems_total == 0
+            && sources.state(SourceState::Read) == sources.all()
+            && self.rule_totals().refused == 0
+    }
+
+    /// Where the bins do not add up, in words; empty unless the program has a fault. A run that was
+    /// stopped has sources that were met and are in no bin.
+    #[must_use]
+    pub fn imbalances(&self) -> Vec<String> {
+        let Counts { chunks, records, hits, records_hit } = &self.counts;
+        let read = records.fast + records.slow + records.recovered;
+        let rule_hits: u64 = self.rules.iter().map(|rule| rule.hits).sum();
+        let mut out = Vec::new();
+        let mut check = |what: &str, met: u64, binned: u64| {
+            if met != binned {
+                out.push(format!("{what}: {met} met, {binned} accounted for"));
+            }
+        };
+        if !self.cut_short {
+            let beside = self.sources;
+            let beside = beside.other_files + beside.duplicates + beside.links + beside.special;
+            check("sources", self.sources.met, self.sources.all() + beside);
+            check("hits of rules", hits.iter().sum(), rule_hits);
+        }
+        check(
+            "chunks",
+            chunks.slots,
+            chunks.read + chunks.irregular + chunks.unused + chunks.unreadable,
+        );
+        check("records", records.seen, read + records.unreadable);
+        if *records_hit > read {
+            out.push(format!("records: {read} read, {records_hit} hit"));
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests;

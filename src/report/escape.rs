@@ -1,0 +1,156 @@
+//! The one place where text from evidence becomes safe to print.
+//!
+//! Event text is written by whoever was on the host. Printed as it is it can move a terminal's
+//! cursor, hide a line, recolour it, or show its letters in another order. So control characters
+//! (C0, DEL, C1), the marks that reorder text, line and paragraph separators, invisible marks and tag
+//! characters never reach the output: JSON carries them as `\uXXXX`, which any reader turns back into
+//! the same text, and a table shows them as `\n`, `\x1b`, `\u{202e}`.
+//!
+//! Source of facts: RFC 8259 section 7; Unicode 17.0 UAX #9 (directional marks) and
+//! DerivedCoreProperties (default ignorable code points).
+
+use std::io::Write as _;
+
+/// Whether a character has to be shown by its number.
+#[must_use]
+pub fn is_unsafe(c: char) -> bool {
+    matches!(c,
+        '\0'..='\x1f' | '\x7f'..='\u{9f}'
+        | '\u{ad}' | '\u{61c}'
+        | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+        | '\u{feff}' | '\u{fff0}'..='\u{fffb}'
+        | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// Bytes at which a JSON string's text has to be looked at: those that JSON escapes, and the lead
+/// bytes of UTF-8 under which some unsafe character lies.
+const LOOK: [bool; 256] = {
+    let mut look = [false; 256];
+    let mut b = 0;
+    while b < 0x20 {
+        look[b] = true;
+        b += 1;
+    }
+    look[b'"' as usize] = true;
+    look[b'\\' as usize] = true;
+    look[0x7f] = true;
+    // U+0080..00BF, U+0600.., U+1000.., U+2000.., U+F000.., U+E0000..
+    look[0xc2] = true;
+    look[0xd8] = true;
+    look[0xe1] = true;
+    look[0xe2] = true;
+    look[0xef] = true;
+    look[0xf3] = true;
+    look
+};
+
+/// Appends `text` as a JSON string, quotes included.
+pub fn json_string(text: &str, out: &mut Vec<u8>) {
+    out.push(b'"');
+    let mut rest = text;
+    while let Some(at) = rest.bytes().position(|b| LOOK[usize::from(b)]) {
+        // `at` is a character's first byte: no continuation byte is looked at.
+        let (before, from) = rest.split_at(at);
+        out.extend_from_slice(before.as_bytes());
+        let Some(c) = from.chars().next() else { break };
+        json_char(c, out);
+        rest = from.get(c.len_utf8()..).unwrap_or("");
+    }
+    out.extend_from_slice(rest.as_bytes());
+    out.push(b'"');
+}
+
+fn json_char(c: char, out: &mut Vec<u8>) {
+    match c {
+        '"' => out.extend_from_slice(b"\\\""),
+        '\\' => out.extend_from_slice(b"\\\\"),
+        '\n' => out.extend_from_slice(b"\\n"),
+        '\r' => out.extend_from_slice(b"\\r"),
+        '\t' => out.extend_from_slice(b"\\t"),
+        c if is_unsafe(c) => {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                // Writing to memory cannot fail.
+                let _ = write!(out, "\\u{unit:04x}");
+            }
+        }
+        c => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+    }
+}
+
+/// Appends `text` for a terminal or any reader of lines. A backslash stays as it is, Windows paths
+/// being full of them: this form is to be read, not to be turned back.
+pub fn line(text: &str, out: &mut String) {
+    for c in text.chars() {
+        match c {
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\0'..='\x1f' | '\x7f' => {
+                let _ = std::fmt::Write::write_fmt(out, format_args!("\\x{:02x}", u32::from(c)));
+            }
+            c if is_unsafe(c) => {
+                let _ = std::fmt::Write::write_fmt(out, format_args!("\\u{{{:x}}}", u32::from(c)));
+            }
+            c => out.push(c),
+        }
+    }
+}
+
+/// `text` as [`line()`] appends it.
+#[must_use]
+pub fn lined(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    line(text, &mut out);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn json(text: &str) -> String {
+        let mut out = Vec::new();
+        json_string(text, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn every_unsafe_character_is_looked_at() {
+        for c in (0..=0x10_ffff).filter_map(char::from_u32) {
+            let text = format!("a{c}b");
+            let json = json(&text);
+            assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
+            if is_unsafe(c) {
+                assert!(!json.contains(c), "{c:?}");
+                assert!(!lined(&text).contains(c), "{c:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn texts_look_as_expected() {
+        for (text, as_json, as_line) in [
+            ("", r#""""#, ""),
+            (r"C:\a\b", r#""C:\\a\\b""#, r"C:\a\b"),
+            ("say \"x\"", r#""say \"x\"""#, "say \"x\""),
+            ("a\r\n\tb", r#""a\r\n\tb""#, r"a\r\n\tb"),
+            ("\x1b[2J\0", r#""\u001b[2J\u0000""#, r"\x1b[2J\x00"),
+            ("\u{9b}2J", r#""\u009b2J""#, r"\u{9b}2J"),
+            ("a\u{202e}cod", r#""a\u202ecod""#, r"a\u{202e}cod"),
+            ("\u{e0041}", r#""\udb40\udc41""#, r"\u{e0041}"),
+            ("é日本\u{fffd}", "\"é日本\u{fffd}\"", "é日本\u{fffd}"),
+        ] {
+            assert_eq!(json(text), as_json);
+            assert_eq!(lined(text), as_line);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn json_is_turned_back_into_the_same_text(text in any::<String>()) {
+            prop_assert_eq!(serde_json::from_str::<String>(&json(&text)).unwrap(), text);
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Named values copied out of an event, in buffers that are used again for the next one.
+//!
+//! Several rules often hit the same record: its body is copied once and rendered for each of them.
+
+use crate::event::Value;
+use std::ops::Range;
+
+/// What a value is where the output tells apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Text, and whatever has only a text form: hexadecimal numbers, GUIDs, SIDs, times, binary.
+    Text,
+    /// A decimal number; its text is one in JSON too.
+    Number,
+    /// `true` or `false`
+    Bool,
+}
+
+/// Names and values in the order of the event.
+#[derive(Debug, Default, Clone)]
+pub struct Fields {
+    text: String,
+    scratch: Vec<u8>,
+    fields: Vec<Field>,
+}
+
+#[derive(Debug, Clone)]
+struct Field {
+    name: Range<usize>,
+    value: Range<usize>,
+    kind: Kind,
+}
+
+impl Fields {
+    /// No fields.
+    #[must_use]
+    pub fn new() -> Fields {
+        Fields::default()
+    }
+
+    /// Forgets all fields and keeps the memory.
+    pub fn clear(&mut self) {
+        self.text.clear();
+        self.fields.clear();
+    }
+
+    /// Adds a value. One name may have several.
+    pub fn push(&mut self, name: &str, value: Value<'_>) {
+        let kind = match value {
+            Value::Signed(_) | Value::Unsigned(_) => Kind::Number,
+            Value::Float32(x) if x.is_finite() => Kind::Number,
+            Value::Float64(x) if x.is_finite() => Kind::Number,
+            Value::Bool(_) => Kind::Bool,
+            _ => Kind::Text,
+        };
+        let start = self.text.len();
+        self.text.push_str(name);
+        let middle = self.text.len();
+        self.scratch.clear();
+        value.append_text(&mut self.scratch);
+        match std::str::from_utf8(&self.scratch) {
+            Ok(text) => self.text.push_str(text),
+            // The text form is UTF-8; were it not, what is wrong would still be seen.
+            Err(_) => self.text.push_str(&String::from_utf8_lossy(&self.scratch)),
+        }
+        self.fields.push(Field { name: start..middle, value: middle..self.text.len(), kind });
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.fields.is_empty()
+    }
+
+    /// Names and values, in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str, Kind)> + Clone {
+        let text = |range: &Range<usize>| self.text.get(range.clone()).unwrap_or("");
+        self.fields.iter().map(move |field| (text(&field.name), text(&field.value), field.kind))
+    }
+}

@@ -1,0 +1,112 @@
+//! What is said of a hit, and how it looks.
+//!
+//! A [`Hit`] is plain borrowed data: whoever renders it knows neither the log format nor the rule
+//! engine. Rendering appends to a buffer of the caller and keeps no state between hits, so that it is
+//! done by whichever thread found the hit, and only the finished bytes have to be put in order.
+//!
+//! Invariant: whatever text an event holds, a rendered hit is one line, and nothing in it is a
+//! control sequence to a terminal ([`escape`]).
+
+pub mod escape;
+mod fields;
+mod jsonl;
+mod table;
+
+pub use fields::{Fields, Kind};
+pub use table::TableStyle;
+
+/// One rule on one record.
+#[derive(Debug, Clone, Copy)]
+pub struct Hit<'a> {
+    /// The event's own time, System/TimeCreated, as its text form.
+    pub timestamp: Option<&'a str>,
+    /// The rule.
+    pub rule: RuleInfo<'a>,
+    /// What the event says of itself.
+    pub event: EventInfo<'a>,
+    /// Where the record lies.
+    pub place: Place<'a>,
+    /// The fields and values by which the rule matched, in the order of the rule.
+    pub matched: &'a [(&'a str, &'a str)],
+    /// The event's body.
+    pub data: &'a Fields,
+}
+
+/// What is said of a rule.
+#[derive(Debug, Clone, Copy)]
+pub struct RuleInfo<'a> {
+    /// `id`
+    pub id: Option<&'a str>,
+    /// `title`
+    pub title: &'a str,
+    /// `level`, in Sigma's word.
+    pub level: &'a str,
+    /// `status`, in Sigma's word.
+    pub status: Option<&'a str>,
+    /// `tags`
+    pub tags: &'a [String],
+    /// Its path in the rule set.
+    pub source: &'a str,
+}
+
+/// What an event says of itself in its System part, as text, and its title.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct EventInfo<'a> {
+    /// System/Provider/@Name
+    pub provider: Option<&'a str>,
+    /// System/Channel
+    pub channel: Option<&'a str>,
+    /// System/EventID
+    pub event_id: Option<&'a str>,
+    /// System/EventRecordID
+    pub record_id: Option<&'a str>,
+    /// System/Computer
+    pub computer: Option<&'a str>,
+    /// What events of this kind are called.
+    pub title: Option<&'a str>,
+}
+
+/// Where a record lies.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// The source's path as found, containers with `!`.
+    pub path: &'a str,
+    /// The chunk's slot in the file.
+    pub chunk: u64,
+    /// The record's offset in the file.
+    pub offset: u64,
+    /// The record's number by its own header.
+    pub record_id: u64,
+    /// Whether it is left over from before its chunk was used again, or was deleted.
+    pub recovered: bool,
+}
+
+/// How hits look.
+#[derive(Debug, Clone)]
+pub enum Format {
+    /// One JSON object a line.
+    Jsonl,
+    /// A line of aligned columns.
+    Table(TableStyle),
+}
+
+impl Format {
+    /// Appends what stands before the first hit.
+    pub fn begin(&self, out: &mut Vec<u8>) {
+        match self {
+            Format::Jsonl => {}
+            Format::Table(style) => table::header(style, out),
+        }
+    }
+
+    /// Appends a hit.
+    pub fn hit(&self, hit: &Hit<'_>, out: &mut Vec<u8>) {
+        match self {
+            Format::Jsonl => jsonl::hit(hit, out),
+            Format::Table(style) => table::hit(style, hit, out),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
