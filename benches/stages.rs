@@ -1,4 +1,4 @@
-//! The stages of a hunt, each by itself, on one thread, in memory.
+//! The stages of a hunt, each by itself, on one thread and in memory; and whole hunts.
 //!
 //! Every bench checks its answer before it is timed, against another way to get it wherever there is
 //! one: the slow lane for values, all rules asked for hits, the scanner's own books for stages; and
@@ -15,6 +15,7 @@ use harrier::engine::Scanner;
 use harrier::evtx::Reader;
 use harrier::sigma::{self, LoadOptions};
 use std::path::{Path, PathBuf};
+use std::thread::available_parallelism;
 use std::time::Duration;
 use support::{Logs, Rules, Stage, measured};
 
@@ -32,6 +33,8 @@ fn main() {
     let events = support::everyday(LOG_BYTES);
     let mix = Logs::of(&events);
     println!("mix: {} records of {} bytes", mix.records, mix.bytes);
+    let evidence = Logs::evidence();
+    println!("evidence: {} records of {} bytes", evidence.records, evidence.bytes);
     reading(&mut criterion, &mix);
     loading(&mut criterion);
     let all = Rules::all();
@@ -44,8 +47,10 @@ fn main() {
             one_stage(&mut criterion, rules, &events, stage);
         }
         full(&mut criterion, rules);
-        scanning(&mut criterion, rules, "mix", &mix);
-        scanning(&mut criterion, rules, "evidence", &Logs::evidence());
+        for (name, logs) in [("mix", &mix), ("evidence", &evidence)] {
+            let hits = scanning(&mut criterion, rules, name, logs);
+            hunting(&mut criterion, rules, name, logs, hits);
+        }
     }
     criterion.final_summary();
 }
@@ -200,18 +205,32 @@ fn full(criterion: &mut Criterion, rules: &Rules) {
     bench(&mut group, "all rules", hits, || support::scan_full(&mut reader, &mut scanner, &logs));
 }
 
-/// End to end, without evidence and report: logs in memory to hits.
-fn scanning(criterion: &mut Criterion, rules: &Rules, logs_name: &str, logs: &Logs) {
-    let name = format!("end to end/{}/{logs_name}", rules.name);
+/// All records of logs in memory, by one thread; nothing is done with the hits.
+fn scanning(criterion: &mut Criterion, rules: &Rules, logs_name: &str, logs: &Logs) -> u64 {
+    let mut reader = Reader::default();
     let mut scanner = Scanner::new(&rules.set);
-    let hits = support::scan(&mut Reader::default(), &mut scanner, logs);
+    let hits = support::scan(&mut reader, &mut scanner, logs);
     let stats = scanner.stats();
-    println!("{name}: {stats:?}");
+    println!("scan/{}/{logs_name}: {stats:?}", rules.name);
     assert_eq!(stats.events, logs.records);
-    let mut group = criterion.benchmark_group("end to end");
+    assert_eq!(stats.matches, hits);
+
+    let mut group = criterion.benchmark_group(format!("scan/{}", rules.name));
     group.throughput(Throughput::Bytes(logs.bytes));
-    bench(&mut group, &format!("{}/{logs_name}", rules.name), hits, || {
-        let mut scanner = Scanner::new(&rules.set);
-        support::scan(&mut Reader::default(), &mut scanner, logs)
-    });
+    bench(&mut group, logs_name, hits, || support::scan(&mut reader, &mut scanner, logs));
+    hits
+}
+
+/// From files to rendered hits and a ledger, with rules that are compiled and have met their events.
+fn hunting(criterion: &mut Criterion, rules: &Rules, logs_name: &str, logs: &Logs, hits: u64) {
+    let folder = logs.to_files();
+    let mut group = criterion.benchmark_group(format!("hunt/{}/{logs_name}", rules.name));
+    group.throughput(Throughput::Bytes(logs.bytes));
+    let most = available_parallelism().map_or(1, usize::from);
+    let counts = if most > 1 { vec![1, most] } else { vec![1] };
+    for threads in counts {
+        let hunt = || support::hunt(&rules.set, folder.path(), threads, logs.records);
+        assert_eq!(hunt(), hits, "the hunt finds what the scan does");
+        bench(&mut group, &format!("threads: {threads}"), hits, hunt);
+    }
 }

@@ -12,12 +12,17 @@
 use forge::mix::Mix;
 use harrier::engine::{RuleSet, ScanStats, Scanner};
 use harrier::event::Event as _;
+use harrier::evidence::Walk;
 use harrier::evtx::{ChunkReport, Damage, Options, Reader, Record, Sink, open};
+use harrier::hunt::Hunt;
+use harrier::ledger::Ledger;
+use harrier::report::Format;
 use harrier::sigma::{self, LoadOptions, Rule};
 use harrier::taxonomy::{self, Taxonomy};
 use std::hint::black_box;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use tempfile::TempDir;
 
 /// The seed of everyday events.
 const SEED: u64 = 11;
@@ -34,9 +39,8 @@ pub struct Logs {
 impl Logs {
     /// Takes logs, which must be whole, and counts what is in them.
     pub fn new(logs: Vec<Vec<u8>>) -> Logs {
-        let mut sink = Size::default();
-        read(&mut Reader::default(), &logs, &mut sink);
-        Logs { logs, records: sink.records, bytes: sink.bytes }
+        let Size { records, bytes } = work(&mut Reader::default(), &logs, Size::default());
+        Logs { logs, records, bytes }
     }
 
     /// A log of these events.
@@ -57,6 +61,15 @@ impl Logs {
         let paths = files.map(|f| f.expect("a readable folder").into_path());
         let paths = paths.filter(|path| path.extension().is_some_and(|e| e == "evtx"));
         Logs::new(paths.map(|path| std::fs::read(path).expect("a readable log")).collect())
+    }
+
+    /// The logs as files of a new folder.
+    pub fn to_files(&self) -> TempDir {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        for (n, log) in self.logs.iter().enumerate() {
+            std::fs::write(folder.path().join(format!("{n}.evtx")), log).expect("a writable file");
+        }
+        folder
     }
 
     /// These logs and those.
@@ -125,8 +138,7 @@ pub fn sigmahq_folders() -> Option<Vec<PathBuf>> {
         Some(path) => PathBuf::from(path),
         None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpora"),
     };
-    let names =
-        ["rules", "rules-emerging-threats", "rules-placeholder", "rules-threat-hunting"];
+    let names = ["rules", "rules-emerging-threats", "rules-placeholder", "rules-threat-hunting"];
     let folders: Vec<_> = names.iter().map(|name| root.join("sigma").join(name)).collect();
     folders.iter().all(|folder| folder.is_dir()).then_some(folders)
 }
@@ -134,16 +146,52 @@ pub fn sigmahq_folders() -> Option<Vec<PathBuf>> {
 /// Runs what is measured. Not inlined, so that a profiler can be told to count in here alone.
 #[inline(never)]
 pub fn measured<T>(pass: impl FnOnce() -> T) -> T {
-    pass()
+    // A call in the last place would be a jump, and then nothing returns from here.
+    black_box(pass())
 }
 
-/// Reads all slots of logs that must be whole.
-fn read(reader: &mut Reader, logs: &[Vec<u8>], sink: &mut impl Sink) {
+/// What is done with the records of a log.
+trait Work {
+    /// A chunk with these bytes begins.
+    fn begin(&mut self, _chunk: &[u8]) {}
+
+    /// A record of it.
+    fn record(&mut self, record: &Record<'_>);
+
+    /// The chunk is over.
+    fn end(&mut self) {}
+}
+
+/// Does the work on logs that have no damage.
+struct Whole<'w, W>(&'w mut W);
+
+impl<W: Work> Sink for Whole<'_, W> {
+    fn begin(&mut self, chunk: &[u8]) {
+        self.0.begin(chunk);
+    }
+
+    fn record(&mut self, record: &Record<'_>) -> ControlFlow<()> {
+        self.0.record(record);
+        ControlFlow::Continue(())
+    }
+
+    fn chunk(&mut self, _: ChunkReport) {
+        self.0.end();
+    }
+
+    fn damage(&mut self, damage: Damage) {
+        panic!("{damage}");
+    }
+}
+
+/// Does the work on all records of logs.
+fn work<W: Work>(reader: &mut Reader, logs: &[Vec<u8>], mut work: W) -> W {
     for log in logs {
         let opened = open(log).expect("a log");
-        let flow = reader.read(log, &opened, 0..opened.slots, sink);
+        let flow = reader.read(log, &opened, 0..opened.slots, &mut Whole(&mut work));
         assert!(flow.is_continue());
     }
+    work
 }
 
 /// Counts records and their bytes.
@@ -153,17 +201,10 @@ struct Size {
     bytes: u64,
 }
 
-impl Sink for Size {
-    fn record(&mut self, record: &Record<'_>) -> ControlFlow<()> {
+impl Work for Size {
+    fn record(&mut self, record: &Record<'_>) {
         self.records += 1;
         self.bytes += u64::from(record.size());
-        ControlFlow::Continue(())
-    }
-
-    fn chunk(&mut self, _: ChunkReport) {}
-
-    fn damage(&mut self, damage: Damage) {
-        panic!("{damage}");
     }
 }
 
@@ -171,8 +212,8 @@ impl Sink for Size {
 #[derive(Default)]
 struct GateFields(u64);
 
-impl Sink for GateFields {
-    fn record(&mut self, record: &Record<'_>) -> ControlFlow<()> {
+impl Work for GateFields {
+    fn record(&mut self, record: &Record<'_>) {
         let system = *record.layout().system();
         for leaf in [system.provider, system.channel, system.event_id].into_iter().flatten() {
             record.values(leaf, |value| {
@@ -180,63 +221,45 @@ impl Sink for GateFields {
                 self.0 += 1;
             });
         }
-        ControlFlow::Continue(())
-    }
-
-    fn chunk(&mut self, _: ChunkReport) {}
-
-    fn damage(&mut self, damage: Damage) {
-        panic!("{damage}");
     }
 }
 
 /// How many fields that the gate looks at the records have.
 pub fn gate_fields(reader: &mut Reader, logs: &Logs) -> u64 {
-    let mut sink = GateFields::default();
-    read(reader, &logs.logs, &mut sink);
-    sink.0
+    work(reader, &logs.logs, GateFields::default()).0
 }
 
 /// The same by a new reader for each chunk, which has to make plans of its templates.
 pub fn gate_fields_with_new_plans(logs: &Logs) -> u64 {
-    let mut sink = GateFields::default();
+    let mut fields = GateFields::default();
     for log in &logs.logs {
         let opened = open(log).expect("a log");
         for slot in 0..opened.slots {
-            let flow = Reader::default().read(log, &opened, slot..slot + 1, &mut sink);
-            assert!(flow.is_continue());
+            let sink = &mut Whole(&mut fields);
+            assert!(Reader::default().read(log, &opened, slot..slot + 1, sink).is_continue());
         }
     }
-    sink.0
+    fields.0
 }
 
 /// Looks at each value of each leaf.
 #[derive(Default)]
-struct Leaves(u64);
+struct Values(u64);
 
-impl Sink for Leaves {
-    fn record(&mut self, record: &Record<'_>) -> ControlFlow<()> {
+impl Work for Values {
+    fn record(&mut self, record: &Record<'_>) {
         for (leaf, _) in record.layout().iter() {
             record.values(leaf, |value| {
                 black_box(value);
                 self.0 += 1;
             });
         }
-        ControlFlow::Continue(())
-    }
-
-    fn chunk(&mut self, _: ChunkReport) {}
-
-    fn damage(&mut self, damage: Damage) {
-        panic!("{damage}");
     }
 }
 
 /// How many values the records have.
 pub fn values(reader: &mut Reader, logs: &Logs) -> u64 {
-    let mut sink = Leaves::default();
-    read(reader, &logs.logs, &mut sink);
-    sink.0
+    work(reader, &logs.logs, Values::default()).0
 }
 
 /// The same, as the slow lane has it.
@@ -250,30 +273,23 @@ struct Scan<'a, 's> {
     hits: u64,
 }
 
-impl Sink for Scan<'_, '_> {
+impl Work for Scan<'_, '_> {
     fn begin(&mut self, chunk: &[u8]) {
         self.scanner.enter_block(chunk);
     }
 
-    fn record(&mut self, record: &Record<'_>) -> ControlFlow<()> {
+    fn record(&mut self, record: &Record<'_>) {
         self.hits += self.scanner.scan(record).len() as u64;
-        ControlFlow::Continue(())
     }
 
-    fn chunk(&mut self, _: ChunkReport) {
+    fn end(&mut self) {
         self.scanner.leave_block();
-    }
-
-    fn damage(&mut self, damage: Damage) {
-        panic!("{damage}");
     }
 }
 
 /// How many hits there are.
 pub fn scan(reader: &mut Reader, scanner: &mut Scanner<'_>, logs: &Logs) -> u64 {
-    let mut sink = Scan { scanner, hits: 0 };
-    read(reader, &logs.logs, &mut sink);
-    sink.hits
+    work(reader, &logs.logs, Scan { scanner, hits: 0 }).hits
 }
 
 /// Scans each record by asking all rules.
@@ -282,24 +298,29 @@ struct ScanFull<'a, 's> {
     hits: u64,
 }
 
-impl Sink for ScanFull<'_, '_> {
-    fn record(&mut self, record: &Record<'_>) -> ControlFlow<()> {
+impl Work for ScanFull<'_, '_> {
+    fn record(&mut self, record: &Record<'_>) {
         self.hits += self.scanner.scan_full(record).len() as u64;
-        ControlFlow::Continue(())
-    }
-
-    fn chunk(&mut self, _: ChunkReport) {}
-
-    fn damage(&mut self, damage: Damage) {
-        panic!("{damage}");
     }
 }
 
 /// How many hits there are if all rules are asked.
 pub fn scan_full(reader: &mut Reader, scanner: &mut Scanner<'_>, logs: &Logs) -> u64 {
-    let mut sink = ScanFull { scanner, hits: 0 };
-    read(reader, &logs.logs, &mut sink);
-    sink.hits
+    work(reader, &logs.logs, ScanFull { scanner, hits: 0 }).hits
+}
+
+/// How many hits a whole hunt has that reads files and renders hits; `records` is how many it must
+/// have read.
+pub fn hunt(rules: &RuleSet, folder: &Path, threads: usize, records: u64) -> u64 {
+    let format = Format::Jsonl;
+    let hunt =
+        Hunt { rules, format: &format, threads, full_scan: false, cancel: None, progress: None };
+    let mut ledger = Ledger::new(None);
+    let walk = Walk::new(&[folder.to_owned()]);
+    let hits = hunt.run(walk, &mut std::io::sink(), &mut ledger).expect("a hunt that ends");
+    assert!(ledger.complete(), "{:?}", ledger.problems());
+    assert_eq!(ledger.counts().records.seen, records);
+    hits.iter().sum()
 }
 
 /// How far a record comes.
@@ -344,12 +365,12 @@ struct Sort<'a, 's> {
     stages: Vec<Stage>,
 }
 
-impl Sink for Sort<'_, '_> {
+impl Work for Sort<'_, '_> {
     fn begin(&mut self, chunk: &[u8]) {
         self.scanner.enter_block(chunk);
     }
 
-    fn record(&mut self, record: &Record<'_>) -> ControlFlow<()> {
+    fn record(&mut self, record: &Record<'_>) {
         let before = self.scanner.stats();
         self.scanner.scan(record);
         let after = self.scanner.stats();
@@ -360,24 +381,18 @@ impl Sink for Sort<'_, '_> {
         } else {
             Stage::Confirm
         });
-        ControlFlow::Continue(())
     }
 
-    fn chunk(&mut self, _: ChunkReport) {
+    fn end(&mut self) {
         self.scanner.leave_block();
-    }
-
-    fn damage(&mut self, damage: Damage) {
-        panic!("{damage}");
     }
 }
 
 /// How far the record of each event comes.
 fn stages(set: &RuleSet, events: &[forge::Event]) -> Vec<Stage> {
     let mut scanner = Scanner::new(set);
-    let mut sink = Sort { scanner: &mut scanner, stages: Vec::new() };
-    read(&mut Reader::default(), &Logs::of(events).logs, &mut sink);
-    sink.stages
+    let sort = Sort { scanner: &mut scanner, stages: Vec::new() };
+    work(&mut Reader::default(), &Logs::of(events).logs, sort).stages
 }
 
 /// A log of those events whose records come just so far; `None` if there are none.
