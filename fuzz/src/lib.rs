@@ -75,6 +75,7 @@ impl Heard {
     }
 }
 
+#[expect(clippy::ptr_arg, reason = "a slice is no object with a size, which `dyn ReadAt` needs")]
 fn read(reader: &mut Reader, log: &Vec<u8>) -> Heard {
     let mut heard = Heard::default();
     let opened = open(log).expect("the header is sound");
