@@ -696,7 +696,7 @@ fn trap_20_event_ids_are_a_provider_s_own() {
         match set.applicability(id) {
             Applicability::Applicable => assert!(applicable, "{logsource}"),
             Applicability::NotApplicable(why) => {
-                assert!(!applicable && !why.is_empty(), "{logsource}")
+                assert!(!applicable && !why.is_empty(), "{logsource}");
             }
         }
     }

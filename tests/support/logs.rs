@@ -93,18 +93,6 @@ impl Kept {
         let values = layout.iter().map(|(id, _)| texts(id)).collect();
         Kept { layout, values }
     }
-
-    /// The first value of the first leaf of this name.
-    pub fn get(&self, name: &str) -> Option<&str> {
-        let (id, _) = self.layout.iter().find(|(_, leaf)| &*leaf.name == name)?;
-        self.values.get(id.index())?.first().map(String::as_str)
-    }
-
-    /// All values of the leaves of this name.
-    pub fn all(&self, name: &str) -> Vec<&str> {
-        let leaves = self.layout.iter().filter(|(_, leaf)| &*leaf.name == name);
-        leaves.flat_map(|(id, _)| &self.values[id.index()]).map(String::as_str).collect()
-    }
 }
 
 impl Event for Kept {
@@ -140,7 +128,7 @@ pub fn hits(rules: &str, log: &[u8]) -> Vec<Vec<String>> {
     let scan = |options| {
         let mut hits = Vec::new();
         each_record(&mut Reader::new(options), log, |record| {
-            hits.push(super::titles(&set, record))
+            hits.push(super::titles(&set, record));
         });
         hits
     };
