@@ -857,6 +857,9 @@ fn trap_24_the_event_s_time_is_system_time() {
         assert_eq!(text, b"2026-03-01T10:00:00.1234567Z");
         assert_eq!(record.header_time(), FileTime::literal("2026-03-02T23:30:00.0000000Z").0);
     });
+    let line = printed(&log, &one("any", ANY, "F: x"), "jsonl");
+    let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(line["timestamp"], "2026-03-01T10:00:00.1234567Z");
 }
 
 #[test]
@@ -1044,6 +1047,47 @@ fn trap_29_corrupt_structures_end_soon_and_are_told() {
             let (good, told) = count(&log);
             assert!((3..=5).contains(&good), "{what}: {good}");
             assert!(told > 0 || good == 5, "{what}: lost without a word");
+        }
+    }
+}
+
+/// Runs the program over a log in a folder of its own, and gives what it prints.
+fn printed(log: &[u8], rules: &str, format: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("log.evtx"), log).unwrap();
+    std::fs::write(folder.path().join("rules.yml"), rules).unwrap();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_harrier"))
+        .args(["hunt", "log.evtx", "-r", "rules.yml", "-q", "--format", format])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn trap_30_text_of_evidence_is_safe_to_print() {
+    const HOSTILE: &str = "a\u{1b}[2J\u{1b}]0;x\u{7}\r\nforged line\t\u{9b}31m\u{202e}fdp.exe\u{200b}\u{7f} =cmd|'/c calc'!A1 <script>\u{2028}\u{feff}";
+    let mut event =
+        with_fields([("F", Value::from(HOSTILE)), ("G\u{1b}[1m", "x".into())]).on(HOSTILE);
+    event.provider.name = HOSTILE.into();
+    let log = forged(&[event.clone(), event]);
+    let rules = format!(
+        "title: {}\nlogsource: {{product: windows}}\ndetection:\n  s: {{F|contains: forged}}\n  condition: s\n",
+        serde_json::Value::from("red \u{1b}[31m title \u{202e}x")
+    );
+    for format in ["table", "jsonl"] {
+        let text = printed(&log, &rules, format);
+        let lines: Vec<&str> = text.split_terminator('\n').collect();
+        assert_eq!(lines.len(), if format == "table" { 3 } else { 2 }, "{format}: {text:?}");
+        let bad = |c: char| c.is_control() || "\u{202e}\u{200b}\u{2028}\u{feff}".contains(c);
+        assert!(!lines.iter().any(|line| line.contains(bad)), "{format}: {text:?}");
+        // Nothing of it is lost: JSON gives the same text back.
+        if format == "jsonl" {
+            let value: serde_json::Value = serde_json::from_str(lines[0]).unwrap();
+            assert!(value.to_string().contains(&serde_json::Value::from(HOSTILE).to_string()));
+        } else {
+            assert!(lines[1].contains("\\x1b"), "{text:?}");
         }
     }
 }
