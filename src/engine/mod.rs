@@ -1,7 +1,7 @@
 //! The engine: which rules match an event.
 //!
 //! Rules are compiled once into a [`RuleSet`], which is shared and does not change; each thread asks
-//! it through a [`Scanner`] of its own. The way is gate, prefilter, confirm: see [`scanner`]. The
+//! it through a [`Scanner`] of its own. The way is gate, prefilter, confirm: see `scanner`. The
 //! engine sees events through [`crate::event::Event`] and knows nothing of where they come from or
 //! where hits go.
 //!

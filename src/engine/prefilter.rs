@@ -138,18 +138,38 @@ impl Starts {
         (four.wrapping_mul(0x9E37_79B1) >> self.shift) as usize
     }
 
+    /// A bit for each of the first eight places whose four bytes are in the bitmap.
+    #[inline]
+    fn passing(&self, bytes: &[u8; 12]) -> u32 {
+        let [a, b, c, d, e, f, g, h, i, j, k, l] = *bytes;
+        let low = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
+        let high = u64::from_le_bytes([e, f, g, h, i, j, k, l]);
+        let bit = |four: u64| u32::from(has_bit(&self.fours, self.hash(four as u32)));
+        bit(low)
+            | bit(low >> 8) << 1
+            | bit(low >> 16) << 2
+            | bit(low >> 24) << 3
+            | bit(high) << 4
+            | bit(high >> 8) << 5
+            | bit(high >> 16) << 6
+            | bit(high >> 24) << 7
+    }
+
     /// Calls `visit` with each place at which an atom may start.
     #[inline]
     fn visit(&self, haystack: &[u8], mut visit: impl FnMut(usize)) {
         if self.pairs.is_empty() {
-            // One load of eight bytes has five places of four.
-            const PLACES: usize = 5;
+            // Twelve bytes have eight places of four after the first; which of these pass is known
+            // without a branch, and most often none does.
+            const PLACES: usize = 8;
             let mut at = 0;
-            while let Some(eight) = haystack.get(at..).and_then(<[u8]>::first_chunk::<8>) {
-                let eight = u64::from_le_bytes(*eight);
-                for place in 0..PLACES {
-                    if has_bit(&self.fours, self.hash((eight >> (8 * place)) as u32)) {
-                        visit(at + place);
+            while let Some(twelve) = haystack.get(at..).and_then(<[u8]>::first_chunk::<12>) {
+                let passing = self.passing(twelve);
+                if passing != 0 {
+                    let mut left = passing;
+                    while left != 0 {
+                        visit(at + left.trailing_zeros() as usize);
+                        left &= left - 1;
                     }
                 }
                 at += PLACES;
@@ -176,7 +196,7 @@ impl Starts {
 
 #[inline]
 fn has_bit(bits: &[u64], bit: usize) -> bool {
-    bits.get(bit / 64).is_some_and(|word| word >> (bit % 64) & 1 == 1)
+    bits.get(bit / 64).copied().unwrap_or(0) >> (bit % 64) & 1 == 1
 }
 
 fn set_bit(bits: &mut [u64], bit: usize) {

@@ -157,6 +157,12 @@ struct Visit<'v, 'a> {
 }
 
 impl evtx::Sink for Visit<'_, '_> {
+    fn begin(&mut self, chunk: &[u8]) {
+        if !self.hunt.full_scan {
+            self.scanner.enter_block(chunk);
+        }
+    }
+
     fn record(&mut self, record: &Record<'_>) -> ControlFlow<()> {
         let records = &mut self.counts.records;
         *match (record.state(), record.lane()) {
@@ -176,6 +182,7 @@ impl evtx::Sink for Visit<'_, '_> {
     }
 
     fn chunk(&mut self, report: ChunkReport) {
+        self.scanner.leave_block();
         let chunks = &mut self.counts.chunks;
         let damaged = self.damages.total > self.damages_before_chunk;
         *match &report.bin {
