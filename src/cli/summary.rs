@@ -35,6 +35,7 @@ fn advice(problem: &Problem) -> &'static str {
     match problem.state {
         _ if problem.offset.is_some() => "",
         SourceState::Unreadable if reason("denied") => ": run as a user who may read it",
+        SourceState::Unreadable if reason("not looked into") => "",
         SourceState::Unreadable if reason("regular file") => ": name a file or a folder",
         SourceState::Unreadable | SourceState::Empty => {
             ": collect it again if it should hold events"

@@ -95,6 +95,41 @@ pub fn begins_like_a_log(bytes: &dyn ReadAt) -> io::Result<bool> {
     Ok(bytes.read_at(0, &mut start)? == start.len() && start == *LOG_MAGIC)
 }
 
+/// Kinds of files that may hold event logs and that Harrier cannot look into, by the bytes that they
+/// have at a place: what they are, and what to do.
+const CONTAINERS: &[(u64, &[u8], &str)] = &[
+    (0, b"PK\x03\x04", "a zip archive: unpack it and hunt in the folder"),
+    (0, b"\x1f\x8b", "compressed with gzip: unpack it and hunt in what comes out"),
+    (0, b"\x28\xb5\x2f\xfd", "compressed with zstd: unpack it and hunt in what comes out"),
+    (0, b"\xfd7zXZ\0", "compressed with xz: unpack it and hunt in what comes out"),
+    (0, b"7z\xbc\xaf\x27\x1c", "a 7z archive: unpack it and hunt in the folder"),
+    (0, b"Rar!\x1a\x07", "a RAR archive: unpack it and hunt in the folder"),
+    (257, b"ustar", "a tar archive: unpack it and hunt in the folder"),
+    (0, b"EVF\x09\x0d\x0a\xff\0", "an E01 image: mount it and hunt in its file system"),
+    (0, b"vhdxfile", "a VHDX image: mount it and hunt in its file system"),
+    (0, b"conectix", "a VHD image: mount it and hunt in its file system"),
+    (0, b"KDMV", "a VMDK image: mount it and hunt in its file system"),
+    (0, b"QFI\xfb", "a qcow2 image: mount it and hunt in its file system"),
+    (3, b"NTFS    ", "an image of an NTFS volume: mount it and hunt in its file system"),
+    (0, b"ElfChnk\0", "a chunk of an event log without the file header: carve it first"),
+    (4096, b"ElfChnk\0", "an event log whose file header is gone: restore it from another log"),
+];
+
+/// What a file is, and what to do, if it may hold event logs that cannot be read as it stands.
+///
+/// # Errors
+/// If its first bytes cannot be read.
+pub fn container(bytes: &dyn ReadAt) -> io::Result<Option<&'static str>> {
+    for (at, magic, what) in CONTAINERS {
+        let mut start = [0; 8];
+        let Some(start) = start.get_mut(..magic.len()) else { continue };
+        if bytes.read_at(*at, start)? == magic.len() && start == *magic {
+            return Ok(Some(what));
+        }
+    }
+    Ok(None)
+}
+
 /// A path as text. What is not UTF-8 is shown byte by byte as `\xNN`, so that two names that differ
 /// still differ.
 #[must_use]
@@ -126,6 +161,19 @@ mod tests {
         ] {
             assert_eq!(begins_like_a_log(&bytes.to_vec()).unwrap(), want, "{bytes:?}");
         }
+    }
+
+    #[test]
+    fn containers_are_known_by_their_content() {
+        for (at, magic, what) in CONTAINERS {
+            assert!(magic.len() <= 8, "{what}");
+            let mut bytes = vec![0x20; usize::try_from(*at).unwrap()];
+            bytes.extend_from_slice(magic);
+            assert_eq!(container(&bytes).unwrap(), Some(*what));
+            bytes.pop();
+            assert_ne!(container(&bytes).unwrap(), Some(*what));
+        }
+        assert_eq!(container(&b"plain text".to_vec()).unwrap(), None);
     }
 
     #[test]

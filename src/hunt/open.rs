@@ -1,7 +1,7 @@
 //! From a file to a log, or to the reason why it is none.
 
 use crate::bytes::ReadAt;
-use crate::evidence::{Source, begins_like_a_log};
+use crate::evidence::{Source, begins_like_a_log, container};
 use crate::evtx::{self, Log, OpenError};
 use crate::ledger::{Aside, SourceEntry, SourceState};
 use std::{io, sync::Arc};
@@ -46,8 +46,15 @@ pub(super) fn open(source: Source) -> Result<Opened, Settled> {
         |error: io::Error| unread(source.size(), SourceState::Unreadable, error.to_string());
     let bytes = source.open().map_err(unreadable)?;
     let size = bytes.size();
-    if !source.claims_to_be_a_log() && !begins_like_a_log(&*bytes).map_err(unreadable)? {
-        return Err(Settled::Aside(Aside::OtherFile));
+    if !begins_like_a_log(&*bytes).map_err(unreadable)? {
+        // What may hold logs that nobody looked into is no mere other file.
+        if let Some(what) = container(&*bytes).map_err(unreadable)? {
+            let reason = format!("not looked into: it is {what}");
+            return Err(unread(size, SourceState::Unreadable, reason));
+        }
+        if !source.claims_to_be_a_log() {
+            return Err(Settled::Aside(Aside::OtherFile));
+        }
     }
     match evtx::open(&*bytes) {
         Ok(log) => Ok(Opened { source, bytes, log }),
