@@ -19,6 +19,7 @@ use super::expr::{Expr, PredicateId};
 use crate::event::{VALUE_END, VALUE_START};
 use crate::sigma::{Item, Number, NumberValue, Part, Pattern, Regex, Test};
 use crate::utf16::folded;
+use hashbrown::HashSet;
 use regex_syntax::hir::{Class, Hir, HirKind};
 
 /// One atom: folded text with its marks.
@@ -253,6 +254,41 @@ fn rarity(atom: &[u8]) -> f64 {
     let bits: f64 = text.iter().map(|b| bits_of(*b)).sum();
     let places = if text.len() < atom.len() { 0.0 } else { 5.0 };
     (bits - places).clamp(0.5, 24.0)
+}
+
+/// The pieces of four bytes that common text has, for telling many others how rare they are.
+#[derive(Debug)]
+pub(super) struct CommonFours(HashSet<[u8; 4]>);
+
+impl CommonFours {
+    pub(super) fn new() -> CommonFours {
+        let mut fours = HashSet::new();
+        for line in COMMON.lines() {
+            // A value may start and end with any part of it.
+            let edges = [&[VALUE_START], line.as_bytes(), &[VALUE_END]].concat();
+            fours.extend(edges.windows(4).filter_map(|four| four.first_chunk::<4>().copied()));
+            for three in line.as_bytes().windows(3) {
+                if let [a, b, c] = *three {
+                    fours.insert([VALUE_START, a, b, c]);
+                    fours.insert([a, b, c, VALUE_END]);
+                }
+            }
+        }
+        CommonFours(fours)
+    }
+
+    /// The four bytes of an atom that are rarest in text by estimate, and where they stand in it: of
+    /// equals the first, from which the automaton gets to the rest.
+    pub(super) fn rarest(&self, atom: &[u8]) -> Option<(usize, [u8; 4])> {
+        let bits = |four: &[u8; 4]| {
+            let bits: f64 = four.iter().map(|b| bits_of(*b)).sum();
+            if self.0.contains(four) { bits - 100.0 } else { bits }
+        };
+        let fours = atom.windows(4).filter_map(|four| four.first_chunk::<4>()).enumerate();
+        fours
+            .max_by(|(m, a), (n, b)| bits(a).total_cmp(&bits(b)).then(n.cmp(m)))
+            .map(|(offset, four)| (offset, *four))
+    }
 }
 
 /// What a byte tells, in bits, in the text of commands and paths.

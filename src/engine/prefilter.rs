@@ -3,10 +3,11 @@
 //! An automaton runs over the folded text of all values of a field, marks included, and says which
 //! rules have one of their atoms in it. It says nothing of whether they match: it over-approximates.
 //!
-//! Most places in a text are the start of no atom. [`Starts`] knows that from two or four bytes: a
-//! bitmap of the hashes of the atoms' first bytes, small enough for the first-level cache. The
-//! automaton is asked only at places whose bytes are in the bitmap, anchored there, and gives up
-//! within a few bytes where the bitmap was wrong.
+//! Most places in a text are the start of no atom. [`Starts`] knows that from four bytes: each atom is
+//! known by the rarest four of its bytes, and a bitmap of their hashes, small enough for the
+//! first-level cache, tells for nearly every place that no atom has its four bytes there. Where it
+//! cannot, the automaton is asked, anchored at the place where the atom would start, and gives up
+//! within a few bytes if it was something else.
 //!
 //! Invariants: a rule of which some atom occurs in the haystack gets its bit; with and without
 //! [`Starts`] the bits are the same (a test compares them).
@@ -16,6 +17,7 @@
 //! each field of each kind of event searches less text and reports fewer foreign literals than one
 //! for all. What the bitmap brings stands in `benches/RESULTS.md`.
 
+use super::atoms::CommonFours;
 use aho_corasick::automaton::{Automaton as _, OverlappingState};
 use aho_corasick::nfa::contiguous::NFA;
 use aho_corasick::{Anchored, Input, MatchKind, PatternID};
@@ -37,7 +39,10 @@ impl Automaton {
     ///
     /// # Errors
     /// All the rules, if the atoms do not fit into an automaton.
-    pub(super) fn new(atoms: HashMap<&[u8], Vec<u32>>) -> Result<Automaton, Vec<u32>> {
+    pub(super) fn new(
+        atoms: HashMap<&[u8], Vec<u32>>,
+        common: &CommonFours,
+    ) -> Result<Automaton, Vec<u32>> {
         let mut atoms: Vec<_> = atoms.into_iter().collect();
         atoms.sort_unstable();
         let nfa = NFA::builder()
@@ -45,7 +50,7 @@ impl Automaton {
             .prefilter(false)
             .build(atoms.iter().map(|(atom, _)| atom))
             .map_err(|_| atoms.iter().flat_map(|(_, rules)| rules.clone()).collect::<Vec<_>>())?;
-        let filter = Starts::new(atoms.iter().map(|(atom, _)| *atom));
+        let filter = Starts::new(atoms.iter().map(|(atom, _)| *atom), common);
         let mut starts = vec![0];
         let mut rules = Vec::new();
         for (_, of_atom) in atoms {
@@ -88,10 +93,12 @@ impl Automaton {
 /// Where in a haystack atoms may start.
 #[derive(Debug)]
 struct Starts {
-    /// The hashes of the first four bytes of atoms that have so many.
+    /// The hashes of the four bytes by which atoms of four bytes or more are known.
     fours: Box<[u64]>,
     /// How far a 32-bit hash is shifted to be an index of a bit.
     shift: u32,
+    /// How far from the starts of atoms their four bytes stand.
+    offsets: HashMap<u32, Vec<usize>>,
     /// The first two bytes of the atoms that have two or three; empty if there are none.
     pairs: Box<[u64]>,
 }
@@ -104,26 +111,35 @@ const MIN_LOG_BITS: u32 = 9;
 const MAX_LOG_BITS: u32 = 17;
 
 impl Starts {
-    fn new<'a>(atoms: impl Iterator<Item = &'a [u8]> + Clone) -> Option<Starts> {
+    fn new<'a>(
+        atoms: impl Iterator<Item = &'a [u8]> + Clone,
+        common: &CommonFours,
+    ) -> Option<Starts> {
         let count = atoms.clone().count();
         let log = (count * BITS_AN_ATOM).next_power_of_two().trailing_zeros();
         let log = log.clamp(MIN_LOG_BITS, MAX_LOG_BITS);
         let mut starts = Starts {
             fours: vec![0; 1 << (log - 6)].into(),
             shift: 32 - log,
+            offsets: HashMap::new(),
             pairs: Box::default(),
         };
         for atom in atoms {
-            match *atom {
-                [a, b, c, d, ..] => {
-                    let bit = starts.hash(u32::from_le_bytes([a, b, c, d]));
+            match (common.rarest(atom), atom) {
+                (Some((offset, four)), _) => {
+                    let four = u32::from_le_bytes(four);
+                    let bit = starts.hash(four);
                     set_bit(&mut starts.fours, bit);
+                    let offsets = starts.offsets.entry(four).or_default();
+                    if !offsets.contains(&offset) {
+                        offsets.push(offset);
+                    }
                 }
-                [a, b, ..] => {
+                (None, [a, b, ..]) => {
                     if starts.pairs.is_empty() {
                         starts.pairs = vec![0; 1 << 10].into();
                     }
-                    set_bit(&mut starts.pairs, usize::from(u16::from_le_bytes([a, b])));
+                    set_bit(&mut starts.pairs, usize::from(u16::from_le_bytes([*a, *b])));
                 }
                 _ => return None,
             }
@@ -158,38 +174,39 @@ impl Starts {
     /// Calls `visit` with each place at which an atom may start.
     #[inline]
     fn visit(&self, haystack: &[u8], mut visit: impl FnMut(usize)) {
-        if self.pairs.is_empty() {
-            // Twelve bytes have eight places of four after the first; which of these pass is known
-            // without a branch, and most often none does.
-            const PLACES: usize = 8;
-            let mut at = 0;
-            while let Some(twelve) = haystack.get(at..).and_then(<[u8]>::first_chunk::<12>) {
-                let passing = self.passing(twelve);
-                if passing != 0 {
-                    let mut left = passing;
-                    while left != 0 {
-                        visit(at + left.trailing_zeros() as usize);
-                        left &= left - 1;
-                    }
-                }
-                at += PLACES;
+        // Twelve bytes have eight places of four after the first; which of these pass is known
+        // without a branch, and most often none does.
+        const PLACES: usize = 8;
+        let mut at = 0;
+        while let Some(twelve) = haystack.get(at..).and_then(<[u8]>::first_chunk::<12>) {
+            let mut left = self.passing(twelve);
+            while left != 0 {
+                self.starts_of(haystack, at + left.trailing_zeros() as usize, &mut visit);
+                left &= left - 1;
             }
-            for (place, four) in haystack.get(at..).unwrap_or(&[]).windows(4).enumerate() {
-                let four = u32::from_le_bytes([four[0], four[1], four[2], four[3]]);
-                if has_bit(&self.fours, self.hash(four)) {
-                    visit(at + place);
-                }
-            }
-            return;
+            at += PLACES;
         }
-        for (at, pair) in haystack.windows(2).enumerate() {
-            let pair = usize::from(u16::from_le_bytes([pair[0], pair[1]]));
-            let four = haystack.get(at..).and_then(<[u8]>::first_chunk::<4>);
-            let four =
-                four.is_some_and(|four| has_bit(&self.fours, self.hash(u32::from_le_bytes(*four))));
-            if four || has_bit(&self.pairs, pair) {
-                visit(at);
+        for place in at..haystack.len() {
+            self.starts_of(haystack, place, &mut visit);
+        }
+        if !self.pairs.is_empty() {
+            for (at, pair) in haystack.windows(2).enumerate() {
+                if has_bit(&self.pairs, usize::from(u16::from_le_bytes([pair[0], pair[1]]))) {
+                    visit(at);
+                }
             }
+        }
+    }
+
+    /// Calls `visit` with the starts of the atoms that may have their four bytes at `at`.
+    #[inline]
+    fn starts_of(&self, haystack: &[u8], at: usize, visit: &mut impl FnMut(usize)) {
+        let four = haystack.get(at..).and_then(<[u8]>::first_chunk::<4>);
+        let Some(four) = four.map(|four| u32::from_le_bytes(*four)) else { return };
+        if has_bit(&self.fours, self.hash(four))
+            && let Some(offsets) = self.offsets.get(&four)
+        {
+            offsets.iter().filter_map(|offset| at.checked_sub(*offset)).for_each(visit);
         }
     }
 }
@@ -224,7 +241,7 @@ mod tests {
             for (rule, atom) in (0u32..).zip(&atoms) {
                 by_atom.entry(atom.as_bytes()).or_default().push(rule);
             }
-            let mut automaton = Automaton::new(by_atom).unwrap();
+            let mut automaton = Automaton::new(by_atom, &CommonFours::new()).unwrap();
             let mut bits = [0];
             automaton.search(haystack.as_bytes(), &mut bits);
             for (rule, atom) in atoms.iter().enumerate() {

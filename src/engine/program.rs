@@ -8,7 +8,7 @@
 //! Invariants: a rule whose residue is true for an event has its bit in [`Program::always`] or one of
 //! its atoms occurs in the haystack of its slot; program rules are in ascending order of rule id.
 
-use super::atoms;
+use super::atoms::{self, CommonFours};
 use super::check;
 use super::expr::{Expr, PredicateId};
 use super::predicate::FieldId;
@@ -188,13 +188,14 @@ impl<'a> Builder<'a> {
 
     fn finish(mut self) -> Program {
         // Slot order, not hash order: the program is the same on every run.
+        let common = CommonFours::new();
         for index in 0..self.program.slots.len() {
             if let Some(atoms) = self.atoms.remove(&index) {
                 let slot = SlotId(u32::try_from(index).unwrap_or(u32::MAX));
                 let block = self.set.block.as_ref();
                 let covered = self.program.slots.get(index).is_some_and(|s| s.field.is_none())
                     && block.is_some_and(|block| atoms.keys().all(|atom| block.covers(atom)));
-                match Automaton::new(atoms) {
+                match Automaton::new(atoms, &common) {
                     Ok(automaton) => {
                         self.program.automata.push(SlotAutomaton { slot, automaton, covered });
                     }
