@@ -24,6 +24,8 @@ pub struct Rules {
     places: Vec<usize>,
     /// Oddities of loaded rules.
     pub warnings: Vec<String>,
+    /// Warnings of rules whose log source is not known.
+    unknown: Vec<String>,
     /// YAML documents that are no rules.
     pub not_rules: usize,
 }
@@ -76,15 +78,23 @@ impl Rules {
             }
         }
         let set = RuleSet::compile(kept, Taxonomy::builtin(taxonomy));
-        for ((id, _), place) in set.rules().zip(&places) {
-            if let Applicability::NotApplicable(reason) = set.applicability(id) {
-                entries[*place].state = RuleState::NotApplicable;
-                entries[*place].reason = Some(reason.clone());
-            }
+        let mut unknown = Vec::new();
+        for ((id, rule), place) in set.rules().zip(&places) {
+            let reason = match set.applicability(id) {
+                Applicability::Applicable => continue,
+                Applicability::NotApplicable(reason) => reason,
+                Applicability::UnknownLogSource(reason) => {
+                    unknown.push(format!("{}: {reason}: the rule can hit nothing", rule.origin));
+                    reason
+                }
+            };
+            entries[*place].state = RuleState::NotApplicable;
+            entries[*place].reason = Some(reason.clone());
         }
         entries.extend(not_loaded);
         let warnings = loaded.warnings.iter().map(ToString::to_string).collect();
-        Ok(Rules { set, entries, places, warnings, not_rules: loaded.not_rules.len() })
+        let not_rules = loaded.not_rules.len();
+        Ok(Rules { set, entries, places, warnings, unknown, not_rules })
     }
 
     /// Names the rules that could not be loaded, and fails if there is none to hunt with.
@@ -98,6 +108,11 @@ impl Rules {
         let more = refused().count().saturating_sub(shown);
         if more > 0 {
             say_error(&format!("{more} more rules not loaded: -v or --ledger names them"));
+        }
+        self.unknown.iter().take(shown).for_each(|warning| say_warning(warning));
+        let more = self.unknown.len().saturating_sub(shown);
+        if more > 0 {
+            say_warning(&format!("{more} more rules with log sources of which nothing is known"));
         }
         if verbose {
             self.warnings.iter().for_each(|warning| say_warning(warning));

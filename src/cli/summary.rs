@@ -90,6 +90,10 @@ pub fn summary(ledger: &Ledger, elapsed: Duration, verbose: bool) {
             ],
         ),
     );
+    if counts.chunks.irregular > 0 {
+        let irregular = counted(counts.chunks.irregular, "chunk");
+        line("Irregular", &format!("{irregular} read, but not as written: --ledger says how"));
+    }
     let records = &counts.records;
     let read = records.seen - records.unreadable;
     line(

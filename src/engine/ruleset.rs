@@ -39,6 +39,9 @@ pub enum Applicability {
     Applicable,
     /// It cannot, and why.
     NotApplicable(String),
+    /// Nothing is known of its log source, which may be a slip of the pen: nothing is evaluated, and
+    /// whoever gave the rule has to be told.
+    UnknownLogSource(String),
 }
 
 /// A rule's condition and the sources that admit events to it.
@@ -138,7 +141,8 @@ impl RuleSet {
     pub fn compile(rules: Vec<Rule>, taxonomy: Taxonomy) -> RuleSet {
         let mut interner = Interner::default();
         let mut gates: Vec<Gate> = Vec::new();
-        let mut by_source: HashMap<(LogSource, Dialect), Result<usize, String>> = HashMap::new();
+        let mut by_source: HashMap<(LogSource, Dialect), Result<usize, Applicability>> =
+            HashMap::new();
         let mut compiled = Vec::with_capacity(rules.len());
         for (rule, id) in rules.iter().zip(0u32..) {
             let gate = by_source
@@ -154,7 +158,7 @@ impl RuleSet {
                     gates[gate].rules.push(RuleId(id));
                     Applicability::Applicable
                 }
-                Err(reason) => Applicability::NotApplicable(reason),
+                Err(why) => why,
             };
             let sections: Vec<Expr> = rule
                 .detection
@@ -344,11 +348,17 @@ fn sources(
     rule: &Rule,
     taxonomy: &Taxonomy,
     interner: &mut Interner,
-) -> Result<Vec<AdmittingSource>, String> {
+) -> Result<Vec<AdmittingSource>, Applicability> {
+    let not_applicable = |reason| Err(Applicability::NotApplicable(reason));
     match taxonomy.sources(&rule.logsource, rule.dialect) {
-        Mapping::OtherProduct => Err(format!("log source {} is not of Windows", rule.logsource)),
-        Mapping::Unknown => Err(format!("no event log is known for log source {}", rule.logsource)),
-        Mapping::NeverInEvtx { reason } => Err(reason),
+        Mapping::OtherProduct => {
+            not_applicable(format!("log source {} is not of Windows", rule.logsource))
+        }
+        Mapping::Unknown => Err(Applicability::UnknownLogSource(format!(
+            "no event log is known for log source {}",
+            rule.logsource
+        ))),
+        Mapping::NeverInEvtx { reason } => not_applicable(reason),
         Mapping::Sources(sources) => Ok(sources
             .into_iter()
             .map(|source| {

@@ -31,6 +31,13 @@ fn failures_have_a_code_and_one_line() {
     bench.file("mixed/broken.yml", b"title: broken\nlogsource: {product: windows}\n");
     bench.file("mixed/evil.yml", EVIL.as_bytes());
     bench.file("words.txt", b"a\nb\n");
+    bench.file("packed/case.zip", b"PK\x03\x04 and more");
+    bench.file("typo/typo.yml", EVIL.replace("process_creation", "process_creatoin").as_bytes());
+    bench.file("typo/evil.yml", EVIL.as_bytes());
+    let mut harmed = std::fs::read(bench.path("logs/good.evtx")).unwrap();
+    // The chunk's checksum over its records.
+    harmed[0x1000 + 0x34] ^= 0xFF;
+    bench.file("harmed/good.evtx", &harmed);
     std::fs::create_dir(bench.path("void")).unwrap();
     let rows: Vec<Row> = vec![
         ("hits", words("hunt logs -r rules -q"), 0, ""),
@@ -128,6 +135,30 @@ fn failures_have_a_code_and_one_line() {
             words("hunt logs bad -r rules -q --fail-on low"),
             3,
             "the file is empty",
+        ),
+        (
+            "an archive in a folder",
+            words("hunt packed -r rules -q"),
+            1,
+            "case.zip: not looked into: it is a zip archive: unpack it and",
+        ),
+        (
+            "an archive, named",
+            words("hunt packed/case.zip -r rules -q"),
+            1,
+            "not looked into: it is a zip",
+        ),
+        (
+            "an unknown log source",
+            words("hunt logs -r typo"),
+            0,
+            "warning: typo.yml:1:1: no event log is known for log source windows/process_creatoin/*",
+        ),
+        (
+            "a wrong checksum",
+            words("hunt harmed -r rules"),
+            0,
+            "Irregular  1 chunk read, but not as written",
         ),
         ("no tests", words("rules test -r rules"), 2, "no rule names tests"),
         ("tests without rules", words("rules test"), 2, "--rules <RULES>"),
