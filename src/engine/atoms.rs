@@ -79,7 +79,7 @@ fn of_test(test: &Test, keyword: bool) -> Option<Vec<Atom>> {
 
 /// Less than this stands in so many texts that to be open costs less than to be looked for, and the
 /// automaton's filter looks at so many bytes at once.
-const SHORTEST: usize = 3;
+const SHORTEST: usize = 2;
 
 /// The atom of a pattern: its rarest literal, with the marks that hold for it.
 fn of_pattern(pattern: &Pattern) -> Option<Vec<Atom>> {

@@ -99,6 +99,8 @@ struct Starts {
     shift: u32,
     /// How far from the starts of atoms their four bytes stand.
     offsets: HashMap<u32, Vec<usize>>,
+    /// The hashes of the first four bytes of the same atoms.
+    firsts: Box<[u64]>,
     /// The first two bytes of the atoms that have two or three; empty if there are none.
     pairs: Box<[u64]>,
 }
@@ -122,6 +124,7 @@ impl Starts {
             fours: vec![0; 1 << (log - 6)].into(),
             shift: 32 - log,
             offsets: HashMap::new(),
+            firsts: vec![0; 1 << (log - 6)].into(),
             pairs: Box::default(),
         };
         for atom in atoms {
@@ -130,6 +133,10 @@ impl Starts {
                     let four = u32::from_le_bytes(four);
                     let bit = starts.hash(four);
                     set_bit(&mut starts.fours, bit);
+                    if let Some(first) = atom.first_chunk::<4>() {
+                        let bit = starts.hash(u32::from_le_bytes(*first));
+                        set_bit(&mut starts.firsts, bit);
+                    }
                     let offsets = starts.offsets.entry(four).or_default();
                     if !offsets.contains(&offset) {
                         offsets.push(offset);
@@ -201,14 +208,23 @@ impl Starts {
     /// Calls `visit` with the starts of the atoms that may have their four bytes at `at`.
     #[inline]
     fn starts_of(&self, haystack: &[u8], at: usize, visit: &mut impl FnMut(usize)) {
-        let four = haystack.get(at..).and_then(<[u8]>::first_chunk::<4>);
-        let Some(four) = four.map(|four| u32::from_le_bytes(*four)) else { return };
-        if has_bit(&self.fours, self.hash(four))
-            && let Some(offsets) = self.offsets.get(&four)
-        {
-            offsets.iter().filter_map(|offset| at.checked_sub(*offset)).for_each(visit);
+        let Some(four) = four_at(haystack, at) else { return };
+        if !has_bit(&self.fours, self.hash(four)) {
+            return;
+        }
+        let Some(offsets) = self.offsets.get(&four) else { return };
+        for start in offsets.iter().filter_map(|offset| at.checked_sub(*offset)) {
+            let first = four_at(haystack, start);
+            if first.is_some_and(|first| has_bit(&self.firsts, self.hash(first))) {
+                visit(start);
+            }
         }
     }
+}
+
+#[inline]
+fn four_at(haystack: &[u8], at: usize) -> Option<u32> {
+    haystack.get(at..)?.first_chunk::<4>().map(|four| u32::from_le_bytes(*four))
 }
 
 #[inline]
