@@ -77,8 +77,8 @@ fn of_test(test: &Test, keyword: bool) -> Option<Vec<Atom>> {
     (!set.iter().any(short)).then_some(set)
 }
 
-/// Less than this stands in so many texts that to be open costs less than to be looked for, and the
-/// automaton's filter looks at so many bytes at once.
+/// A single byte stands in so many texts that to be open costs less than to be looked for, and the
+/// automaton's filter knows atoms by two bytes at least.
 const SHORTEST: usize = 2;
 
 /// The atom of a pattern: its rarest literal, with the marks that hold for it.

@@ -77,6 +77,14 @@ pub struct Counts {
     pub gaps: u64,
 }
 
+impl Counts {
+    /// Counts a record that goes to the sink.
+    fn add(&mut self, found: &Found) {
+        self.records += 1;
+        self.recovered += u64::from(found.state == State::Recovered);
+    }
+}
+
 /// Something that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Damage {
@@ -296,16 +304,15 @@ impl Pass<'_> {
     }
 
     fn fast_record(&mut self, found: Found, node: Node, sink: &mut impl Sink) -> ControlFlow<()> {
-        self.count(&found);
-        let Some(make) = self.fast.make(node) else { return ControlFlow::Continue(()) };
+        let Some(make) = self.fast.make(node) else {
+            // Preparing a record makes its make; were it not there, the record must not go missing.
+            self.unreadable(&found, Decline::Limit, None, sink);
+            return ControlFlow::Continue(());
+        };
+        self.counts.add(&found);
         let (instances, slots) = (&*self.fast.instances, &*self.fast.slots);
         let (meta, utf16_only) = (self.meta(found), self.fast.utf16_only);
         sink.record(&Record::Fast(Fast { meta, make, instances, slots, utf16_only }))
-    }
-
-    fn count(&mut self, found: &Found) {
-        self.counts.records += 1;
-        self.counts.recovered += u64::from(found.state == State::Recovered);
     }
 
     /// Goes on with the spans from the first that the fast lane declined. The slow lane has to know
@@ -341,7 +348,7 @@ impl Pass<'_> {
                         Err(declined) => self.unreadable(found, declined, None, sink),
                     },
                     Some((declined, Ok(event))) => {
-                        self.count(found);
+                        self.counts.add(found);
                         self.counts.declined += 1;
                         let meta = self.meta(*found);
                         sink.record(&Record::Slow(Slow { meta, event, declined }))?;
