@@ -64,6 +64,7 @@
 //! let hunt = Hunt {
 //!     rules: &rules,
 //!     format: &Format::Jsonl,
+//!     filter: None,
 //!     threads: 4,
 //!     full_scan: false,
 //!     cancel: None,

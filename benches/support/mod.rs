@@ -313,8 +313,15 @@ pub fn scan_full(reader: &mut Reader, scanner: &mut Scanner<'_>, logs: &Logs) ->
 /// have read.
 pub fn hunt(rules: &RuleSet, folder: &Path, threads: usize, records: u64) -> u64 {
     let format = Format::Jsonl;
-    let hunt =
-        Hunt { rules, format: &format, threads, full_scan: false, cancel: None, progress: None };
+    let hunt = Hunt {
+        rules,
+        format: &format,
+        filter: None,
+        threads,
+        full_scan: false,
+        cancel: None,
+        progress: None,
+    };
     let mut ledger = Ledger::new(None);
     let walk = Walk::new(&[folder.to_owned()]);
     let hits = hunt.run(walk, &mut std::io::sink(), &mut ledger).expect("a hunt that ends");

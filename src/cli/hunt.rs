@@ -1,6 +1,7 @@
 //! `harrier hunt`.
 
 use super::args::HuntArgs;
+use super::event_filter::Events;
 use super::progress::Progress;
 use super::rules::Rules;
 use super::{Exit, evidence, output, say_error, summary};
@@ -17,7 +18,8 @@ use std::{io::ErrorKind, thread::available_parallelism, time::Instant};
 pub fn run(args: &HuntArgs) -> Result<Exit> {
     let out = &args.output;
     evidence::check(&args.evidence)?;
-    let rules = Rules::load(&args.rules)?;
+    let events = Events::build(&args.events)?;
+    let rules = Rules::load(&args.rules, out.verbose)?;
     rules.report(out.verbose)?;
     let output = output::open(out, &args.evidence)?;
     let ledger_file = output::open_ledger(out, &args.evidence)?;
@@ -32,11 +34,14 @@ pub fn run(args: &HuntArgs) -> Result<Exit> {
     let hunt = Hunt {
         rules: &rules.set,
         format: &output.format,
+        filter: None,
         threads: args.threads.unwrap_or_else(|| available_parallelism().map_or(1, Into::into)),
         full_scan: args.full_scan,
         cancel: None,
         progress: Some(&advance),
     };
+    let filter = events.resolve(&args.events, &hunt, &args.evidence, out.verbose)?;
+    let hunt = Hunt { filter: Some(&filter), ..hunt };
     let hits = hunt.run(Walk::new(&args.evidence), &mut *writer, &mut ledger);
     progress.finish();
     let hits = match hits {

@@ -49,14 +49,13 @@ struct Case<'r> {
 
 /// Runs the tests.
 pub fn run(args: &TestArgs) -> Result<Exit> {
-    let rules = Rules::load(&RuleArgs {
+    let wanted = RuleArgs {
         rules: args.rules.clone(),
-        min_level: None,
-        extended_sources: false,
-        expand: Vec::new(),
         include_deprecated: true,
         include_unsupported: true,
-    })?;
+        ..RuleArgs::default()
+    };
+    let rules = Rules::load(&wanted, false)?;
     rules.report(false)?;
     let refused = rules.entries.iter().filter(|entry| entry.state == RuleState::Refused).count();
     let roots = roots(args);
@@ -151,6 +150,7 @@ fn run_log(set: &RuleSet, log: &Path) -> LogHits {
     let hunt = Hunt {
         rules: set,
         format: &format,
+        filter: None,
         threads: 1,
         full_scan: false,
         cancel: None,

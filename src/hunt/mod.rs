@@ -13,8 +13,12 @@
 //!   ledger then says (invariant 6).
 
 mod feed;
+mod filter;
+mod glob;
+mod newest;
 mod open;
 mod sequence;
+mod time;
 mod work;
 
 use crate::engine::RuleSet;
@@ -27,12 +31,13 @@ use sequence::{Consumer, Flow, Sequencer};
 use std::{
     fmt, io,
     io::Write,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Mutex, PoisonError, atomic::AtomicBool},
 };
 use work::{Finished, Note, Worker};
+
+pub use filter::EventFilter;
+pub use glob::Glob;
+pub use time::{Ticks, first_tick, timestamp};
 
 /// How many items for each thread may be handed out before the first of them is written. Items of
 /// one size take differently long, by a factor of ten between a quiet log and one full of hits; with
@@ -47,6 +52,8 @@ pub struct Hunt<'a> {
     pub rules: &'a RuleSet,
     /// How hits look.
     pub format: &'a Format,
+    /// Which events are looked at; all if there is none.
+    pub filter: Option<&'a EventFilter>,
     /// How many threads; at least one.
     pub threads: usize,
     /// Whether every rule is evaluated on every event, without gate and prefilter.
@@ -100,11 +107,11 @@ impl Hunt<'_> {
         ledger: &mut Ledger,
     ) -> Result<Vec<u64>, HuntError> {
         let threads = self.threads.max(1);
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .thread_name(|n| format!("hunt-{n}"))
-            .build()
-            .map_err(|error| HuntError::Threads(error.to_string()))?;
+        let pool = pool(threads)?;
+        let filter = self.filter.filter(|filter| !filter.wants_all());
+        if let Some(filter) = filter {
+            ledger.set_event_filter(filter.to_string());
+        }
         let mut collector = Collector { output, ledger, open: None, error: None };
         let mut begin = Vec::new();
         self.format.begin(&mut begin);
@@ -143,7 +150,7 @@ impl Hunt<'_> {
     ) -> Vec<u64> {
         let mut worker = Worker::new(self);
         while !sequencer.stopped() {
-            if self.cancel.is_some_and(|cancel| cancel.load(Ordering::Relaxed)) {
+            if self.cancelled() {
                 sequencer.stop();
                 break;
             }
@@ -163,6 +170,15 @@ impl Hunt<'_> {
         }
         worker.into_hits()
     }
+}
+
+/// So many threads.
+fn pool(threads: usize) -> Result<rayon::ThreadPool, HuntError> {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads.max(1))
+        .thread_name(|n| format!("hunt-{n}"))
+        .build()
+        .map_err(|error| HuntError::Threads(error.to_string()))
 }
 
 /// Ends the hunt if it is dropped.

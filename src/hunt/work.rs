@@ -6,6 +6,7 @@
 
 use super::Hunt;
 use super::feed::{CHUNK_BYTES, Item, Piece};
+use super::filter::Screen;
 use super::open::{Opened, Settled, open};
 use super::sequence::Flow;
 use crate::engine::{RuleId, Scanner};
@@ -43,6 +44,7 @@ pub(super) type HandOn<'h> = &'h mut dyn FnMut(&[u8]) -> Flow;
 pub(super) struct Worker<'a> {
     hunt: &'a Hunt<'a>,
     reader: Reader,
+    screen: Option<Screen<'a>>,
     scanner: Scanner<'a>,
     hits: Vec<u64>,
     output: Vec<u8>,
@@ -55,6 +57,7 @@ impl<'a> Worker<'a> {
         Worker {
             hunt,
             reader: Reader::new(evtx::Options::default()),
+            screen: hunt.filter.filter(|filter| !filter.wants_all()).map(Screen::new),
             scanner: Scanner::new(hunt.rules),
             hits: vec![0; hunt.rules.rules().count()],
             output: Vec::new(),
@@ -94,7 +97,9 @@ impl<'a> Worker<'a> {
         let last = slots.end >= log.slots;
         let mut visit = Visit {
             hunt: self.hunt,
+            screen: self.screen.as_mut(),
             scanner: &mut self.scanner,
+            entered: false,
             hits: &mut self.hits,
             output: &mut self.output,
             texts: &mut self.texts,
@@ -143,7 +148,10 @@ impl<'a> Worker<'a> {
 /// What is done with the records of some slots.
 struct Visit<'v, 'a> {
     hunt: &'a Hunt<'a>,
+    screen: Option<&'v mut Screen<'a>>,
     scanner: &'v mut Scanner<'a>,
+    /// Whether the scanner knows the chunk.
+    entered: bool,
     hits: &'v mut Vec<u64>,
     output: &'v mut Vec<u8>,
     texts: &'v mut SystemTexts,
@@ -157,14 +165,18 @@ struct Visit<'v, 'a> {
 }
 
 impl evtx::Sink for Visit<'_, '_> {
-    fn begin(&mut self, chunk: &[u8]) {
-        if !self.hunt.full_scan {
-            self.scanner.enter_block(chunk);
-        }
-    }
-
     fn record(&mut self, record: &Record<'_>) -> ControlFlow<()> {
         let records = &mut self.counts.records;
+        if self.screen.as_mut().is_some_and(|screen| !screen.wants(record)) {
+            records.filtered += 1;
+            return ControlFlow::Continue(());
+        }
+        // Looking through the chunk costs more than most records: it is done for the first that is
+        // wanted.
+        if !self.entered && !self.hunt.full_scan {
+            self.scanner.enter_block(record.in_chunk().0);
+            self.entered = true;
+        }
         *match (record.state(), record.lane()) {
             (State::Recovered, _) => &mut records.recovered,
             (State::Live, Lane::Fast) => &mut records.fast,
@@ -183,6 +195,7 @@ impl evtx::Sink for Visit<'_, '_> {
 
     fn chunk(&mut self, report: ChunkReport) {
         self.scanner.leave_block();
+        self.entered = false;
         let chunks = &mut self.counts.chunks;
         let damaged = self.damages.total > self.damages_before_chunk;
         *match &report.bin {

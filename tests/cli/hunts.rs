@@ -149,6 +149,7 @@ fn a_panic_is_not_lost() {
         let hunt = Hunt {
             rules: &rules,
             format: &Format::Jsonl,
+            filter: None,
             threads,
             full_scan: false,
             cancel: None,
@@ -173,6 +174,7 @@ fn a_hunt_can_be_cancelled() {
         let hunt = Hunt {
             rules: &rules,
             format: &Format::Jsonl,
+            filter: None,
             threads,
             full_scan: false,
             cancel: Some(&cancel),
