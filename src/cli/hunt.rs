@@ -8,7 +8,7 @@ use super::{Exit, evidence, output, say_error, summary};
 use anyhow::{Context as _, Result, bail};
 use harrier::{
     evidence::Walk,
-    hunt::{Hunt, HuntError},
+    hunt::{Hunt, HuntError, Output},
     ledger::{Ledger, LedgerFile},
     sigma::Level,
 };
@@ -33,7 +33,6 @@ pub fn run(args: &HuntArgs) -> Result<Exit> {
     let advance = |bytes| progress.advance(bytes);
     let hunt = Hunt {
         rules: &rules.set,
-        format: &output.format,
         filter: None,
         threads: args.threads.unwrap_or_else(|| available_parallelism().map_or(1, Into::into)),
         full_scan: args.full_scan,
@@ -42,15 +41,16 @@ pub fn run(args: &HuntArgs) -> Result<Exit> {
     };
     let filter = events.resolve(&args.events, &hunt, &args.evidence, out.verbose)?;
     let hunt = Hunt { filter: Some(&filter), ..hunt };
-    let hits = hunt.run(Walk::new(&args.evidence), &mut *writer, &mut ledger);
+    let mut outputs = [Output { format: &output.format, writer: &mut *writer }];
+    let hits = hunt.run(Walk::new(&args.evidence), &mut outputs, &mut ledger);
     progress.finish();
     let hits = match hits {
         Ok(hits) => hits,
         // Whoever read the hits has seen enough.
-        Err(HuntError::Output(error)) if error.kind() == ErrorKind::BrokenPipe => {
+        Err(HuntError::Output { error, .. }) if error.kind() == ErrorKind::BrokenPipe => {
             return Ok(Exit::Complete);
         }
-        Err(HuntError::Output(error)) => {
+        Err(HuntError::Output { error, .. }) => {
             bail!("{}: cannot be written: {error}: hits are missing", output.name)
         }
         Err(error) => bail!("{error}: try fewer with --threads"),
