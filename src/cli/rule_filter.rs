@@ -83,19 +83,19 @@ impl RuleFilter {
             id.is_some_and(|id| names.iter().any(|name| name.glob.is_match(&id)))
         };
         let has_tag = |name: &Named| rule.tags.iter().any(|tag| name.glob.is_match(tag));
-        let filter = |option| Some(format!("left out by {option}"));
+        let filter = |why: &str| Some(why.to_owned());
         if let Some(least) = self.least.filter(|least| rule.level < *least) {
             Some(format!("its level is below {}", least.as_str()))
         } else if !self.levels.is_empty() && !self.levels.contains(&rule.level) {
-            filter("--level")
+            filter("--level does not name its level")
         } else if !self.statuses.is_empty() && !rule.status.is_some_and(wanted_status) {
-            filter("--status")
+            filter("--status does not name its status")
         } else if !self.tags.is_empty() && !self.tags.iter().any(has_tag) {
-            filter("--tag")
+            filter("--tag names none of its tags")
         } else if !self.ids.is_empty() && !has_id(&self.ids) {
-            filter("--rule-id")
+            filter("--rule-id does not name it")
         } else if has_id(&self.excluded) {
-            filter("--exclude-rule")
+            filter("--exclude-rule names it")
         } else {
             None
         }

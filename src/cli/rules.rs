@@ -131,7 +131,7 @@ impl Rules {
         }
         let left_out = reasons(&self.entries, RuleState::LeftOut);
         let left_out: Vec<String> =
-            left_out.into_iter().map(|(reason, rules)| format!("{rules} {reason}")).collect();
+            left_out.into_iter().map(|(reason, rules)| format!("{rules}: {reason}")).collect();
         let why = match left_out.as_slice() {
             [] => String::new(),
             why => format!(" ({})", why.join("; ")),

@@ -104,6 +104,9 @@ pub fn zone(name: &str) -> Result<TimeZone> {
         return TimeZone::try_system()
             .context("--time-zone local: this machine does not say where it is: give an offset");
     }
+    if name.eq_ignore_ascii_case("z") {
+        return Ok(TimeZone::UTC);
+    }
     DateTimeParser::new().parse_time_zone(name).map_err(|_| {
         anyhow::anyhow!(
             "--time-zone {name}: no such time zone: give UTC, local, an offset such as +02:00, or \
