@@ -28,7 +28,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Look for what rules describe in event logs
-    Hunt(HuntArgs),
+    Hunt(Box<HuntArgs>),
     /// Work with rules
     #[command(subcommand, arg_required_else_help = true)]
     Rules(RulesCommand),
@@ -93,17 +93,25 @@ pub struct RuleArgs {
     /// Leave out rules below this level
     #[arg(long, value_name = "LEVEL", ignore_case = true)]
     pub min_level: Option<LevelArg>,
-    /// Only rules of exactly these levels: high,critical
+    /// Only rules of exactly these levels: informational,low,medium,high,critical
     #[arg(
         long,
         value_name = "LIST",
         ignore_case = true,
         value_delimiter = ',',
+        hide_possible_values = true,
         conflicts_with = "min_level"
     )]
     pub level: Vec<LevelArg>,
-    /// Only rules of these statuses: stable,test
-    #[arg(long, value_name = "LIST", ignore_case = true, value_delimiter = ',')]
+    /// Only rules of these statuses: stable,test,experimental; deprecated and unsupported ones, which
+    /// are loaded only on request, are so requested
+    #[arg(
+        long,
+        value_name = "LIST",
+        ignore_case = true,
+        value_delimiter = ',',
+        hide_possible_values = true
+    )]
     pub status: Vec<StatusArg>,
     /// Only rules with any of these tags, with * and ?: attack.t1562*; @FILE: one on each line
     #[arg(long, value_name = "LIST")]
@@ -237,9 +245,9 @@ pub enum StatusArg {
     Test,
     /// experimental
     Experimental,
-    /// deprecated; such rules are loaded only on request, which this is
+    /// deprecated
     Deprecated,
-    /// unsupported; such rules are loaded only on request, which this is
+    /// unsupported
     Unsupported,
 }
 

@@ -34,8 +34,7 @@ pub struct EventArgs {
     /// Only events before this time, in the same forms
     #[arg(long, value_name = "TIME", value_parser = when::parse, allow_hyphen_values = true)]
     pub to: Option<When>,
-    /// Time zone of tables and CSV, and of --from and --to without an offset: UTC, local, +02:00,
-    /// Europe/Berlin
+    /// Time zone of --from and --to without an offset: UTC, local, +02:00, Europe/Berlin
     #[arg(long, value_name = "ZONE", default_value = "UTC")]
     pub time_zone: String,
 }
@@ -43,8 +42,8 @@ pub struct EventArgs {
 /// What the arguments say, but for the times.
 pub struct Events {
     filter: EventFilter,
-    /// How times are shown, and read if they have no offset.
-    pub zone: TimeZone,
+    /// How times are read if they have no offset.
+    zone: TimeZone,
 }
 
 impl Events {

@@ -4,7 +4,7 @@ use super::args::HuntArgs;
 use super::event_filter::Events;
 use super::progress::Progress;
 use super::rules::Rules;
-use super::{Exit, evidence, output, say_error, summary};
+use super::{Exit, evidence, output, say_error, say_warning, summary};
 use anyhow::{Context as _, Result, bail};
 use harrier::{
     evidence::Walk,
@@ -70,6 +70,11 @@ fn finish(args: &HuntArgs, ledger: &mut Ledger, begun: Instant) -> Result<Exit> 
     }
     if !out.quiet {
         summary::summary(ledger, begun.elapsed(), out.verbose);
+    }
+    let records = &ledger.counts().records;
+    if records.filtered > 0 && records.filtered == records.seen - records.unreadable {
+        let wanted = ledger.event_filter().unwrap_or_default();
+        say_warning(&format!("no event was looked at, all were left out: {wanted}"));
     }
     let imbalances = ledger.imbalances();
     for imbalance in &imbalances {

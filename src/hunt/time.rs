@@ -34,7 +34,7 @@ pub(crate) fn event_time<E: Event>(event: &E) -> Option<Ticks> {
 fn value_time(value: Value<'_>) -> Option<Ticks> {
     match value {
         Value::FileTime(ticks) => (ticks <= LAST).then_some(ticks),
-        other => other.to_text().parse::<Timestamp>().ok().and_then(|time| to_ticks(time)),
+        other => other.to_text().parse::<Timestamp>().ok().and_then(to_ticks),
     }
 }
 

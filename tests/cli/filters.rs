@@ -281,6 +281,8 @@ fn forwarded_events_are_filtered_one_by_one() {
         assert_eq!(ledger["totals"]["event_filter"].is_null(), args.is_empty(), "{args}");
         let said = format!("{left_out} left out by the event filter");
         assert_eq!(run.err.contains(&said), left_out > 0, "{args}: {}", run.err);
+        let warned = run.err.contains("warning: no event was looked at, all were left out: ");
+        assert_eq!(warned, left_out == 96, "{args}: {}", run.err);
     }
     let verbose = bench.harrier(&words("hunt logs -r rules -v --from -1d"));
     let says = "Newest     event of 2026-03-04T23:00:00.0000000Z, found in";
