@@ -19,6 +19,7 @@ mod newest;
 mod open;
 mod rendered;
 mod sequence;
+mod spill;
 mod time;
 mod work;
 
