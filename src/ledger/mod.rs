@@ -284,6 +284,8 @@ pub struct Ledger {
     cut_short: bool,
     /// Which events the caller wanted, if not all.
     event_filter: Option<String>,
+    /// Events that were shown for what is around them.
+    context: u64,
 }
 
 impl Ledger {
@@ -343,6 +345,11 @@ impl Ledger {
     /// Notes which events were looked at, if not all.
     pub fn set_event_filter(&mut self, wanted: String) {
         self.event_filter = Some(wanted);
+    }
+
+    /// Counts events that were shown for the hits that they stand around.
+    pub fn add_context(&mut self, events: u64) {
+        self.context += events;
     }
 
     /// Notes that the run was stopped: what was not met is in no bin.
@@ -415,6 +422,12 @@ impl Ledger {
     #[must_use]
     pub fn event_filter(&self) -> Option<&str> {
         self.event_filter.as_deref()
+    }
+
+    /// How many events were shown for the hits that they stand around.
+    #[must_use]
+    pub fn context(&self) -> u64 {
+        self.context
     }
 
     /// Whether everything that was met could be read. Rules that could not be loaded count, too: what
