@@ -12,6 +12,7 @@ mod progress;
 mod rules;
 mod rules_test;
 mod summary;
+mod target;
 
 use args::{Cli, Command, RulesCommand};
 use clap::Parser as _;
