@@ -15,6 +15,8 @@ mod rule_filter;
 mod rules;
 mod rules_test;
 mod summary;
+mod target;
+mod timeline;
 mod when;
 
 use args::{Cli, Command, RulesCommand};

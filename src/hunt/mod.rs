@@ -34,6 +34,7 @@ use crate::report::Format;
 use collect::Collector;
 use context::Surveyor;
 use feed::Feed;
+use jiff::tz::TimeZone;
 use sequence::{Consumer, Flow, Sequencer};
 use spill::Sorter;
 use std::{
@@ -62,6 +63,8 @@ pub struct Hunt<'a> {
     pub rules: &'a RuleSet,
     /// Which events are looked at; all if there is none.
     pub filter: Option<&'a EventFilter>,
+    /// The time zone of [`Hit::local_time`](crate::report::Hit::local_time); UTC if there is none.
+    pub zone: Option<&'a TimeZone>,
     /// In which order hits are written.
     pub order: Order,
     /// How many bytes of hits are held in memory, about, when they are not written in evidence order:
@@ -149,6 +152,7 @@ impl<'a> Hunt<'a> {
         Hunt {
             rules,
             filter: None,
+            zone: None,
             order: Order::default(),
             sort_memory: SORT_MEMORY,
             threads: 1,

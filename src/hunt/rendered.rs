@@ -7,7 +7,7 @@
 //! Invariant: every output gets the same hits in the same order.
 
 use super::time::Ticks;
-use crate::report::{Context, Format, Group, Hit};
+use crate::report::{Format, Hit};
 use std::ops::Range;
 
 /// Where something that is shown comes: by its event's time, and where events have the same, by where
@@ -96,29 +96,10 @@ impl Rendered {
         formats.iter().zip(&mut self.outputs).for_each(|(format, output)| format.begin(output));
     }
 
-    /// What stands before the first group.
-    pub(super) fn begin_groups(&mut self, formats: &[&Format]) {
-        let outputs = formats.iter().zip(&mut self.outputs);
-        outputs.for_each(|(format, output)| format.begin_groups(output));
-    }
-
     /// Adds a hit.
     pub(super) fn hit(&mut self, formats: &[&Format], hit: &Hit<'_>, at: At) {
         formats.iter().zip(&mut self.outputs).for_each(|(format, output)| format.hit(hit, output));
         self.mark(at);
-    }
-
-    /// Adds an event that is shown for what is around it.
-    pub(super) fn context(&mut self, formats: &[&Format], context: &Context<'_>, at: At) {
-        let outputs = formats.iter().zip(&mut self.outputs);
-        outputs.for_each(|(format, output)| format.context(context, output));
-        self.mark(at);
-    }
-
-    /// Adds a line for several hits, without a mark.
-    pub(super) fn group(&mut self, formats: &[&Format], group: &Group<'_>) {
-        let outputs = formats.iter().zip(&mut self.outputs);
-        outputs.for_each(|(format, output)| format.group(group, output));
     }
 
     /// Adds bytes to an output, without a mark.
