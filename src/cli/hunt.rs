@@ -2,11 +2,11 @@
 
 use super::args::HuntArgs;
 use super::event_filter::Events;
+use super::output::Look;
 use super::progress::Progress;
 use super::rules::Rules;
 use super::target::{Pending, Target, incomplete};
 use super::timeline;
-use super::output::Look;
 use super::{Exit, evidence, output, say_error, say_warning, summary};
 use anyhow::{Context as _, Result, bail};
 use harrier::{
@@ -52,12 +52,8 @@ pub fn run(args: &HuntArgs) -> Result<Exit> {
         pending.push(output.pending);
     }
     let advance = |bytes| progress.advance(bytes);
-    let hunt = Hunt {
-        filter: Some(&filter),
-        zone: events.shown_zone(),
-        progress: Some(&advance),
-        ..hunt
-    };
+    let hunt =
+        Hunt { filter: Some(&filter), zone: events.shown_zone(), progress: Some(&advance), ..hunt };
     let mut outputs: Vec<Output<'_>> = places
         .iter_mut()
         .map(|(format, writer)| Output { format, writer: &mut **writer })
@@ -87,7 +83,8 @@ pub fn run(args: &HuntArgs) -> Result<Exit> {
         }
         Err(HuntError::Temporary(error)) => {
             drop(ledger);
-            let (folder, rest) = (std::env::temp_dir(), incomplete(pending.iter().chain(&ledger_pending)));
+            let (folder, rest) =
+                (std::env::temp_dir(), incomplete(pending.iter().chain(&ledger_pending)));
             bail!(
                 "{}: temporary files cannot be written: {error}: hits are missing: name a folder with \
                  room in {}{rest}",

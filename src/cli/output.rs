@@ -218,7 +218,9 @@ fn build(format: FormatArg, args: &OutputArgs, look: Look, on_terminal: bool) ->
     };
     Ok(match format {
         FormatArg::Timesketch | FormatArg::Ecs if look.grouped => {
-            bail!("--group: timesketch and ecs have no form for groups: choose another with --format");
+            bail!(
+                "--group: timesketch and ecs have no form for groups: choose another with --format"
+            );
         }
         FormatArg::Jsonl => Format::Jsonl,
         FormatArg::Timesketch => Format::Timesketch,

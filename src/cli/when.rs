@@ -2,8 +2,8 @@
 
 use anyhow::{Context as _, Result};
 use harrier::hunt::{Ticks, first_tick, timestamp};
-use std::time::Duration;
 use jiff::{SignedDuration, Timestamp, civil, fmt::temporal::DateTimeParser, tz::TimeZone};
+use std::time::Duration;
 
 /// What a user may write.
 const FORMS: &str = "give a date (2026-03-01), a time (2026-03-01T10:00, 2026-03-01T10:00Z), \

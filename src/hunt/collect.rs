@@ -11,11 +11,14 @@ use super::open::Settled;
 use super::rendered::{At, Rendered};
 use super::sequence::{Consumer, Flow};
 use super::spill::Sorter;
+use super::time::{Ticks, local_text};
 use super::work::{Finished, Note, OUTPUT_BYTES, rule_info};
 use super::{Hunt, HuntError, Order, Output};
 use crate::event::format_file_time;
 use crate::ledger::{Ledger, SourceEntry};
-use crate::report::{Format, Group};
+use crate::report::{EventInfo, Fields, Format, Hit, Place, Repeats, Subject};
+use crate::sigma::Rule;
+use jiff::tz::TimeZone;
 use std::{
     io::{self, Write},
     ops::ControlFlow,
@@ -93,12 +96,9 @@ impl<'a> Collector<'a> {
     }
 
     /// Writes what stands before the first hit.
-    pub(super) fn begin(&mut self, formats: &[&Format], order: Order) {
+    pub(super) fn begin(&mut self, formats: &[&Format]) {
         let mut begin = Rendered::new(self.sinks.len(), false);
-        match order {
-            Order::Grouped => begin.begin_groups(formats),
-            Order::Evidence | Order::Time => begin.begin(formats),
-        }
+        begin.begin(formats);
         self.write(&begin);
     }
 
@@ -257,20 +257,11 @@ impl<'a> Collector<'a> {
                 let (key, sum) = rest.split_at_checked(length)?;
                 group::read(key, sum)
             });
-            let Some(group) = group else { return ControlFlow::Continue(()) };
-            let rule = usize::try_from(group.rule).ok().and_then(|at| rules.get(at));
-            let Some(rule) = rule else { return ControlFlow::Continue(()) };
-            let first = (group.first.time != At::TIMELESS).then_some(group.first.time);
-            let (first, last) = (first.map(format_file_time), group.last.map(format_file_time));
-            let group = Group {
-                rule: rule_info(rule),
-                computer: group.computer,
-                matched: &group.matched,
-                count: group.count,
-                first: first.as_deref(),
-                last: last.as_deref(),
-            };
-            batch.group(formats, &group);
+            let rule =
+                group.as_ref().and_then(|group| rules.get(usize::try_from(group.rule).ok()?));
+            if let (Some(group), Some(rule)) = (group, rule) {
+                render(&group, rule, hunt.zone, formats, &mut batch);
+            }
             self.append(&[], &mut batch)
         })?;
         self.write(&batch);
@@ -299,6 +290,34 @@ impl<'a> Collector<'a> {
             }
         }
     }
+}
+
+/// Adds a group's line.
+fn render(
+    group: &group::Group<'_>,
+    rule: &Rule,
+    zone: Option<&TimeZone>,
+    formats: &[&Format],
+    batch: &mut Rendered,
+) {
+    let first = (group.first.time != At::TIMELESS).then_some(group.first.time);
+    let text = |time: Option<Ticks>| time.map(format_file_time);
+    let local = |time: Option<Ticks>| local_text(time?, zone?);
+    let (first, local_first) = (text(first), local(first));
+    let (last, local_last) = (text(group.last), local(group.last));
+    let repeats =
+        Repeats { count: group.count, last: last.as_deref(), local_last: local_last.as_deref() };
+    let hit = Hit {
+        subject: Subject::Group(repeats),
+        timestamp: first.as_deref(),
+        local_time: local_first.as_deref(),
+        rule: rule_info(rule),
+        event: EventInfo { computer: group.computer, ..EventInfo::default() },
+        place: Place::default(),
+        matched: &group.matched,
+        data: &Fields::new(),
+    };
+    batch.hit(formats, &hit, group.first);
 }
 
 /// Of two spans that begin at the same time, the longer.

@@ -15,12 +15,12 @@ use super::open::{Opened, open};
 use super::rendered::{Around, At, Rendered};
 use super::sequence::Flow;
 use super::spill::Sorter;
-use super::time::{Ticks, event_time};
+use super::time::{Ticks, event_time, local_text};
 use super::work::{Finished, HandOn, OUTPUT_BYTES, Work};
 use super::{Hunt, describe};
 use crate::event::Event;
 use crate::evtx::{self, ChunkReport, Damage, Reader, Record};
-use crate::report::{Context, Format};
+use crate::report::{Format, Hit, RuleInfo, Subject};
 use hashbrown::HashMap;
 use std::{
     io,
@@ -227,14 +227,19 @@ impl evtx::Sink for Visit<'_, '_> {
             return ControlFlow::Continue(());
         }
         self.description.read(record);
-        let context = Context {
+        let local_time = self.hunt.zone.and_then(|zone| local_text(time, zone));
+        let hit = Hit {
+            subject: Subject::Context,
             timestamp: self.description.timestamp(),
+            local_time: local_time.as_deref(),
+            rule: RuleInfo::CONTEXT,
             event: self.description.event(self.hunt.rules),
             place: describe::place(self.path, record),
+            matched: &[],
             data: self.description.data(),
         };
         let at = At { time, item: self.item, record: number, rule: At::CONTEXT };
-        self.rendered.context(self.formats, &context, at);
+        self.rendered.hit(self.formats, &hit, at);
         if self.rendered.len() < OUTPUT_BYTES {
             return ControlFlow::Continue(());
         }
@@ -305,7 +310,14 @@ mod tests {
             span("a", 31, 40),
             span("", 1, 2),
         ];
-        let want = [("", 1, 2), ("a", 10, 30), ("a", 31, 40), ("a", 50, 60), ("ab", 15, 25), ("b", 10, 20)];
+        let want = [
+            ("", 1, 2),
+            ("a", 10, 30),
+            ("a", 31, 40),
+            ("a", 50, 60),
+            ("ab", 15, 25),
+            ("b", 10, 20),
+        ];
         let want = want.map(|(host, from, to)| (host.to_owned(), from, to));
         assert_eq!(told(&spans, 1 << 20), [want.to_vec()]);
         let small = told(&spans, 0);

@@ -58,10 +58,6 @@ impl Description {
         self.get(TIME)
     }
 
-    pub(super) fn computer(&self) -> Option<&str> {
-        self.get(COMPUTER)
-    }
-
     pub(super) fn event<'d>(&'d self, rules: &'d RuleSet) -> EventInfo<'d> {
         let mut event = EventInfo {
             provider: self.get(PROVIDER),

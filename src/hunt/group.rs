@@ -106,7 +106,8 @@ pub(super) fn read<'g>(key: &'g [u8], sum: &[u8]) -> Option<Group<'g>> {
 
 fn read_text<'g>(rest: &mut &'g [u8]) -> Option<&'g str> {
     let (length, after) = rest.split_first_chunk::<8>()?;
-    let (text, after) = after.split_at_checked(usize::try_from(u64::from_be_bytes(*length)).ok()?)?;
+    let (text, after) =
+        after.split_at_checked(usize::try_from(u64::from_be_bytes(*length)).ok()?)?;
     *rest = after;
     std::str::from_utf8(text).ok()
 }

@@ -138,7 +138,9 @@ impl fmt::Display for HuntError {
         match self {
             HuntError::Output { error, .. } => write!(f, "cannot write hits: {error}"),
             HuntError::Threads(error) => write!(f, "cannot start threads: {error}"),
-            HuntError::Temporary(error) => write!(f, "cannot keep hits in temporary files: {error}"),
+            HuntError::Temporary(error) => {
+                write!(f, "cannot keep hits in temporary files: {error}")
+            }
         }
     }
 }
@@ -217,7 +219,7 @@ impl<'a> Hunt<'a> {
         let formats: Vec<&Format> = outputs.iter().map(|output| output.format).collect();
         let purpose = Purpose { formats: &formats, context: again.map(|(reach, _)| reach) };
         let mut collector = Collector::new(self, again.is_some(), outputs, ledger);
-        collector.begin(&formats, self.order);
+        collector.begin(&formats);
         let make = || Worker::new(self, purpose);
         let passed = self.pass(&pool, walk, collector, make);
         let Passed { mut collector, hits, met, mut stopped } = passed;

@@ -35,9 +35,8 @@ impl At {
     /// Bytes that compare as what they are made of does.
     pub(super) fn key(&self, by_time: bool) -> [u8; At::KEY] {
         let time = if by_time { self.time } else { 0 };
-        let number = u128::from(self.item) << 64
-            | u128::from(self.record) << 32
-            | u128::from(self.rule);
+        let number =
+            u128::from(self.item) << 64 | u128::from(self.record) << 32 | u128::from(self.rule);
         let mut key = [0; At::KEY];
         let (first, rest) = key.split_at_mut(8);
         first.copy_from_slice(&time.to_be_bytes());
@@ -152,10 +151,11 @@ impl Rendered {
         let marks = self.marks.as_deref().unwrap_or(&[]);
         let mut from = vec![0; self.outputs.len()];
         marks.iter().zip(self.ends.chunks(self.outputs.len().max(1))).map(move |(at, ends)| {
-            let bytes = self.outputs.iter().zip(ends).zip(&mut from).map(|((output, end), from)| {
-                let start = std::mem::replace(from, *end);
-                output.get(start..*end).unwrap_or(&[])
-            });
+            let bytes =
+                self.outputs.iter().zip(ends).zip(&mut from).map(|((output, end), from)| {
+                    let start = std::mem::replace(from, *end);
+                    output.get(start..*end).unwrap_or(&[])
+                });
             (*at, bytes.collect())
         })
     }
@@ -234,9 +234,14 @@ mod tests {
     #[test]
     fn spans_of_one_host_that_meet_are_one() {
         let mut rendered = Rendered::new(0, true);
-        for (host, from, to) in
-            [("a", 10, 20), ("a", 15, 25), ("a", 25, 30), ("a", 5, 10), ("a", 40, 50), ("b", 40, 50)]
-        {
+        for (host, from, to) in [
+            ("a", 10, 20),
+            ("a", 15, 25),
+            ("a", 25, 30),
+            ("a", 5, 10),
+            ("a", 40, 50),
+            ("b", 40, 50),
+        ] {
             rendered.around(host.as_bytes(), from, to);
         }
         let spans: Vec<_> = rendered.spans().iter().map(|s| (&*s.host, s.from, s.to)).collect();

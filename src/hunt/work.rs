@@ -11,14 +11,14 @@ use super::group;
 use super::open::{Opened, Settled, open};
 use super::rendered::{At, Rendered};
 use super::sequence::Flow;
-use super::time::{Ticks, event_time};
+use super::time::{Ticks, event_time, local_text};
 use super::{Hunt, Order, context};
 use crate::engine::{RuleId, Scanner};
 use crate::evtx::{
     self, Bin, ChunkReport, Damage, DamageKind, Finding, Lane, Log, Reader, Record, State,
 };
 use crate::ledger::{Counts, Damages, SourceEntry, SourceState};
-use crate::report::{Format, Hit, RuleInfo};
+use crate::report::{Format, Hit, RuleInfo, Subject};
 use crate::sigma::Rule;
 use std::ops::{ControlFlow, Range};
 
@@ -287,10 +287,11 @@ impl Visit<'_, '_> {
     fn hit(&mut self, record: &Record<'_>, rules: &[RuleId]) -> ControlFlow<()> {
         self.counts.records_hit += 1;
         self.description.read(record);
-        let set = self.hunt.rules;
+        let (set, at) = (self.hunt.rules, self.place(record));
         let (event, place) = (self.description.event(set), describe::place(self.path, record));
         let (timestamp, data) = (self.description.timestamp(), self.description.data());
-        let at = self.place(record);
+        let zone = self.hunt.zone;
+        let local_time = zone.and_then(|zone| local_text(event_time(record)?, zone));
         for &id in rules {
             let rule = set.rule(id);
             if let Some(hits) = self.hits.get_mut(id.index()) {
@@ -310,7 +311,16 @@ impl Visit<'_, '_> {
                 continue;
             }
             let rule = rule_info(rule);
-            let hit = Hit { timestamp, rule, event, place, matched: &matched, data };
+            let hit = Hit {
+                subject: Subject::Hit,
+                timestamp,
+                local_time: local_time.as_deref(),
+                rule,
+                event,
+                place,
+                matched: &matched,
+                data,
+            };
             self.rendered.hit(self.purpose.formats, &hit, at);
         }
         self.hand_on()
