@@ -176,7 +176,7 @@ fn widths(column: &Column, page: Option<usize>) -> (usize, usize) {
         }
         Known::Time => (TIME_TO_MILLISECONDS, TIME_TO_MILLISECONDS),
         Known::Level => (5, 5),
-        Known::Rule => (24, 46),
+        Known::Rule => (24, 60),
         Known::Computer => (22, 26),
         Known::Event => (12, 22),
         Known::EventId | Known::Status => (7, 7),
