@@ -58,8 +58,9 @@ pub enum RulesCommand {
 Output:
   Hits go to standard output, or to the files that -o names. A file's name tells the format:
     .csv   .jsonl .json   .md   .txt (table)   .timesketch.jsonl   .ecs.jsonl
-  Any other name takes its format before it, -o ecs:hits, or from --format. On standard output it is
-  a table if that is a terminal, else jsonl. A file is called FILE.partial until it is complete.
+  The format may also stand before the file, -o ecs:hits.json, or be given with --format. A name
+  without an ending is jsonl, and so is standard output, unless it is a terminal: that gets a table.
+  A file is called FILE.partial until it is complete.
   Nothing is ever written into a folder of evidence.
 
 Columns, besides the events' own fields (data.NAME if a name is in this list):

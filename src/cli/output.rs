@@ -72,9 +72,10 @@ pub struct Look {
 
 /// Opens all outputs.
 pub fn open(args: &OutputArgs, evidence: &[PathBuf], look: Look) -> Result<Outputs> {
-    let places = places(args)?;
+    let named = places(args);
     let ledger = args.ledger.as_deref().map(Place::new);
-    check(&places, ledger.as_ref(), evidence)?;
+    check(&named, ledger.as_ref(), evidence)?;
+    let places = formats(named, args)?;
     let has_columns =
         |format| matches!(format, FormatArg::Table | FormatArg::Csv | FormatArg::Markdown);
     if !args.columns.is_empty() && !places.iter().any(|(_, format)| has_columns(*format)) {
@@ -106,33 +107,35 @@ fn target(place: &Place) -> Result<Target> {
     })
 }
 
-/// Each place with its format.
-fn places(args: &OutputArgs) -> Result<Vec<(Place, FormatArg)>> {
-    let named = match &args.output[..] {
-        [] => &[PathBuf::from("-")],
-        named => named,
-    };
-    let alone = named.len() == 1;
-    let mut decides = args.format.filter(|_| alone);
-    let mut places = Vec::with_capacity(named.len());
-    for path in named {
-        let (prefix, path) = split_format(path);
-        let place = Place::new(path);
-        let format = match (prefix, &place) {
-            (Some(format), _) => format,
-            (None, _) if decides.is_some() => decides.take().unwrap_or(FormatArg::Jsonl),
-            (None, Place::Stdout) => {
-                let usual = if place.on_terminal() { FormatArg::Table } else { FormatArg::Jsonl };
-                args.format.unwrap_or(usual)
-            }
-            (None, Place::File(path)) => by_ending(path)?,
-        };
-        places.push((place, format));
+/// A place, and the format that was named with it.
+type Named = (Option<FormatArg>, Place);
+
+/// Each place, with the format that stands before it.
+fn places(args: &OutputArgs) -> Vec<Named> {
+    if args.output.is_empty() {
+        return vec![(None, Place::Stdout)];
     }
-    if args.format.is_some() && !alone && !places.iter().any(|(place, _)| *place == Place::Stdout) {
+    let split = args.output.iter().map(|path| split_format(path));
+    split.map(|(format, path)| (format, Place::new(path))).collect()
+}
+
+/// Each place with its format: what stands before it, what `--format` says, what its name ends in.
+fn formats(named: Vec<Named>, args: &OutputArgs) -> Result<Vec<(Place, FormatArg)>> {
+    let alone = named.len() == 1;
+    if args.format.is_some() && !alone && !named.iter().any(|(_, place)| *place == Place::Stdout) {
         bail!("--format: is for one output, and here are several: write -o FORMAT:FILE instead");
     }
-    Ok(places)
+    let with_format = named.into_iter().map(|(format, place)| {
+        let chosen = format.or(args.format.filter(|_| alone || place == Place::Stdout));
+        let format = match (chosen, &place) {
+            (Some(format), _) => format,
+            (None, Place::File(path)) => by_ending(path)?,
+            (None, Place::Stdout) if place.on_terminal() => FormatArg::Table,
+            (None, Place::Stdout) => FormatArg::Jsonl,
+        };
+        Ok((place, format))
+    });
+    with_format.collect()
 }
 
 /// The format that stands before a file, `csv:hits`, and the file. A drive's letter is no format.
@@ -144,37 +147,27 @@ fn split_format(path: &Path) -> (Option<FormatArg>, &Path) {
     }
 }
 
-/// The format that a file's name ends in. What is no file, such as a pipe, need not say one.
+/// The format that a file's name ends in. One without an ending gets what a pipe gets.
 fn by_ending(path: &Path) -> Result<FormatArg> {
-    let name = path
-        .file_name()
-        .map_or_else(String::new, |name| name.to_string_lossy().to_ascii_lowercase());
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
     let mut endings = name.rsplit('.');
-    let last = endings.next().filter(|last| *last != name);
-    let format = match (last, endings.next()) {
+    Ok(match (endings.next().filter(|last| *last != name), endings.next()) {
         (Some("jsonl" | "ndjson" | "json"), Some("timesketch")) => FormatArg::Timesketch,
         (Some("jsonl" | "ndjson" | "json"), Some("ecs")) => FormatArg::Ecs,
-        (Some("jsonl" | "ndjson" | "json"), _) => FormatArg::Jsonl,
+        (None | Some("jsonl" | "ndjson" | "json"), _) => FormatArg::Jsonl,
         (Some("csv"), _) => FormatArg::Csv,
         (Some("md" | "markdown"), _) => FormatArg::Markdown,
         (Some("txt"), _) => FormatArg::Table,
-        _ if std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) => FormatArg::Jsonl,
-        (last, _) => {
-            let why = last.map_or_else(
-                || "has no ending to know the format by".to_owned(),
-                |last| format!("no format is known by the ending .{last}"),
-            );
-            bail!(
-                "{}: {why}: end it in .csv, .jsonl, .md or .txt, or write -o FORMAT:FILE",
-                path.display()
-            );
-        }
-    };
-    Ok(format)
+        (Some(ending), _) => bail!(
+            "{}: no format is known by the ending .{ending}: end it in .csv, .jsonl, .md or .txt, \
+             or write -o FORMAT:FILE",
+            path.display()
+        ),
+    })
 }
 
 /// Fails if two outputs are one, or one would touch evidence.
-fn check(hits: &[(Place, FormatArg)], ledger: Option<&Place>, evidence: &[PathBuf]) -> Result<()> {
+fn check(hits: &[Named], ledger: Option<&Place>, evidence: &[PathBuf]) -> Result<()> {
     // Where letters' case does not tell files apart, it may not tell outputs apart.
     let same_file = |path: &Path| match real(path) {
         Some(path) if cfg!(any(windows, target_os = "macos")) => {
@@ -190,15 +183,15 @@ fn check(hits: &[(Place, FormatArg)], ledger: Option<&Place>, evidence: &[PathBu
         }
         (a, b) => a == b,
     };
-    for (n, (place, _)) in hits.iter().enumerate() {
-        if hits.iter().take(n).any(|(other, _)| same(other, place)) {
+    for (n, (_, place)) in hits.iter().enumerate() {
+        if hits.iter().take(n).any(|(_, other)| same(other, place)) {
             bail!("{}: is named for hits twice: give two places", place.name());
         }
         if ledger.is_some_and(|ledger| same(ledger, place)) {
             bail!("{}: is named for hits and ledger both: give two places", place.name());
         }
     }
-    for place in hits.iter().map(|(place, _)| place).chain(ledger) {
+    for place in hits.iter().map(|(_, place)| place).chain(ledger) {
         if let Place::File(path) = place {
             refuse(path, evidence)?;
         }

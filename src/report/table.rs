@@ -177,7 +177,7 @@ fn widths(column: &Column, page: Option<usize>) -> (usize, usize) {
         Known::LocalTime | Known::LocalFirst | Known::LocalLast => (time + OFFSET, time + OFFSET),
         Known::Count => (7, 7),
         Known::Level => (5, 5),
-        Known::Rule => (24, 46),
+        Known::Rule => (24, 60),
         Known::Computer => (22, 26),
         Known::Event => (12, 22),
         Known::EventId | Known::Status => (7, 7),

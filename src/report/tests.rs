@@ -191,8 +191,8 @@ fn a_table_fits_its_page() {
         (
             100,
             [
-                "TIME (UTC)           LEVEL  RULE                            COMPUTER                EVENT",
-                "2025-10-26 00:11:12  high   Run Key Set                     ws01.example            Sysmon/13",
+                "TIME (UTC)           LEVEL  RULE                            COMPUTER                 EVENT",
+                "2025-10-26 00:11:12  high   Run Key Set                     ws01.example             Sysmon/13",
                 r"    Image=C:\Windows\x.exe",
                 r#"    CommandLine="C:\Program Files\Tool\tool.exe" --first one --second two --third three --fourth"#,
                 "    case/Sysmon.evtx record 16786799",
@@ -219,13 +219,14 @@ fn a_table_fits_its_page() {
 #[test]
 fn a_value_is_seen_to_be_one() {
     let data = Fields::new();
-    let text = format!("{} Image=C:\\good.exe", "x".repeat(80));
-    let hit = sample(&[], &data, &[("A", text.as_str()), ("B", "2")]);
+    let text = format!("{} Image=C:\\good.exe", "x".repeat(90));
+    let matched = [("A", text.as_str()), ("B", "2")];
+    let hit = sample(&[], &data, &matched);
     let text = rendered(&page(100), &hit);
     let lines: Vec<&str> = text.lines().skip(1).take(2).collect();
     assert_eq!(
         lines,
-        [format!("    A={}", "x".repeat(80)), "      Image=C:\\good.exe  B=2".to_owned()]
+        [format!("    A={}", "x".repeat(90)), "      Image=C:\\good.exe  B=2".to_owned()]
     );
 }
 
@@ -472,7 +473,7 @@ fn ecs_fields_have_their_types() {
                 ("Image", r"C:\a\b.exe"),
                 ("ProcessId", "12"),
                 ("User", r"CORP\eve"),
-                ("Hashes", "MD5=AB,SHA256=CD,IMPHASH=EF,NEW=1"),
+                ("Hashes", "SHA1=12,MD5=AB,SHA256=CD,IMPHASH=EF,NEW=1"),
                 ("ParentProcessId", "x"),
                 ("ParentImage", r"C:\p.exe"),
                 ("ParentCommandLine", "p"),
@@ -525,7 +526,11 @@ fn ecs_fields_have_their_types() {
         (
             sysmon,
             "7",
-            &[("ImageLoaded", r"C:\x.dll"), ("Hashes", "SHA1=AB"), ("Image", r"C:\a.exe")],
+            &[
+                ("ImageLoaded", r"C:\x.dll"),
+                ("Hashes", "SHA1=AB,MD5=1,SHA256=2,IMPHASH=3"),
+                ("Image", r"C:\a.exe"),
+            ],
             &[("/dll/name", json!("x.dll")), ("/dll/hash/sha1", json!("ab"))],
         ),
         (sysmon, "11", &[("TargetFilename", r"C:\x.txt")], &[("/file/name", json!("x.txt"))]),
@@ -600,7 +605,7 @@ fn ecs_fields_have_their_types() {
         let mut data = Fields::new();
         fields.iter().for_each(|(name, value)| data.push(name, Value::Text(value)));
         let mut hit = sample(&tags, &data, &[("Image", "x")]);
-        (hit.event.provider, hit.event.channel) = (Some(provider), Some(channel));
+        (hit.event.provider, hit.event.channel) = (Some(*provider), Some(*channel));
         hit.event.event_id = Some(id);
         let (json, found) = ecs(&hit);
         for (pointer, want) in *want {

@@ -2,8 +2,7 @@
 //!
 //! A cell is made of parts, such as `Image=C:\x.exe`. Parts stand in one line as long as they fit; a
 //! part never begins in the middle of a line that it would have to leave, and what is left of a
-//! long one is indented: so it is seen where a part begins, also if its text tries to look like
-//! another part.
+//! long one is indented, so that no new line of a value looks like a part of its own.
 
 use unicode_width::UnicodeWidthChar as _;
 
@@ -82,18 +81,19 @@ impl Lines {
         }
     }
 
-    /// Where to break a text that is wider than `room`: after the last of [`BREAKS`] in the second half
-    /// of the room, or else where the room ends. Never at the beginning.
+    /// Where to break a text that is wider than `room`: after the last of [`BREAKS`] past a third of
+    /// the room, or else where the room ends. Never at the beginning.
     fn break_at(&self, text: &str, room: usize) -> usize {
         let (mut used, mut end, mut at) = (0, 0, None);
         for (start, c) in text.char_indices() {
             used += c.width().unwrap_or(0);
-            if used > room {
+            // A blank at the end of a line takes no room.
+            if used > room && !(c == ' ' && used == room + 1) {
                 break;
             }
             end = start + c.len_utf8();
             let breaks = BREAKS.contains(&c) || self.cell == Cell::Words && c == '.';
-            if breaks && used > room / 2 {
+            if breaks && used > room / 3 {
                 at = Some(end);
             }
         }
