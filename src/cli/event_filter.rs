@@ -36,7 +36,7 @@ pub struct EventArgs {
     pub to: Option<When>,
     /// Time zone in which tables, CSV and Markdown show times, and of --from and --to without an
     /// offset: UTC, local, +02:00, Europe/Berlin. JSON is in UTC always
-    #[arg(long, value_name = "ZONE", default_value = "UTC")]
+    #[arg(long, value_name = "ZONE", default_value = "UTC", allow_hyphen_values = true)]
     pub time_zone: String,
 }
 

@@ -108,6 +108,9 @@ pub fn summary(ledger: &Ledger, elapsed: Duration, verbose: bool) {
             ],
         ),
     );
+    if ledger.context() > 0 {
+        line("Context", &format!("{} around hits", counted(ledger.context(), "event")));
+    }
     if let Some(wanted) = ledger.event_filter() {
         line("Filter", &escape::lined(wanted));
     }

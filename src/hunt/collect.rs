@@ -179,8 +179,11 @@ impl<'a> Collector<'a> {
         self.temporary.get_or_insert(error);
     }
 
-    /// Writes what was kept.
+    /// Writes what was kept, unless some of it was lost: that would look like all there is.
     pub(super) fn finish(&mut self, hunt: &Hunt<'_>, formats: &[&Format]) {
+        if self.ends() {
+            return;
+        }
         let written = match std::mem::replace(&mut self.arrange, Arrange::Evidence) {
             Arrange::Evidence => Ok(()),
             Arrange::Sorted { sorter, .. } => self.write_sorted(sorter),

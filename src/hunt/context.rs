@@ -228,12 +228,14 @@ impl evtx::Sink for Visit<'_, '_> {
         }
         self.description.read(record);
         let local_time = self.hunt.zone.and_then(|zone| local_text(time, zone));
+        let event = self.description.event(self.hunt.rules);
+        let title = format!("({})", event.title.unwrap_or("context"));
         let hit = Hit {
             subject: Subject::Context,
             timestamp: self.description.timestamp(),
             local_time: local_time.as_deref(),
-            rule: RuleInfo::CONTEXT,
-            event: self.description.event(self.hunt.rules),
+            rule: RuleInfo { title: &title, ..RuleInfo::CONTEXT },
+            event,
             place: describe::place(self.path, record),
             matched: &[],
             data: self.description.data(),

@@ -3,12 +3,15 @@
 //! The evidence is cut into items of about two megabytes (`feed`), which workers take one after the
 //! other; a worker has its own reader and scanner and shares nothing while it reads (`work`). What
 //! it found it renders itself, once for each output (`rendered`), and `sequence` puts the rendered
-//! hits and the counts of all items back into evidence order.
+//! hits and the counts of all items back into evidence order; `collect` writes them, in that order or
+//! in another (`spill`, `group`). What is around hits takes a second reading (`context`), when the
+//! newest event was one before (`newest`).
 //!
 //! Invariants:
 //! - The output is the same bytes with any number of threads (invariant 5 of the design): an item's
 //!   output depends on nothing but the item, and items are written in their order.
-//! - Memory is bounded by threads (invariant 7): see `WINDOW` and `work::OUTPUT_BYTES`.
+//! - Memory is bounded by threads (invariant 7): see `WINDOW` and `work::OUTPUT_BYTES`. What waits for
+//!   its place in another order is bounded by [`Hunt::sort_memory`].
 //! - Everything handed out by the walk reaches the ledger, unless the hunt is stopped, which the
 //!   ledger then says (invariant 6).
 

@@ -145,6 +145,7 @@ fn totals(ledger: &Ledger) -> Value {
             "low": low,
             "informational": informational,
         },
+        "context": ledger.context,
         "problems": ledger.problems_total,
         "imbalances": ledger.imbalances(),
     })

@@ -440,7 +440,8 @@ fn pair(name: &str, value: &str) -> String {
 
 /// One line of what the hit is about, for formats whose readers see little else at first.
 pub(super) fn message(hit: &Hit<'_>) -> String {
-    let title = hit.event.title.map_or_else(String::new, |title| format!("{title}, "));
+    let title = hit.event.title.filter(|_| hit.subject != Subject::Context);
+    let title = title.map_or_else(String::new, |title| format!("{title}, "));
     let about = format!("{} ({title}{})", hit.rule.title, event_kind(hit));
     let fields = fields(hit);
     let end = if fields.is_empty() { "" } else { ": " };

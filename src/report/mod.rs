@@ -53,7 +53,8 @@ pub struct Hit<'a> {
 pub enum Subject<'a> {
     /// One rule on one record.
     Hit,
-    /// A record that stands around a hit; its rule is [`RuleInfo::CONTEXT`].
+    /// A record that stands around a hit; in its rule's place is [`RuleInfo::CONTEXT`] with a title
+    /// that says what the event is.
     Context,
     /// All hits of a rule on a computer by the same values. Of the event only the computer is given,
     /// the time is the first's.

@@ -267,7 +267,8 @@ fn columns_are_what_is_asked_for() {
     };
     for (spec, want) in [
         ("minimal", "TimeUTC,Level,Rule,Computer"),
-        ("time,LEVEL, rule", "TimeUTC,Level,Rule"),
+        ("timeutc,LEVEL, rule", "TimeUTC,Level,Rule"),
+        ("time,LEVEL, rule", "Time,Level,Rule"),
         ("Rule,minimal,Image", "Rule,TimeUTC,Level,Computer,Image"),
         ("Process Name,data.User,User,Level,Level", "Process Name,User,User,Level"),
         ("=x", "'=x"),

@@ -6,6 +6,7 @@ mod filters;
 mod hunts;
 mod outputs;
 mod regression;
+mod timeline;
 
 use bench::{Bench, EVIL};
 
