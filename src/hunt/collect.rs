@@ -324,9 +324,9 @@ fn render(
 }
 
 /// Of two spans that begin at the same time, the longer.
-fn longer(end: &mut Vec<u8>, other: &[u8]) {
-    if other > &**end {
-        *end = other.to_vec();
+fn longer(end: &mut [u8], other: &[u8]) {
+    if other > &*end && other.len() == end.len() {
+        end.copy_from_slice(other);
     }
 }
 

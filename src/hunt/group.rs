@@ -75,7 +75,7 @@ fn read_sum(sum: &[u8]) -> Option<(u64, [u8; At::KEY], u64)> {
 }
 
 /// Adds a sum to another.
-pub(super) fn add(sum: &mut Vec<u8>, more: &[u8]) {
+pub(super) fn add(sum: &mut [u8], more: &[u8]) {
     let Some(((a_count, a_first, a_last), (b_count, b_first, b_last))) =
         read_sum(sum).zip(read_sum(more))
     else {
@@ -126,7 +126,7 @@ mod tests {
         ] {
             let mut key = Vec::new();
             append_key(3, computer, matched, &mut key);
-            let mut total = sum(at(50, 1)).to_vec();
+            let mut total = sum(at(50, 1));
             for more in [at(20, 9), at(20, 8), at(At::TIMELESS, 0), at(90, 2)] {
                 add(&mut total, &sum(more));
             }

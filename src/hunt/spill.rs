@@ -28,8 +28,9 @@ const FAN_IN: usize = 32;
 /// What reading or writing a run takes in one go; with [`FAN_IN`] runs on three levels, 6 MiB.
 const BUFFER: usize = 64 << 10;
 
-/// Makes one entry of two with equal keys: changes the first payload.
-pub(super) type Combine = fn(&mut Vec<u8>, &[u8]);
+/// Makes one entry of two with equal keys: changes the first payload, which has the length of the
+/// other.
+pub(super) type Combine = fn(&mut [u8], &[u8]);
 
 /// See the module.
 pub(super) struct Sorter {
@@ -308,7 +309,7 @@ mod tests {
             let add: Combine = |sum, more| {
                 let n = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().unwrap());
                 let total = n(sum) + n(more);
-                *sum = total.to_le_bytes().to_vec();
+                sum.copy_from_slice(&total.to_le_bytes());
             };
             let mut sorter = Sorter::new(bound, Some(add));
             let mut want = std::collections::BTreeMap::new();
