@@ -1,7 +1,8 @@
 //! The arguments as typed. Parsing does no I/O and decides nothing that needs it.
 
+use super::event_filter::EventArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use harrier::sigma::Level;
+use harrier::sigma::{Level, Status};
 use std::path::PathBuf;
 
 #[derive(Debug, Parser)]
@@ -27,7 +28,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Look for what rules describe in event logs
-    Hunt(HuntArgs),
+    Hunt(Box<HuntArgs>),
     /// Work with rules
     #[command(subcommand, arg_required_else_help = true)]
     Rules(RulesCommand),
@@ -47,6 +48,9 @@ pub enum RulesCommand {
   harrier hunt triage/ -o hits.csv -o case.timesketch.jsonl -o -
   harrier hunt triage/ --columns Time,Computer,Rule,CommandLine -o hits.md
   harrier hunt triage/ | jq -r '[.timestamp, .rule.title] | @tsv'
+  harrier hunt triage/ --from 2026-03-01 --to 2026-03-02 --computer 'WS-*'
+  harrier hunt triage/ --from -7d --channel Security,Sysmon --event-id 1,4624-4625
+  harrier hunt triage/ -r sigma/rules --tag 'attack.t1562*' --exclude-rule @noisy.txt
 
 Output:
   Hits go to standard output, or to the files that -o names. A file's name tells the format:
@@ -62,6 +66,10 @@ Columns, besides the events' own fields (data.NAME if a name is in this list):
   Fields Techniques Tags Status RuleID RuleFile Path Chunk Offset HeaderRecordID Recovered Where
   Details
 
+LIST is a,b or the option given again. --from and --to are compared with the event's own time
+(TimeCreated); --from is included, --to is not. An event that does not say when it was is looked at.
+Rules and records that are left out are counted in the summary and the ledger.
+
 Exit codes:
   0  everything was looked at
   1  something could not be read (a log, a record, a rule): standard error and the ledger say what
@@ -76,6 +84,9 @@ pub struct HuntArgs {
     pub rules: RuleArgs,
 
     #[command(flatten)]
+    pub events: EventArgs,
+
+    #[command(flatten)]
     pub output: OutputArgs,
 
     /// How many threads; all processors if not given
@@ -86,7 +97,7 @@ pub struct HuntArgs {
     pub full_scan: bool,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Rules")]
 pub struct RuleArgs {
     /// Sigma rules: a file, a folder, or a zip archive; the built-in ones if not given
@@ -95,6 +106,35 @@ pub struct RuleArgs {
     /// Leave out rules below this level
     #[arg(long, value_name = "LEVEL", ignore_case = true)]
     pub min_level: Option<LevelArg>,
+    /// Only rules of exactly these levels: informational,low,medium,high,critical
+    #[arg(
+        long,
+        value_name = "LIST",
+        ignore_case = true,
+        value_delimiter = ',',
+        hide_possible_values = true,
+        conflicts_with = "min_level"
+    )]
+    pub level: Vec<LevelArg>,
+    /// Only rules of these statuses: stable,test,experimental; deprecated and unsupported ones, which
+    /// are loaded only on request, are so requested
+    #[arg(
+        long,
+        value_name = "LIST",
+        ignore_case = true,
+        value_delimiter = ',',
+        hide_possible_values = true
+    )]
+    pub status: Vec<StatusArg>,
+    /// Only rules with any of these tags, with * and ?: attack.t1562*; @FILE: one on each line
+    #[arg(long, value_name = "LIST")]
+    pub tag: Vec<String>,
+    /// Only rules with these ids, with * and ?; @FILE: one on each line
+    #[arg(long, value_name = "LIST")]
+    pub rule_id: Vec<String>,
+    /// No rules with these ids, with * and ?; @FILE: one on each line, what follows # is a comment
+    #[arg(long, value_name = "LIST")]
+    pub exclude_rule: Vec<String>,
     /// Take log sources in their wider sense: also events that not every host records that way
     #[arg(long)]
     pub extended_sources: bool,
@@ -225,6 +265,32 @@ impl From<LevelArg> for Level {
             LevelArg::Medium => Level::Medium,
             LevelArg::High => Level::High,
             LevelArg::Critical => Level::Critical,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum StatusArg {
+    /// stable
+    Stable,
+    /// test
+    Test,
+    /// experimental
+    Experimental,
+    /// deprecated
+    Deprecated,
+    /// unsupported
+    Unsupported,
+}
+
+impl From<StatusArg> for Status {
+    fn from(status: StatusArg) -> Status {
+        match status {
+            StatusArg::Stable => Status::Stable,
+            StatusArg::Test => Status::Test,
+            StatusArg::Experimental => Status::Experimental,
+            StatusArg::Deprecated => Status::Deprecated,
+            StatusArg::Unsupported => Status::Unsupported,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! `harrier hunt`.
 
 use super::args::HuntArgs;
+use super::event_filter::Events;
 use super::progress::Progress;
 use super::rules::Rules;
 use super::target::{Pending, Target, incomplete};
@@ -22,11 +23,10 @@ use std::{
 pub fn run(args: &HuntArgs) -> Result<Exit> {
     let out = &args.output;
     evidence::check(&args.evidence)?;
-    let rules = Rules::load(&args.rules)?;
+    let events = Events::build(&args.events)?;
+    let rules = Rules::load(&args.rules, out.verbose)?;
     rules.report(out.verbose)?;
     let outputs = output::open(out, &args.evidence)?;
-    let (ledger_file, ledger_pending) = open_ledger(outputs.ledger)?;
-    let mut ledger = Ledger::new(ledger_file);
 
     let begun = Instant::now();
     let progress = Progress::begin(!out.no_progress && !out.quiet, &args.evidence);
@@ -40,11 +40,16 @@ pub fn run(args: &HuntArgs) -> Result<Exit> {
     let advance = |bytes| progress.advance(bytes);
     let hunt = Hunt {
         rules: &rules.set,
+        filter: None,
         threads: args.threads.unwrap_or_else(|| available_parallelism().map_or(1, Into::into)),
         full_scan: args.full_scan,
         cancel: None,
         progress: Some(&advance),
     };
+    let filter = events.resolve(&args.events, &hunt, &args.evidence, out.verbose)?;
+    let hunt = Hunt { filter: Some(&filter), ..hunt };
+    let (ledger_file, ledger_pending) = open_ledger(outputs.ledger)?;
+    let mut ledger = Ledger::new(ledger_file);
     let mut outputs: Vec<Output<'_>> = places
         .iter_mut()
         .map(|(format, writer)| Output { format, writer: &mut **writer })
@@ -120,6 +125,11 @@ fn finish(
     }
     if !out.quiet {
         summary::summary(ledger, begun.elapsed(), out.verbose);
+    }
+    let records = &ledger.counts().records;
+    if records.filtered > 0 && records.filtered == records.seen - records.unreadable {
+        let wanted = ledger.event_filter().unwrap_or_default();
+        say_warning(&format!("no event was looked at, all were left out: {wanted}"));
     }
     let imbalances = ledger.imbalances();
     for imbalance in &imbalances {

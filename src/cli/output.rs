@@ -202,7 +202,7 @@ fn build(format: FormatArg, args: &OutputArgs, on_terminal: bool) -> Result<Form
         FormatArg::Table => {
             let colour = wants_colour(args.color, on_terminal);
             let page = (!args.wide).then(|| if on_terminal { terminal() } else { PAGE });
-            Format::Table(Table::new(columns(Medium::Page)?, colour, page))
+            Format::Table(Table::new(&columns(Medium::Page)?, colour, page))
         }
     })
 }

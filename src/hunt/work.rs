@@ -6,6 +6,7 @@
 
 use super::Hunt;
 use super::feed::{CHUNK_BYTES, Item, Piece};
+use super::filter::Screen;
 use super::open::{Opened, Settled, open};
 use super::rendered::Rendered;
 use super::sequence::Flow;
@@ -45,6 +46,7 @@ pub(super) struct Worker<'a> {
     hunt: &'a Hunt<'a>,
     formats: &'a [&'a Format],
     reader: Reader,
+    screen: Option<Screen<'a>>,
     scanner: Scanner<'a>,
     hits: Vec<u64>,
     rendered: Rendered,
@@ -58,6 +60,7 @@ impl<'a> Worker<'a> {
             hunt,
             formats,
             reader: Reader::new(evtx::Options::default()),
+            screen: hunt.filter.filter(|filter| !filter.wants_all()).map(Screen::new),
             scanner: Scanner::new(hunt.rules),
             hits: vec![0; hunt.rules.rules().count()],
             rendered: Rendered::new(formats.len()),
@@ -96,7 +99,9 @@ impl<'a> Worker<'a> {
         let mut visit = Visit {
             hunt: self.hunt,
             formats: self.formats,
+            screen: self.screen.as_mut(),
             scanner: &mut self.scanner,
+            entered: false,
             hits: &mut self.hits,
             rendered: &mut self.rendered,
             texts: &mut self.texts,
@@ -146,7 +151,10 @@ impl<'a> Worker<'a> {
 struct Visit<'v, 'a> {
     hunt: &'a Hunt<'a>,
     formats: &'a [&'a Format],
+    screen: Option<&'v mut Screen<'a>>,
     scanner: &'v mut Scanner<'a>,
+    /// Whether the scanner knows the chunk.
+    entered: bool,
     hits: &'v mut Vec<u64>,
     rendered: &'v mut Rendered,
     texts: &'v mut SystemTexts,
@@ -160,14 +168,18 @@ struct Visit<'v, 'a> {
 }
 
 impl evtx::Sink for Visit<'_, '_> {
-    fn begin(&mut self, chunk: &[u8]) {
-        if !self.hunt.full_scan {
-            self.scanner.enter_block(chunk);
-        }
-    }
-
     fn record(&mut self, record: &Record<'_>) -> ControlFlow<()> {
         let records = &mut self.counts.records;
+        if self.screen.as_mut().is_some_and(|screen| !screen.wants(record)) {
+            records.filtered += 1;
+            return ControlFlow::Continue(());
+        }
+        // Looking through the chunk costs more than most records: it is done for the first that is
+        // wanted.
+        if !self.entered && !self.hunt.full_scan {
+            self.scanner.enter_block(record.in_chunk().0);
+            self.entered = true;
+        }
         *match (record.state(), record.lane()) {
             (State::Recovered, _) => &mut records.recovered,
             (State::Live, Lane::Fast) => &mut records.fast,
@@ -186,6 +198,7 @@ impl evtx::Sink for Visit<'_, '_> {
 
     fn chunk(&mut self, report: ChunkReport) {
         self.scanner.leave_block();
+        self.entered = false;
         let chunks = &mut self.counts.chunks;
         let damaged = self.damages.total > self.damages_before_chunk;
         *match &report.bin {
