@@ -223,7 +223,7 @@ fn build(format: FormatArg, args: &OutputArgs, look: Look, on_terminal: bool) ->
         FormatArg::Table => {
             let colour = wants_colour(args.color, on_terminal);
             let page = (!args.wide).then(|| if on_terminal { terminal() } else { PAGE });
-            Format::Table(Table::new(columns(Medium::Page)?, colour, page))
+            Format::Table(Table::new(&columns(Medium::Page)?, colour, page))
         }
     })
 }

@@ -111,10 +111,9 @@ impl Pending {
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        if self.partial().is_none() {
-            if let Some(Partial { partial, .. }) = &self.file {
-                let _ = fs::remove_file(partial);
-            }
+        let empty = self.partial().is_none();
+        if let Some(Partial { partial, .. }) = self.file.as_ref().filter(|_| empty) {
+            let _ = fs::remove_file(partial);
         }
     }
 }

@@ -265,6 +265,7 @@ impl Known {
             Known::Matched => return hit.matched.iter().map(|(n, v)| pair(n, v)).collect(),
             Known::Fields => return fields(hit),
             Known::Details => return details(hit),
+            Known::Where => return place(hit),
             Known::Tags => return hit.rule.tags.iter().map(|tag| escape::lined(tag)).collect(),
             Known::Time | Known::First => hit.timestamp.map(time),
             Known::LocalTime | Known::LocalFirst => local(hit.local_time, hit.timestamp),
@@ -299,7 +300,6 @@ impl Known {
             Known::Offset => number(hit.place.offset),
             Known::HeaderRecordId => number(hit.place.record_id),
             Known::Recovered => text(if hit.place.recovered { "true" } else { "false" }),
-            Known::Where => Some(Cow::Owned(place(hit))),
         };
         value.map(|value| escape::lined(&value)).into_iter().collect()
     }
@@ -366,11 +366,11 @@ pub(super) fn techniques<'h>(hit: &Hit<'h>) -> impl Iterator<Item = String> + 'h
 }
 
 /// The log, and which record of it.
-fn place(hit: &Hit<'_>) -> String {
+fn place(hit: &Hit<'_>) -> Vec<String> {
     let header = itoa::Buffer::new().format(hit.place.record_id).to_owned();
-    let record = hit.event.record_id.unwrap_or(&header);
+    let record = escape::lined(hit.event.record_id.unwrap_or(&header));
     let recovered = if hit.place.recovered { ", recovered" } else { "" };
-    format!("{} record {record}{recovered}", hit.place.path)
+    vec![escape::lined(hit.place.path), format!("record {record}{recovered}")]
 }
 
 /// A field of the event; all its values. If the event has none, the rule's field of that name: what

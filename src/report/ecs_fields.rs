@@ -168,10 +168,9 @@ pub(super) fn put<'h>(hit: &Hit<'h>, document: &mut Put<'_, 'h>) {
         _ => return,
     };
     for (ids, field, path, kind) in rows {
-        if ids.is_empty() || ids.contains(&id) {
-            if let Some(value) = said(hit, field) {
-                document.value(path, *kind, value);
-            }
+        let applies = ids.is_empty() || ids.contains(&id);
+        if let Some(value) = said(hit, field).filter(|_| applies) {
+            document.value(path, *kind, value);
         }
     }
     if provider == SYSMON {

@@ -47,7 +47,7 @@ const LINES_OF_PATH: usize = 12;
 impl Table {
     /// A table for a page of some width; without, a hit is one line however long.
     #[must_use]
-    pub fn new(columns: Columns, colour: bool, page: Option<usize>) -> Table {
+    pub fn new(columns: &Columns, colour: bool, page: Option<usize>) -> Table {
         let page = page.map(|page| page.max(LEAST_PAGE));
         let (mut row, mut below) = (Vec::new(), Vec::new());
         let mut used = 0;
@@ -163,7 +163,7 @@ impl Table {
 impl Default for Table {
     /// One line a hit, without colour.
     fn default() -> Table {
-        Table::new(Columns::standard(super::Medium::Page), false, None)
+        Table::new(&Columns::standard(super::Medium::Page), false, None)
     }
 }
 
