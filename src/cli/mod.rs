@@ -15,6 +15,7 @@ mod rule_filter;
 mod rules;
 mod rules_test;
 mod summary;
+mod target;
 mod when;
 
 use args::{Cli, Command, RulesCommand};
