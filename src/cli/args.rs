@@ -335,7 +335,7 @@ mod tests {
         let mut command = Cli::command();
         let hunt = command.find_subcommand_mut("hunt").unwrap();
         let help = hunt.render_long_help().to_string();
-        let list = help.split("in this list):").nth(1).unwrap().split("Exit codes").next().unwrap();
+        let list = help.split("in this list):").nth(1).unwrap().split("\n\n").next().unwrap();
         let listed: Vec<&str> = list.split_whitespace().collect();
         assert_eq!(listed, harrier::report::Columns::names().collect::<Vec<_>>());
     }
