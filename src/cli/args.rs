@@ -55,6 +55,12 @@ pub enum RulesCommand {
   harrier hunt triage/ --group -o groups.csv
   harrier hunt triage/ -r sigma/rules --tag 'attack.t1562*' --exclude-rule @noisy.txt
 
+Filters:
+  LIST is a,b or the option given again. --from and --to are compared with the event's own time
+  (TimeCreated); --from is included, --to is not. -7d counts from the newest event of the evidence,
+  now-7d from now. An event that does not say when it was is looked at. What is left out, rules and
+  records, is counted in the summary and the ledger.
+
 Output:
   Hits go to standard output, or to the files that -o names. A file's name tells the format:
     .csv   .jsonl .json   .md   .txt (table)   .timesketch.jsonl   .ecs.jsonl
@@ -64,14 +70,10 @@ Output:
   Nothing is ever written into a folder of evidence.
 
 Columns, besides the events' own fields (data.NAME if a name is in this list):
-  TimeUTC Level Rule Computer Event Channel Provider EventID Title RecordID User TargetUser Process
-  CommandLine Parent ParentCommandLine Target SourceIP DestinationIP Match1 Match2 Match3 Matched
-  Fields Techniques Tags Status RuleID RuleFile Path Chunk Offset HeaderRecordID Recovered Where
-  Details
-
-LIST is a,b or the option given again. --from and --to are compared with the event's own time
-(TimeCreated); --from is included, --to is not. An event that does not say when it was is looked at.
-Rules and records that are left out are counted in the summary and the ledger.
+  TimeUTC Time Level Rule Computer Event Channel Provider EventID Title RecordID User TargetUser
+  Process CommandLine Parent ParentCommandLine Target SourceIP DestinationIP Match1 Match2 Match3
+  Matched Fields Techniques Tags Status RuleID RuleFile Path Chunk Offset HeaderRecordID Recovered
+  Where Details
 
 Exit codes:
   0  everything was looked at

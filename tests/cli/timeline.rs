@@ -26,7 +26,7 @@ detection:
 fn evidence() -> Bench {
     let bench = Bench::new();
     let made = |n: u64, log: u64, filler: &str| -> Event {
-        let image = if n % 3 == 0 { r"C:\evil.exe" } else { r"C:\good.exe" };
+        let image = if n.is_multiple_of(3) { r"C:\evil.exe" } else { r"C:\good.exe" };
         let line = format!("{} {filler}", n % 11);
         let mut event = event(u32::try_from(n).unwrap(), image, line);
         // A permutation of seconds, each of them thrice.
@@ -35,8 +35,8 @@ fn evidence() -> Bench {
             5 => FileTime(u64::MAX),
             _ => FileTime::literal("2026-03-01T10:00:00.1234567Z").plus_seconds(second),
         };
-        let host = if n % 2 == 0 { "WS-01" } else { "ws-01" };
-        event.on(if n % 5 == 0 { format!("SRV-{log}") } else { host.to_owned() })
+        let host = if n.is_multiple_of(2) { "WS-01" } else { "ws-01" };
+        event.on(if n.is_multiple_of(5) { format!("SRV-{log}") } else { host.to_owned() })
     };
     let filler = "x".repeat(900);
     bench.file("logs/a/large.evtx", &log((0..4000).map(|n| made(n, 0, &filler))));
@@ -151,7 +151,7 @@ fn groups(hits: &[Value]) -> Vec<Value> {
             let line = json!({
                 "schema": "harrier.group/1",
                 "first": timestamp(group[0]),
-                "last": last.last(),
+                "last": last.max_by_key(Value::to_string),
                 "count": group.len(),
                 "rule": group[0]["rule"],
                 "computer": group[0]["event"]["computer"],
