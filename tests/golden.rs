@@ -26,8 +26,6 @@ const ROWS: &[(&str, &str)] = &[
     ("groups.jsonl", "--format jsonl --group"),
     ("timeline.txt", "--format table --sort time --context 1 --time-zone +01:00"),
     ("timeline.jsonl", "--format jsonl --sort time --context 1"),
-    ("timeline.timesketch.jsonl", "--format timesketch --sort time --context 1"),
-    ("timeline.ecs.jsonl", "--format ecs --sort time --context 1"),
     ("ledger.json", "--format jsonl --ledger"),
 ];
 

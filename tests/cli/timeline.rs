@@ -331,6 +331,31 @@ fn context_is_taken_from_all_events() {
     assert_eq!(sheet.matches(",context,(context),").count(), 1, "{sheet}");
 }
 
+/// Context is told from hits in every format.
+#[test]
+fn context_is_marked_in_every_format() {
+    let bench = Bench::new();
+    bench.log("logs/a.evtx", 1, 2);
+    for (format, path, of_hit, of_context) in [
+        ("jsonl", "/context", json!(null), json!(true)),
+        ("ecs", "/event/kind", json!("alert"), json!("event")),
+        ("ecs", "/rule/name", json!("Evil Started"), json!(null)),
+        ("timesketch", "/rule_title", json!("Evil Started"), json!(null)),
+        ("timesketch", "/tag/0", json!("medium"), json!("context")),
+    ] {
+        let args = format!("logs -r rules --context 0 --format {format}");
+        let lines = parsed(&hunt(&bench, &args, &[]));
+        let got: Vec<Value> =
+            lines.iter().map(|line| line.pointer(path).cloned().unwrap_or_default()).collect();
+        assert_eq!(got, [of_hit, of_context.clone(), of_context], "{format} {path}");
+    }
+    for format in ["table", "table --wide", "csv", "markdown"] {
+        let args = format!("logs -r rules --context 0 --format {format}");
+        let text = hunt(&bench, &args, &[]).join("\n");
+        assert_eq!(text.matches("(Process created)").count(), 2, "{text}");
+    }
+}
+
 /// Times in another zone are the same times, with their offset.
 #[test]
 fn times_are_shown_in_the_zone_that_is_asked_for() {
