@@ -65,6 +65,7 @@
 //!     rules: &rules,
 //!     threads: 4,
 //!     full_scan: false,
+//!     recover: false,
 //!     cancel: None,
 //!     progress: None,
 //! };

@@ -324,7 +324,7 @@ pub fn assert_adds_up(data: &[u8], heard: &Heard) {
         };
         let (gaps, unreadable) = (
             damage(|kind| matches!(kind, DamageKind::Gap(_))),
-            damage(|kind| matches!(kind, DamageKind::Record)),
+            damage(|kind| matches!(kind, DamageKind::Record | DamageKind::LeftOver)),
         );
         let chunks = damage(|kind| matches!(kind, DamageKind::Chunk));
         match &chunk.bin {

@@ -7,11 +7,15 @@
 mod args;
 mod evidence;
 mod hunt;
+mod interrupt;
 mod output;
 mod progress;
 mod rules;
 mod rules_test;
+mod shell;
+mod sight;
 mod summary;
+mod timeline;
 
 use args::{Cli, Command, RulesCommand};
 use clap::Parser as _;
@@ -28,6 +32,8 @@ pub enum Exit {
     Fatal,
     /// `--fail-on`: there is such a hit.
     Found,
+    /// Ended by Ctrl-C or the like.
+    Interrupted,
 }
 
 impl Exit {
@@ -38,6 +44,7 @@ impl Exit {
             Exit::Incomplete => 1,
             Exit::Fatal => 2,
             Exit::Found => 3,
+            Exit::Interrupted => interrupt::CODE,
         }
     }
 }
@@ -51,6 +58,8 @@ pub fn run() -> Exit {
     let done = match &cli.command {
         Command::Hunt(args) => hunt::run(args),
         Command::Rules(RulesCommand::Test(args)) => rules_test::run(args),
+        Command::Completions { shell } => shell::completions(*shell),
+        Command::Man { command } => shell::man(command),
     };
     done.unwrap_or_else(|error| {
         say_error(&format!("{error:#}"));

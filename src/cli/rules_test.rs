@@ -57,7 +57,7 @@ pub fn run(args: &TestArgs) -> Result<Exit> {
         include_deprecated: true,
         include_unsupported: true,
     })?;
-    rules.report(false)?;
+    rules.report(false, args.quiet)?;
     let refused = rules.entries.iter().filter(|entry| entry.state == RuleState::Refused).count();
     let roots = roots(args);
     let mut slots: Vec<Result<Case<'_>, Outcome>> = Vec::new();
@@ -147,7 +147,14 @@ fn run_logs(set: &RuleSet, slots: &[Result<Case<'_>, Outcome>]) -> BTreeMap<Path
 }
 
 fn run_log(set: &RuleSet, log: &Path) -> LogHits {
-    let hunt = Hunt { rules: set, threads: 1, full_scan: false, cancel: None, progress: None };
+    let hunt = Hunt {
+        rules: set,
+        threads: 1,
+        full_scan: false,
+        recover: false,
+        cancel: None,
+        progress: None,
+    };
     let mut ledger = Ledger::new(None);
     let walk = Walk::new(&[log.to_owned()]);
     let hits = match hunt.run(walk, &mut [], &mut ledger) {
@@ -192,7 +199,7 @@ fn tell(outcomes: &[Outcome], refused: usize, quiet: bool) -> Result<Exit> {
             Verdict::Fail { .. } => failed += 1,
             Verdict::Missing { .. } => missing += 1,
         }
-        if !(quiet && matches!(outcome.verdict, Verdict::Pass { .. })) {
+        if !quiet || matches!(outcome.verdict, Verdict::Fail { .. }) {
             text.push_str(&escape::lined(&outcome.to_string()));
             text.push('\n');
         }

@@ -43,6 +43,7 @@ fn counts(records: u64, hits: u64) -> Counts {
         records: Records { seen: records + 1, fast: records, unreadable: 1, ..Records::default() },
         hits: [0, 0, 0, hits, 0],
         records_hit: hits.min(records),
+        times: None,
     }
 }
 
@@ -66,6 +67,8 @@ fn rule(state: RuleState, hits: u64) -> RuleEntry {
         id: None,
         title: Some("A".to_owned()),
         level: Some(3),
+        about: None,
+        tactics: Vec::new(),
         state,
         reason: None,
         hits,

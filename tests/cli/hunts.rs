@@ -5,7 +5,7 @@ use super::words;
 use harrier::{
     engine::RuleSet,
     evidence::Walk,
-    hunt::{Hunt, HuntError, Output},
+    hunt::{Hunt, HuntError, Output, Step},
     ledger::Ledger,
     report::{Format, TableStyle},
     sigma::{LoadOptions, load_str},
@@ -146,11 +146,12 @@ fn a_panic_is_not_lost() {
     let bench = evidence();
     let rules = rule_set();
     for threads in [1, 2, 4] {
-        let panics = |_| panic!("on purpose");
+        let panics = |_: &Step<'_>| panic!("on purpose");
         let hunt = Hunt {
             rules: &rules,
             threads,
             full_scan: false,
+            recover: false,
             cancel: None,
             progress: Some(&panics),
         };
@@ -171,11 +172,12 @@ fn a_hunt_can_be_cancelled() {
     let rules = rule_set();
     for (threads, at_once) in [(1, true), (3, true), (1, false), (3, false)] {
         let cancel = AtomicBool::new(at_once);
-        let soon = |_| cancel.store(true, Ordering::Relaxed);
+        let soon = |_: &Step<'_>| cancel.store(true, Ordering::Relaxed);
         let hunt = Hunt {
             rules: &rules,
             threads,
             full_scan: false,
+            recover: false,
             cancel: Some(&cancel),
             progress: Some(&soon),
         };
@@ -217,7 +219,14 @@ fn several_outputs_get_what_each_gets_alone() {
     let rules = rule_set();
     let formats = [Format::Jsonl, Format::Table(TableStyle::default())];
     let run = |threads, writers: &mut [(usize, Fails)]| {
-        let hunt = Hunt { rules: &rules, threads, full_scan: false, cancel: None, progress: None };
+        let hunt = Hunt {
+            rules: &rules,
+            threads,
+            full_scan: false,
+            recover: false,
+            cancel: None,
+            progress: None,
+        };
         let mut outputs: Vec<Output<'_>> = writers
             .iter_mut()
             .map(|(format, writer)| Output { format: &formats[*format], writer })
