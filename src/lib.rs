@@ -69,6 +69,7 @@
 //!     cancel: None,
 //!     progress: None,
 //! };
+//! let hunt = Hunt { threads: 4, ..Hunt::new(&rules) };
 //!
 //! let mut outputs = [Output { format: &Format::Jsonl, writer: &mut std::io::stdout() }];
 //! let mut ledger = Ledger::new(None);

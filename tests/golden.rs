@@ -30,10 +30,26 @@ fn portable(text: Vec<u8>) -> String {
     if cfg!(windows) { text.replace("fixtures/evidence\\\\", "fixtures/evidence/") } else { text }
 }
 
+/// What is said after the hunt: short, and in full. How long it took is masked.
+#[test]
+fn the_summary_is_the_golden_one() {
+    let time = regex::Regex::new(r"(?m) in \d+\.\d\d s, .*/s$").unwrap();
+    for (name, option) in [("summary.txt", None), ("summary-verbose.txt", Some("-v"))] {
+        let output = Command::new(env!("CARGO_BIN_EXE_harrier"))
+            .args(["hunt", "fixtures/evidence"])
+            .args(option)
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(0), "{name}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(time.find_iter(&said).count(), 1, "{said}");
+        compare(name, &time.replace(&said, " in N s, N/s"));
+    }
+}
+
 #[test]
 fn output_is_the_golden_one() {
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/golden");
-    let write = std::env::var_os("HARRIER_GOLDEN").is_some_and(|value| value == "write");
     let folder = tempfile::tempdir().unwrap();
     for (name, options) in ROWS {
         let ledger = folder.path().join("ledger");
@@ -45,17 +61,23 @@ fn output_is_the_golden_one() {
         let (code, out) = hunt(&options);
         assert_eq!(code, Some(0), "{name}");
         let got = portable(if takes_ledger { std::fs::read(&ledger).unwrap() } else { out });
-        let path = golden.join(name);
-        if write {
-            std::fs::create_dir_all(&golden).unwrap();
-            std::fs::write(&path, &got).unwrap();
-        }
-        let want = std::fs::read_to_string(&path).unwrap();
-        let (got_lines, want_lines) = (got.lines().count(), want.lines().count());
-        for (n, (got, want)) in got.lines().zip(want.lines()).enumerate() {
-            assert_eq!(got, want, "{name}, line {}; HARRIER_GOLDEN=write writes it anew", n + 1);
-        }
-        assert_eq!(got_lines, want_lines, "{name}; HARRIER_GOLDEN=write writes it anew");
-        assert!(want_lines > 20, "{name} is nearly empty");
+        compare(name, &got);
+        assert!(got.lines().count() > 20, "{name} is nearly empty");
     }
+}
+
+/// Compares with a golden file, or writes it.
+pub fn compare(name: &str, got: &str) {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/golden");
+    let path = golden.join(name);
+    if std::env::var_os("HARRIER_GOLDEN").is_some_and(|value| value == "write") {
+        std::fs::create_dir_all(&golden).unwrap();
+        std::fs::write(&path, got).unwrap();
+    }
+    let want = std::fs::read_to_string(&path).unwrap();
+    for (n, (got, want)) in got.lines().zip(want.lines()).enumerate() {
+        assert_eq!(got, want, "{name}, line {}; HARRIER_GOLDEN=write writes it anew", n + 1);
+    }
+    let (got, want) = (got.lines().count(), want.lines().count());
+    assert_eq!(got, want, "{name}; HARRIER_GOLDEN=write writes it anew");
 }

@@ -312,8 +312,7 @@ pub fn scan_full(reader: &mut Reader, scanner: &mut Scanner<'_>, logs: &Logs) ->
 /// How many hits a whole hunt has that reads files and renders hits; `records` is how many it must
 /// have read.
 pub fn hunt(rules: &RuleSet, folder: &Path, threads: usize, records: u64) -> u64 {
-    let hunt =
-        Hunt { rules, threads, full_scan: false, recover: false, cancel: None, progress: None };
+    let hunt = Hunt { threads, ..Hunt::new(rules) };
     let mut outputs = [Output { format: &Format::Jsonl, writer: &mut std::io::sink() }];
     let mut ledger = Ledger::new(None);
     let walk = Walk::new(&[folder.to_owned()]);

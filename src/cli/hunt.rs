@@ -1,6 +1,7 @@
 //! `harrier hunt`.
 
 use super::args::HuntArgs;
+use super::event_filter::Events;
 use super::progress::Progress;
 use super::rules::Rules;
 use super::{Exit, evidence, interrupt, output, say_error, say_warning, summary};
@@ -17,8 +18,9 @@ use std::{io::ErrorKind, path::PathBuf, thread::available_parallelism, time::Ins
 pub fn run(args: &HuntArgs) -> Result<Exit> {
     let out = &args.output;
     let paths = evidence::resolve(&args.evidence)?;
+    let events = Events::build(&args.events)?;
     let interrupt = interrupt::watch().context("interruptions cannot be handled")?;
-    let rules = Rules::load(&args.rules)?;
+    let rules = Rules::load(&args.rules, out.verbose)?;
     rules.report(out.verbose, out.quiet)?;
     let output = output::open(out, &paths)?;
     let ledger_file = output::open_ledger(out, &paths)?;
@@ -32,12 +34,15 @@ pub fn run(args: &HuntArgs) -> Result<Exit> {
     let advance = |step: &Step<'_>| progress.advance(step);
     let hunt = Hunt {
         rules: &rules.set,
+        filter: None,
         threads: args.threads.unwrap_or_else(|| available_parallelism().map_or(1, Into::into)),
         full_scan: args.full_scan,
         recover: args.evidence.recover,
         cancel: Some(&interrupt),
         progress: Some(&advance),
     };
+    let filter = events.resolve(&args.events, &hunt, &paths, out.verbose)?;
+    let hunt = Hunt { filter: Some(&filter), ..hunt };
     let mut outputs = [Output { format: &output.format, writer: &mut *writer }];
     let hits = hunt.run(Walk::new(&paths), &mut outputs, &mut ledger);
     progress.finish();
@@ -65,6 +70,13 @@ fn finish(args: &HuntArgs, paths: &[PathBuf], ledger: &mut Ledger, begun: Instan
     }
     if !out.quiet {
         summary::summary(ledger, begun.elapsed(), out.verbose);
+    }
+    let records = &ledger.counts().records;
+    if records.filtered > 0
+        && records.filtered == records.seen - records.unreadable - records.unrecoverable
+    {
+        let wanted = ledger.event_filter().unwrap_or_default();
+        say_warning(&format!("no event was looked at, all were left out: {wanted}"));
     }
     let imbalances = ledger.imbalances();
     for imbalance in &imbalances {

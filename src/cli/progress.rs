@@ -127,7 +127,7 @@ fn draw(bar: &ProgressBar, state: &State, ended: &mpsc::Receiver<()>) {
     let style = ProgressStyle::with_template("[{bar:20}] {wide_msg}")
         .unwrap_or_else(|_| ProgressStyle::default_bar());
     bar.set_style(style.progress_chars("=> "));
-    bar.set_draw_target(ProgressDrawTarget::stderr());
+    let mut shown = false;
     loop {
         let (done, found) = (&state.done, &state.found);
         let (done, found) = (done.load(Ordering::Relaxed), found.load(Ordering::Relaxed));
@@ -140,6 +140,10 @@ fn draw(bar: &ProgressBar, state: &State, ended: &mpsc::Receiver<()>) {
         bar.set_length(found.max(done).max(1));
         bar.set_position(if all_found { done } else { 0 });
         bar.set_message(format!("{line}{}{source}", if source.is_empty() { "" } else { "  " }));
+        if !shown {
+            bar.set_draw_target(ProgressDrawTarget::stderr());
+            shown = true;
+        }
         bar.tick();
         if ended.recv_timeout(TICK) != Err(mpsc::RecvTimeoutError::Timeout) {
             return;

@@ -1,12 +1,13 @@
 //! From the arguments about rules to a compiled rule set and its part of the ledger.
 
 use super::args::RuleArgs;
+use super::rule_filter::RuleFilter;
 use super::{say_error, say_warning, sight};
 use anyhow::{Context as _, Result, bail};
 use harrier::{
     engine::{Applicability, RuleSet},
-    ledger::{Ledger, RuleEntry, RuleState, tactics},
-    sigma::{self, Level, LoadOptions, LoadedRules, RefusalKind, Rule, Status},
+    ledger::{Ledger, RuleEntry, RuleState, reasons, tactics},
+    sigma::{self, LoadOptions, LoadedRules, RefusalKind},
     taxonomy::{self, Taxonomy},
 };
 use std::{
@@ -40,10 +41,11 @@ pub struct Rules {
 
 impl Rules {
     /// Loads and compiles.
-    pub fn load(args: &RuleArgs) -> Result<Rules> {
+    pub fn load(args: &RuleArgs, verbose: bool) -> Result<Rules> {
+        let filter = RuleFilter::build(args)?;
         let options = LoadOptions {
             expand: expansions(&args.expand)?,
-            include_inactive: args.include_deprecated || args.include_unsupported,
+            include_inactive: filter.includes_inactive(),
         };
         let lists: Vec<String> = options.expand.keys().cloned().collect();
         let loaded = if args.rules.is_empty() {
@@ -53,14 +55,14 @@ impl Rules {
                 .map_err(|error| anyhow::anyhow!("rules: {error}: check the path"))?
         };
         let taxonomy = taxonomy::Options { optional_sources: args.extended_sources };
+        filter.check(&loaded, verbose)?;
         let used = loaded.lists_used.clone();
-        let mut rules = Rules::compile(loaded, args, taxonomy)?;
+        let mut rules = Rules::compile(loaded, &filter, taxonomy);
         rules.idle_lists = lists.into_iter().filter(|name| !used.contains(name)).collect();
         Ok(rules)
     }
 
-    fn compile(loaded: LoadedRules, args: &RuleArgs, taxonomy: taxonomy::Options) -> Result<Rules> {
-        let least = args.min_level.map(Level::from);
+    fn compile(loaded: LoadedRules, filter: &RuleFilter, taxonomy: taxonomy::Options) -> Rules {
         let (mut entries, mut places, mut kept) = (Vec::new(), Vec::new(), Vec::new());
         let refused = loaded.refused.iter().map(refused);
         let unreadable = loaded.unreadable.iter().map(|file| RuleEntry {
@@ -76,7 +78,7 @@ impl Rules {
         });
         let not_loaded: Vec<RuleEntry> = refused.chain(unreadable).collect();
         for rule in loaded.rules {
-            let left_out = left_out(&rule, args, least);
+            let left_out = filter.left_out(&rule);
             entries.push(RuleEntry {
                 origin: rule.origin.to_string(),
                 id: rule.id.clone(),
@@ -110,8 +112,7 @@ impl Rules {
         entries.extend(not_loaded);
         let warnings = loaded.warnings.iter().map(ToString::to_string).collect();
         let not_rules = loaded.not_rules.len();
-        let idle_lists = Vec::new();
-        Ok(Rules { set, entries, places, warnings, unknown, idle_lists, not_rules })
+        Rules { set, entries, places, warnings, unknown, idle_lists: Vec::new(), not_rules }
     }
 
     /// Names the rules that could not be loaded, and fails if there is none to hunt with.
@@ -136,9 +137,16 @@ impl Rules {
         if self.entries.is_empty() {
             bail!("there are no rules: name Sigma rules (.yml) with -r, or leave -r out");
         }
+        let left_out = reasons(&self.entries, RuleState::LeftOut);
+        let left_out: Vec<String> =
+            left_out.into_iter().map(|(reason, rules)| format!("{rules}: {reason}")).collect();
+        let why = match left_out.as_slice() {
+            [] => String::new(),
+            why => format!(" ({})", why.join("; ")),
+        };
         bail!(
-            "there are no rules left: {} not loaded, {} left out, {} not applicable to event logs: \
-             check -r and --min-level",
+            "there are no rules left: {} not loaded, {} left out{why}, {} not applicable to event \
+             logs: check -r and what leaves rules out",
             count(RuleState::Refused),
             count(RuleState::LeftOut),
             count(RuleState::NotApplicable)
@@ -193,11 +201,11 @@ fn missing_lists(entries: &[RuleEntry], verbose: bool) -> Option<String> {
     let mut rules = 0u64;
     let mut names: BTreeSet<&str> = BTreeSet::new();
     for entry in entries.iter().filter(|entry| entry.state == RuleState::LeftOut) {
-        // The reason names placeholders as rules write them, `%name%`; no other reason does.
+        // The loader names placeholders as rules write them, `%name%`.
         let reason = entry.reason.as_deref().unwrap_or("");
-        let mut named = reason.split('%').skip(1).step_by(2).peekable();
-        rules += u64::from(named.peek().is_some());
-        names.extend(named);
+        let Some(list) = reason.strip_prefix("no list of values is given for ") else { continue };
+        rules += 1;
+        names.extend(list.split('%').skip(1).step_by(2));
     }
     let shown = if verbose { names.len() } else { LISTS_SHOWN };
     let named: Vec<String> = names.iter().take(shown).map(|name| format!("%{name}%")).collect();
@@ -211,21 +219,6 @@ fn missing_lists(entries: &[RuleEntry], verbose: bool) -> Option<String> {
             named.join(", ")
         )
     })
-}
-
-/// Why a rule that was loaded is not wanted.
-fn left_out(rule: &Rule, args: &RuleArgs, least: Option<Level>) -> Option<String> {
-    match rule.status {
-        Some(Status::Deprecated) if !args.include_deprecated => {
-            return Some("its status is deprecated".to_owned());
-        }
-        Some(Status::Unsupported) if !args.include_unsupported => {
-            return Some("its status is unsupported".to_owned());
-        }
-        _ => {}
-    }
-    let below = least.filter(|least| rule.level < *least)?;
-    Some(format!("its level is below {}", below.as_str()))
 }
 
 /// A rule that asks for what was not given is left out; one that cannot be understood is refused.

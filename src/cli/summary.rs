@@ -79,7 +79,7 @@ pub fn summary(ledger: &Ledger, elapsed: Duration, verbose: bool) {
     let seconds = elapsed.as_secs_f64();
     let rate = bytes(bytes_read / seconds.max(1e-9));
     line("Bytes", &format!("{} in {seconds:.2} s, {rate}/s", bytes(bytes_read)));
-    if ledger.cut_short() {
+    if ledger.cut_short() && !ledger.interrupted() {
         line("Cut short", "the hunt ended before the evidence did");
     }
 }
@@ -126,7 +126,11 @@ fn blind(ledger: &Ledger, verbose: bool) -> Vec<String> {
     // Of what could not be read nobody knows what it would have shown.
     let sources = ledger.sources();
     let whole = sources.state(SourceState::Read) == sources.all();
-    let place = if whole { "in this evidence" } else { "in what could be read" };
+    let place = match ledger.event_filter() {
+        Some(_) => "among the events asked for",
+        None if whole => "in this evidence",
+        None => "in what could be read",
+    };
     let shown = if verbose { usize::MAX } else { BLIND_SHOWN };
     let mut lines: Vec<String> = groups
         .iter()
@@ -237,18 +241,23 @@ fn looked_at(ledger: &Ledger, lines: &mut Vec<(&'static str, String)>) {
         lines.push(("Irregular", text));
     }
     let records = &counts.records;
+    let read = records.seen - records.unreadable - records.unrecoverable - records.filtered;
     lines.push((
         "Records",
         with_rest(
-            format!("{} read", grouped(records.seen - records.unreadable - records.unrecoverable)),
+            format!("{} read", grouped(read)),
             &[
                 (records.slow, "the slow way"),
                 (records.recovered, "recovered"),
                 (records.unrecoverable, "left over and overwritten in part"),
+                (records.filtered, "left out by the event filter"),
                 (records.unreadable, "unreadable"),
             ],
         ),
     ));
+    if let Some(wanted) = ledger.event_filter() {
+        lines.push(("Filter", escape::lined(wanted)));
+    }
     if let Some(span) = counts.times {
         lines.push(("Time", format!("{} UTC", timeline::between(span.first, span.last))));
     }

@@ -13,9 +13,13 @@
 //!   ledger then says (invariant 6).
 
 mod feed;
+mod filter;
+mod glob;
+mod newest;
 mod open;
 mod rendered;
 mod sequence;
+mod time;
 mod work;
 
 use crate::engine::{Kinds, RuleSet};
@@ -29,12 +33,13 @@ use sequence::{Consumer, Flow, Sequencer};
 use std::{
     fmt, io,
     io::Write,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Mutex, PoisonError, atomic::AtomicBool},
 };
 use work::{Finished, Note, Worker};
+
+pub use filter::EventFilter;
+pub use glob::Glob;
+pub use time::{Ticks, first_tick, timestamp};
 
 /// How many items for each thread may be handed out before the first of them is written. Items of
 /// one size take differently long, by a factor of ten between a quiet log and one full of hits; with
@@ -47,6 +52,8 @@ const WINDOW: usize = 4;
 pub struct Hunt<'a> {
     /// The rules.
     pub rules: &'a RuleSet,
+    /// Which events are looked at; all if there is none.
+    pub filter: Option<&'a EventFilter>,
     /// How many threads; at least one.
     pub threads: usize,
     /// Whether every rule is evaluated on every event, without gate and prefilter.
@@ -116,7 +123,21 @@ impl fmt::Display for HuntError {
 
 impl std::error::Error for HuntError {}
 
-impl Hunt<'_> {
+impl<'a> Hunt<'a> {
+    /// A hunt with these rules for all events, by one thread.
+    #[must_use]
+    pub fn new(rules: &'a RuleSet) -> Hunt<'a> {
+        Hunt {
+            rules,
+            filter: None,
+            threads: 1,
+            full_scan: false,
+            recover: false,
+            cancel: None,
+            progress: None,
+        }
+    }
+
     /// Looks through all that `walk` finds, writes hits to all of `outputs` and everything else to
     /// `ledger`. Gives the number of hits of each rule, by its index.
     ///
@@ -136,11 +157,10 @@ impl Hunt<'_> {
         ledger: &mut Ledger,
     ) -> Result<Vec<u64>, HuntError> {
         let threads = self.threads.max(1);
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .thread_name(|n| format!("hunt-{n}"))
-            .build()
-            .map_err(|error| HuntError::Threads(error.to_string()))?;
+        let pool = pool(threads)?;
+        if let Some(filter) = self.filter.filter(|filter| !filter.wants_all()) {
+            ledger.set_event_filter(filter.to_string());
+        }
         let mut begin = Rendered::new(outputs.len());
         begin.begin(outputs.iter().map(|output| output.format));
         let formats: Vec<&Format> = outputs.iter().map(|output| output.format).collect();
@@ -189,7 +209,7 @@ impl Hunt<'_> {
         while !sequencer.stopped() {
             let item = {
                 let mut feed = feed.lock().unwrap_or_else(PoisonError::into_inner);
-                if self.cancel.is_some_and(|cancel| cancel.load(Ordering::Relaxed)) {
+                if self.cancelled() {
                     // What was handed out is finished and written, so that all bins add up.
                     feed.close();
                 }
@@ -210,6 +230,15 @@ impl Hunt<'_> {
         }
         worker.finish()
     }
+}
+
+/// So many threads.
+fn pool(threads: usize) -> Result<rayon::ThreadPool, HuntError> {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads.max(1))
+        .thread_name(|n| format!("hunt-{n}"))
+        .build()
+        .map_err(|error| HuntError::Threads(error.to_string()))
 }
 
 /// Ends the hunt if it is dropped.

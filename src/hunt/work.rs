@@ -5,9 +5,11 @@
 //! many rules hit it.
 
 use super::feed::{CHUNK_BYTES, Item, Piece};
+use super::filter::Screen;
 use super::open::{Opened, Settled, open};
 use super::rendered::Rendered;
 use super::sequence::Flow;
+use super::time::event_time;
 use super::{Hunt, Step};
 use crate::engine::{Kinds, RuleId, Scanner};
 use crate::event::{Event, LeafId, Section};
@@ -46,6 +48,7 @@ pub(super) struct Worker<'a> {
     hunt: &'a Hunt<'a>,
     formats: &'a [&'a Format],
     reader: Reader,
+    screen: Option<Screen<'a>>,
     scanner: Scanner<'a>,
     hits: Vec<u64>,
     tally: Tally,
@@ -61,6 +64,7 @@ impl<'a> Worker<'a> {
             hunt,
             formats,
             reader: Reader::new(options),
+            screen: hunt.filter.filter(|filter| !filter.wants_all()).map(Screen::new),
             scanner: Scanner::new(hunt.rules),
             hits: vec![0; hunt.rules.rules().count()],
             tally: Tally::default(),
@@ -101,7 +105,9 @@ impl<'a> Worker<'a> {
         let mut visit = Visit {
             hunt: self.hunt,
             formats: self.formats,
+            screen: self.screen.as_mut(),
             scanner: &mut self.scanner,
+            entered: false,
             hits: &mut self.hits,
             tally: &mut self.tally,
             rendered: &mut self.rendered,
@@ -153,7 +159,10 @@ impl<'a> Worker<'a> {
 struct Visit<'v, 'a> {
     hunt: &'a Hunt<'a>,
     formats: &'a [&'a Format],
+    screen: Option<&'v mut Screen<'a>>,
     scanner: &'v mut Scanner<'a>,
+    /// Whether the scanner knows the chunk.
+    entered: bool,
     hits: &'v mut Vec<u64>,
     tally: &'v mut Tally,
     rendered: &'v mut Rendered,
@@ -168,22 +177,26 @@ struct Visit<'v, 'a> {
 }
 
 impl evtx::Sink for Visit<'_, '_> {
-    fn begin(&mut self, chunk: &[u8]) {
-        if !self.hunt.full_scan {
-            self.scanner.enter_block(chunk);
-        }
-    }
-
     fn record(&mut self, record: &Record<'_>) -> ControlFlow<()> {
+        if record.state() == State::Live {
+            Span::reach(&mut self.counts.times, record.header_time());
+        }
         let records = &mut self.counts.records;
+        if self.screen.as_mut().is_some_and(|screen| !screen.wants(record)) {
+            records.filtered += 1;
+            return ControlFlow::Continue(());
+        }
+        // Looking through the chunk costs more than most records: it is done for the first that is
+        // wanted.
+        if !self.entered && !self.hunt.full_scan {
+            self.scanner.enter_block(record.in_chunk().0);
+            self.entered = true;
+        }
         *match (record.state(), record.lane()) {
             (State::Recovered, _) => &mut records.recovered,
             (State::Live, Lane::Fast) => &mut records.fast,
             (State::Live, Lane::Slow) => &mut records.slow,
         } += 1;
-        if record.state() == State::Live {
-            Span::reach(&mut self.counts.times, record.header_time());
-        }
         let scanner = &mut *self.scanner;
         let rules =
             if self.hunt.full_scan { scanner.scan_full(record) } else { scanner.scan(record) };
@@ -197,6 +210,7 @@ impl evtx::Sink for Visit<'_, '_> {
 
     fn chunk(&mut self, report: ChunkReport) {
         self.scanner.leave_block();
+        self.entered = false;
         let chunks = &mut self.counts.chunks;
         let damaged = self.damages.total > self.damages_before_chunk;
         *match &report.bin {
@@ -308,7 +322,7 @@ impl Visit<'_, '_> {
             let hit = Hit { timestamp, rule: info, event, place, matched: &matched, data };
             self.rendered.hit(self.formats, &hit);
         }
-        let time = self.texts.get(TIME).and_then(file_time).unwrap_or(record.header_time());
+        let time = event_time(record).unwrap_or(record.header_time());
         self.tally.hit(event.computer.unwrap_or(""), Some(time), &levels);
         self.hand_on()
     }
@@ -323,16 +337,6 @@ impl Visit<'_, '_> {
         if flow == Flow::Go { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     }
 }
-
-/// A time's text as a FILETIME.
-fn file_time(text: &str) -> Option<u64> {
-    let time: jiff::Timestamp = text.parse().ok()?;
-    let since_1601 = time.as_nanosecond() / 100 + UNIX_EPOCH;
-    u64::try_from(since_1601).ok()
-}
-
-/// The beginning of 1970 as a FILETIME.
-const UNIX_EPOCH: i128 = 116_444_736_000_000_000;
 
 const TIME: usize = 0;
 const PROVIDER: usize = 1;

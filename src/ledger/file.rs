@@ -105,6 +105,7 @@ fn records(counts: &Counts) -> Value {
         "slow": records.slow,
         "recovered": records.recovered,
         "unrecoverable": records.unrecoverable,
+        "filtered": records.filtered,
         "unreadable": records.unreadable,
         "hit": counts.records_hit,
     })
@@ -126,6 +127,7 @@ fn totals(ledger: &Ledger) -> Value {
         "complete": ledger.complete(),
         "cut_short": ledger.cut_short,
         "interrupted": ledger.interrupted,
+        "event_filter": ledger.event_filter,
         "met": sources.met,
         "sources": {
             "all": sources.all(),

@@ -108,6 +108,8 @@ pub struct Records {
     pub recovered: u64,
     /// Not in the log any more, and not to be read: what they were made of has been overwritten.
     pub unrecoverable: u64,
+    /// Left out by the caller's event filter: no rule was asked.
+    pub filtered: u64,
     /// Not read.
     pub unreadable: u64,
 }
@@ -145,6 +147,7 @@ impl Counts {
         a.slow += b.slow;
         a.recovered += b.recovered;
         a.unrecoverable += b.unrecoverable;
+        a.filtered += b.filtered;
         a.unreadable += b.unreadable;
         self.hits.iter_mut().zip(other.hits).for_each(|(a, b)| *a += b);
         self.records_hit += other.records_hit;
@@ -298,6 +301,8 @@ pub struct Ledger {
     interrupted: bool,
     tally: Tally,
     kinds: Kinds,
+    /// Which events the caller wanted, if not all.
+    event_filter: Option<String>,
 }
 
 impl Ledger {
@@ -356,6 +361,11 @@ impl Ledger {
     /// Notes all rules, in the order of the rule set.
     pub fn set_rules(&mut self, rules: Vec<RuleEntry>) {
         self.rules = rules;
+    }
+
+    /// Notes which events were looked at, if not all.
+    pub fn set_event_filter(&mut self, wanted: String) {
+        self.event_filter = Some(wanted);
     }
 
     /// Adds what was found in evidence that comes next.
@@ -469,6 +479,12 @@ impl Ledger {
         &self.kinds
     }
 
+    /// Which events were looked at, in words; `None` for all.
+    #[must_use]
+    pub fn event_filter(&self) -> Option<&str> {
+        self.event_filter.as_deref()
+    }
+
     /// Whether everything that was met could be read. Rules that could not be loaded count, too: what
     /// they look for was not looked for.
     #[must_use]
@@ -506,7 +522,8 @@ impl Ledger {
             chunks.slots,
             chunks.read + chunks.irregular + chunks.unused + chunks.unreadable,
         );
-        check("records", records.seen, read + records.unrecoverable + records.unreadable);
+        let unread = records.unrecoverable + records.filtered + records.unreadable;
+        check("records", records.seen, read + unread);
         if *records_hit > read {
             out.push(format!("records: {read} read, {records_hit} hit"));
         }

@@ -270,7 +270,7 @@ mod tests {
     #[test]
     fn pieces_make_the_same_whole() {
         for spread in [1, 100, 5000, 1 << 20, 1 << 26, 1 << 32] {
-            let time = |n: u64| BASE + (n * 7919 % 1000) * SECOND * spread / 1000;
+            let time = |n: u64| BASE + (n * 7919 % 1000) * (SECOND / 1000) * spread;
             let host = |n: u64| format!("HOST-{}", n * 31 % 7);
             let mut whole = Tally::default();
             (0..1000).for_each(|n| whole.hit(&host(n), Some(time(n)), &[n % 2, 0, 1, 0, 0]));

@@ -119,6 +119,10 @@ fn event_kind(hit: &Hit<'_>) -> String {
 /// `Field=value` after `Field=value`; a value with a blank in it is quoted.
 fn matched(hit: &Hit<'_>) -> String {
     let mut out = String::new();
+    if hit.place.recovered {
+        // First, so that a narrow terminal shows it.
+        out.push_str("[recovered] ");
+    }
     for (n, (name, value)) in hit.matched.iter().enumerate() {
         if n > 0 {
             out.push(' ');

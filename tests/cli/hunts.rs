@@ -147,14 +147,7 @@ fn a_panic_is_not_lost() {
     let rules = rule_set();
     for threads in [1, 2, 4] {
         let panics = |_: &Step<'_>| panic!("on purpose");
-        let hunt = Hunt {
-            rules: &rules,
-            threads,
-            full_scan: false,
-            recover: false,
-            cancel: None,
-            progress: Some(&panics),
-        };
+        let hunt = Hunt { threads, progress: Some(&panics), ..Hunt::new(&rules) };
         let walk = Walk::new(&[bench.path("logs")]);
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             let mut sink = io::sink();
@@ -173,14 +166,8 @@ fn a_hunt_can_be_cancelled() {
     for (threads, at_once) in [(1, true), (3, true), (1, false), (3, false)] {
         let cancel = AtomicBool::new(at_once);
         let soon = |_: &Step<'_>| cancel.store(true, Ordering::Relaxed);
-        let hunt = Hunt {
-            rules: &rules,
-            threads,
-            full_scan: false,
-            recover: false,
-            cancel: Some(&cancel),
-            progress: Some(&soon),
-        };
+        let (cancel_by, told) = (Some(&cancel), Some(&soon as &(dyn Fn(&Step<'_>) + Sync)));
+        let hunt = Hunt { threads, cancel: cancel_by, progress: told, ..Hunt::new(&rules) };
         let (mut out, mut ledger) = (Vec::new(), Ledger::new(None));
         let mut outputs = [Output { format: &Format::Jsonl, writer: &mut out }];
         let hits = hunt.run(Walk::new(&[bench.path("logs")]), &mut outputs, &mut ledger).unwrap();
@@ -219,14 +206,7 @@ fn several_outputs_get_what_each_gets_alone() {
     let rules = rule_set();
     let formats = [Format::Jsonl, Format::Table(TableStyle::default())];
     let run = |threads, writers: &mut [(usize, Fails)]| {
-        let hunt = Hunt {
-            rules: &rules,
-            threads,
-            full_scan: false,
-            recover: false,
-            cancel: None,
-            progress: None,
-        };
+        let hunt = Hunt { threads, ..Hunt::new(&rules) };
         let mut outputs: Vec<Output<'_>> = writers
             .iter_mut()
             .map(|(format, writer)| Output { format: &formats[*format], writer })

@@ -2,9 +2,11 @@
 
 mod bench;
 mod evidence;
+mod filters;
 mod hunts;
 mod outputs;
 mod regression;
+mod surface;
 
 use bench::{Bench, EVIL};
 
@@ -195,7 +197,7 @@ fn what_may_not_be_read_is_told() {
     close("logs/closed.evtx", 0o000);
     close("logs/closed", 0o000);
     if std::fs::File::open(bench.path("logs/closed.evtx")).is_ok() {
-        println!("what_may_not_be_read_is_told: skipped, this user may read everything");
+        crate::support::skipped("what_may_not_be_read_is_told", "this user may read everything");
         close("logs/closed", 0o755);
         return;
     }
