@@ -61,14 +61,7 @@
 //!
 //! let loaded = sigma::load_builtin();
 //! let rules = RuleSet::compile(loaded.rules, Taxonomy::builtin(Options::default()));
-//! let hunt = Hunt {
-//!     rules: &rules,
-//!     threads: 4,
-//!     full_scan: false,
-//!     recover: false,
-//!     cancel: None,
-//!     progress: None,
-//! };
+//! let hunt = Hunt { threads: 4, ..Hunt::new(&rules) };
 //! let hunt = Hunt { threads: 4, ..Hunt::new(&rules) };
 //!
 //! let mut outputs = [Output { format: &Format::Jsonl, writer: &mut std::io::stdout() }];
