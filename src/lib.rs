@@ -62,7 +62,6 @@
 //! let loaded = sigma::load_builtin();
 //! let rules = RuleSet::compile(loaded.rules, Taxonomy::builtin(Options::default()));
 //! let hunt = Hunt { threads: 4, ..Hunt::new(&rules) };
-//! let hunt = Hunt { threads: 4, ..Hunt::new(&rules) };
 //!
 //! let mut outputs = [Output { format: &Format::Jsonl, writer: &mut std::io::stdout() }];
 //! let mut ledger = Ledger::new(None);
