@@ -4,6 +4,7 @@ use super::args::HuntArgs;
 use super::event_filter::Events;
 use super::progress::Progress;
 use super::rules::Rules;
+use super::target::{Pending, Target, incomplete};
 use super::{Exit, evidence, interrupt, output, say_error, say_warning, summary};
 use anyhow::{Context as _, Result, bail};
 use harrier::{
@@ -12,7 +13,12 @@ use harrier::{
     ledger::{Ledger, LedgerFile},
     sigma::Level,
 };
-use std::{io::ErrorKind, path::PathBuf, thread::available_parallelism, time::Instant};
+use std::{
+    io::{BufWriter, ErrorKind},
+    path::PathBuf,
+    thread::available_parallelism,
+    time::Instant,
+};
 
 /// Hunts and tells of it.
 pub fn run(args: &HuntArgs) -> Result<Exit> {
@@ -22,15 +28,17 @@ pub fn run(args: &HuntArgs) -> Result<Exit> {
     let interrupt = interrupt::watch().context("interruptions cannot be handled")?;
     let rules = Rules::load(&args.rules, out.verbose)?;
     rules.report(out.verbose, out.quiet)?;
-    let output = output::open(out, &paths)?;
-    let ledger_file = output::open_ledger(out, &paths)?;
-    let ledger_file = ledger_file.map(LedgerFile::begin).transpose();
-    let mut ledger = Ledger::new(ledger_file.context("the ledger cannot be written")?);
+    let outputs = output::open(out, &paths)?;
 
     let begun = Instant::now();
     let mut progress = Progress::begin(!out.no_progress && !out.quiet, &paths);
-    let mut writer =
-        if output.on_terminal { progress.beside(output.writer) } else { output.writer };
+    let (mut places, mut pending) = (Vec::new(), Vec::new());
+    for output in outputs.hits {
+        let beside = output.on_terminal;
+        let writer = if beside { progress.beside(output.writer) } else { output.writer };
+        places.push((output.format, writer));
+        pending.push(output.pending);
+    }
     let advance = |step: &Step<'_>| progress.advance(step);
     let hunt = Hunt {
         rules: &rules.set,
@@ -43,27 +51,79 @@ pub fn run(args: &HuntArgs) -> Result<Exit> {
     };
     let filter = events.resolve(&args.events, &hunt, &paths, out.verbose)?;
     let hunt = Hunt { filter: Some(&filter), ..hunt };
-    let mut outputs = [Output { format: &output.format, writer: &mut *writer }];
+    let (ledger_file, ledger_pending) = open_ledger(outputs.ledger)?;
+    let mut ledger = Ledger::new(ledger_file);
+    let mut outputs: Vec<Output<'_>> = places
+        .iter_mut()
+        .map(|(format, writer)| Output { format, writer: &mut **writer })
+        .collect();
     let hits = hunt.run(Walk::new(&paths), &mut outputs, &mut ledger);
     progress.finish();
     let hits = match hits {
         Ok(hits) => hits,
         // Whoever read the hits has seen enough.
         Err(HuntError::Output { error, .. }) if error.kind() == ErrorKind::BrokenPipe => {
+            drop(ledger);
+            let rest = incomplete(ledger_pending.iter());
+            if !rest.is_empty() {
+                say_warning(&format!("the reader of the hits went away{rest}"));
+            }
             return Ok(Exit::Complete);
         }
-        Err(HuntError::Output { error, .. }) => {
-            bail!("{}: cannot be written: {error}: hits are missing", output.name)
+        Err(HuntError::Output { which, error }) => {
+            drop(ledger);
+            let name = pending.get(which).map_or("", Pending::name);
+            let rest = incomplete(pending.iter().chain(&ledger_pending));
+            bail!("{name}: cannot be written: {error}: hits are missing{rest}")
         }
         Err(error) => bail!("{error}: try fewer with --threads"),
     };
+    drop(places);
     ledger.set_rules(rules.with_hits(&hits, &ledger));
-    finish(args, &paths, &mut ledger, begun)
+    if ledger.sources().all() == 0 && !ledger.interrupted() {
+        pending.drain(..).for_each(Pending::discard);
+    } else if ledger.cut_short() {
+        let rest = incomplete(pending.iter());
+        if ledger.interrupted() {
+            let told = "interrupted: what was found is written, the rest was not looked at";
+            say_warning(&format!("{told}{rest}"));
+        } else if !rest.is_empty() {
+            say_warning(&format!("the hunt ended early{rest}"));
+        }
+    } else {
+        pending.drain(..).try_for_each(Pending::complete)?;
+    }
+    finish(args, &paths, &mut ledger, ledger_pending, begun)
 }
 
-fn finish(args: &HuntArgs, paths: &[PathBuf], ledger: &mut Ledger, begun: Instant) -> Result<Exit> {
+/// The ledger's file, begun, and what is left to do with it.
+fn open_ledger(target: Option<Target>) -> Result<(Option<LedgerFile>, Option<Pending>)> {
+    let Some(Target { writer, pending }) = target else { return Ok((None, None)) };
+    let file = LedgerFile::begin(Box::new(BufWriter::new(writer)));
+    Ok((Some(file.with_context(|| unwritten(&pending))?), Some(pending)))
+}
+
+fn unwritten(pending: &Pending) -> String {
+    format!("{}: the ledger cannot be written", pending.name())
+}
+
+fn finish(
+    args: &HuntArgs,
+    paths: &[PathBuf],
+    ledger: &mut Ledger,
+    pending: Option<Pending>,
+    begun: Instant,
+) -> Result<Exit> {
     let out = &args.output;
-    ledger.finish().context("the ledger cannot be written")?;
+    match (ledger.finish(), pending) {
+        (Ok(()), Some(pending)) => pending.complete()?,
+        (Err(error), _) if error.kind() == ErrorKind::BrokenPipe => return Ok(Exit::Complete),
+        (Err(error), Some(pending)) => {
+            let rest = incomplete(std::iter::once(&pending));
+            bail!("{}: {error}{rest}", unwritten(&pending))
+        }
+        (done, None) => done.context("the ledger cannot be written")?,
+    }
     summary::problems(ledger, out.verbose);
     if ledger.sources().all() == 0 && !ledger.interrupted() {
         bail!("{}: no event logs there: check the path", evidence::names(paths));
@@ -86,7 +146,6 @@ fn finish(args: &HuntArgs, paths: &[PathBuf], ledger: &mut Ledger, begun: Instan
     let found = Level::ALL.iter().zip(ledger.counts().hits);
     let found = found.filter(|(level, n)| *n > 0 && least.is_some_and(|least| **level >= least));
     Ok(if ledger.interrupted() {
-        say_warning("interrupted: what was found is written, the rest was not looked at");
         Exit::Interrupted
     } else if found.count() > 0 {
         Exit::Found

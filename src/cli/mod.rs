@@ -18,6 +18,7 @@ mod rules_test;
 mod shell;
 mod sight;
 mod summary;
+mod target;
 mod timeline;
 mod when;
 

@@ -485,7 +485,7 @@ fn deleted_records_are_recovered_on_request() {
     assert_eq!(full.out, run_.out);
     let table = bench.harrier(&words("hunt case -r rules --recover --format table -q"));
     let table = String::from_utf8(table.out).unwrap();
-    assert!(table.contains("[recovered] Image="), "{table}");
+    assert!(table.contains(", recovered\n"), "{table}");
     // One whose template is gone is counted; the log itself is whole.
     forge::damage::chunk(&mut bytes, 1)[forge::CHUNK_HEADER_SIZE + 38 + 4] ^= 0xFF;
     forge::damage::reseal_chunk(&mut bytes, 1);
@@ -592,6 +592,7 @@ fn an_interrupted_hunt_ends_cleanly() {
     {
         let mut child = bench
             .command(&["hunt", folder, "-r", "rules", "--threads", threads, "--ledger", "l"])
+            .args(["-o", "-", "-o", "hits.csv"])
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -614,6 +615,10 @@ fn an_interrupted_hunt_ends_cleanly() {
         assert!(hits > 0 && hits < all, "{hits} of {all}");
         assert!(err.contains("interrupted: what was found is written"), "{err}");
         assert!(err.contains(", 1 read in part") || folder == "logs", "{err}");
+        // A file that would pass for complete is not left behind.
+        let partial = std::fs::read_to_string(bench.path("hits.csv.partial")).unwrap();
+        assert_eq!(partial.lines().count(), hits + 1);
+        assert!(err.contains("hits.csv.partial") && !bench.path("hits.csv").exists(), "{err}");
         let ledger = std::fs::read(bench.path("l")).unwrap();
         let ledger: serde_json::Value = serde_json::from_slice(&ledger).unwrap();
         let totals = &ledger["totals"];
