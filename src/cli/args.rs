@@ -1,7 +1,7 @@
 //! The arguments as typed. Parsing does no I/O and decides nothing that needs it.
 
 use super::event_filter::EventArgs;
-use super::timeline::TimelineArgs;
+use super::order::TimelineArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use harrier::sigma::{Level, Status};
 use std::path::PathBuf;
@@ -33,7 +33,31 @@ pub enum Command {
     /// Work with rules
     #[command(subcommand, arg_required_else_help = true)]
     Rules(RulesCommand),
+    /// Print the completions for a shell
+    #[command(after_help = COMPLETIONS_HELP)]
+    Completions {
+        /// The shell
+        #[arg(value_enum, value_name = "SHELL")]
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, of the program or of a command
+    #[command(after_help = MAN_HELP)]
+    Man {
+        /// The command, for example: hunt
+        #[arg(value_name = "COMMAND")]
+        command: Vec<String>,
+    },
 }
+
+const COMPLETIONS_HELP: &str = "Examples:
+  harrier completions bash > ~/.local/share/bash-completion/completions/harrier
+  harrier completions zsh > ~/.zfunc/_harrier       with fpath+=~/.zfunc before compinit
+  harrier completions fish > ~/.config/fish/completions/harrier.fish
+  harrier completions powershell >> $PROFILE";
+
+const MAN_HELP: &str = "Examples:
+  harrier man > /usr/local/share/man/man1/harrier.1
+  harrier man hunt | man -l -";
 
 #[derive(Debug, Subcommand)]
 pub enum RulesCommand {
@@ -54,6 +78,7 @@ pub enum RulesCommand {
   harrier hunt triage/ --sort time --context 30 --time-zone Europe/Berlin
   harrier hunt triage/ --group -o groups.csv
   harrier hunt triage/ -r sigma/rules --tag 'attack.t1562*' --exclude-rule @noisy.txt
+  find / -name '*.evtx' -print0 | harrier hunt -0 -
 
 Filters:
   LIST is a,b or the option given again. --from and --to are compared with the event's own time
@@ -79,11 +104,11 @@ Exit codes:
   0  everything was looked at
   1  something could not be read (a log, a record, a rule): standard error and the ledger say what
   2  nothing was hunted: bad arguments, no rules, no evidence, or the output cannot be written
-  3  --fail-on: a hit of that level or above was found (also if something could not be read)")]
+  3  --fail-on: a hit of that level or above was found (also if something could not be read)
+130  it was interrupted: what had been found was written, the rest was not looked at")]
 pub struct HuntArgs {
-    /// Logs and folders; in folders, event logs are known by their content
-    #[arg(value_name = "EVIDENCE")]
-    pub evidence: Vec<PathBuf>,
+    #[command(flatten)]
+    pub evidence: EvidenceArgs,
 
     #[command(flatten)]
     pub rules: RuleArgs,
@@ -103,6 +128,23 @@ pub struct HuntArgs {
     /// Evaluate every rule on every event, without the gate and the prefilter: slow, same hits
     #[arg(long, help_heading = "Running")]
     pub full_scan: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct EvidenceArgs {
+    /// Logs and folders; in folders, event logs are known by their content. Patterns such as
+    /// 'case/*/Security.evtx' or 'case/**/*.evtx'; '-' for a list of paths on standard input
+    #[arg(value_name = "EVIDENCE")]
+    pub evidence: Vec<PathBuf>,
+    /// Paths as in FILE, one on each line; '-' for standard input
+    #[arg(long, value_name = "FILE", help_heading = "Evidence")]
+    pub files_from: Vec<PathBuf>,
+    /// Paths on a list end with NUL, as 'find -print0' writes them
+    #[arg(short = '0', long, help_heading = "Evidence")]
+    pub null: bool,
+    /// Look for records in the slack of chunks, too: what the logs have deleted
+    #[arg(long, help_heading = "Evidence")]
+    pub recover: bool,
 }
 
 #[derive(Debug, Default, Args)]
@@ -214,7 +256,7 @@ pub struct TestArgs {
     /// The folder in which regression_data lies
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// Say only what did not pass, and the summary
+    /// Say only what failed, and the summary
     #[arg(short, long)]
     pub quiet: bool,
 }

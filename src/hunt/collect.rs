@@ -15,7 +15,7 @@ use super::time::{Ticks, local_text};
 use super::work::{Finished, Note, OUTPUT_BYTES, rule_info};
 use super::{Hunt, HuntError, Order, Output};
 use crate::event::format_file_time;
-use crate::ledger::{Ledger, SourceEntry};
+use crate::ledger::{Ledger, SourceEntry, SourceState};
 use crate::report::{EventInfo, Fields, Format, Hit, Place, Repeats, Subject};
 use crate::sigma::Rule;
 use jiff::tz::TimeZone;
@@ -271,6 +271,17 @@ impl<'a> Collector<'a> {
         Ok(())
     }
 
+    /// Notes that the rest of the evidence was not wanted any more: what remained of a log that was
+    /// begun, or opened, and that the others were not met.
+    pub(super) fn interrupted(&mut self, not_begun: Option<SourceEntry>) {
+        self.ledger.set_interrupted();
+        if let Some(mut entry) = self.open.take().or_else(|| not_begun.map(Box::new)) {
+            entry.state = SourceState::Interrupted;
+            entry.reason = Some("the hunt was interrupted before its end".to_owned());
+            self.ledger.source(*entry);
+        }
+    }
+
     fn note(&mut self, note: Note) {
         match note {
             Note::Settled(Settled::Aside(aside)) => self.ledger.aside(aside),
@@ -341,6 +352,7 @@ impl Consumer for Collector<'_> {
     fn piece(&mut self, piece: Finished) -> Flow {
         let flow = self.take(&piece.rendered);
         piece.notes.into_iter().for_each(|note| self.note(note));
+        self.ledger.found(piece.tally);
         flow
     }
 }

@@ -18,8 +18,10 @@ use super::spill::Sorter;
 use super::time::{Ticks, event_time, local_text};
 use super::work::{Finished, HandOn, OUTPUT_BYTES, Work};
 use super::{Hunt, describe};
+use crate::engine::Kinds;
 use crate::event::Event;
 use crate::evtx::{self, ChunkReport, Damage, Reader, Record};
+use crate::ledger::Tally;
 use crate::report::{Format, Hit, RuleInfo, Subject};
 use hashbrown::HashMap;
 use std::{
@@ -148,7 +150,7 @@ impl<'a> Surveyor<'a> {
             hunt,
             formats,
             around,
-            reader: Reader::new(evtx::Options::default()),
+            reader: hunt.reader(),
             rendered: Rendered::new(formats.len(), true),
             description: describe::Description::default(),
             host: Vec::new(),
@@ -195,11 +197,12 @@ impl Work for Surveyor<'_> {
                 return None;
             }
         }
-        Some(Finished { rendered: self.rendered.take(OUTPUT_BYTES), notes: Vec::new() })
+        let rendered = self.rendered.take(OUTPUT_BYTES);
+        Some(Finished { rendered, notes: Vec::new(), tally: Tally::default() })
     }
 
-    fn into_hits(self) -> Vec<u64> {
-        Vec::new()
+    fn finish(self) -> (Vec<u64>, Kinds) {
+        (Vec::new(), Kinds::default())
     }
 }
 

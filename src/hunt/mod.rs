@@ -30,9 +30,10 @@ mod spill;
 mod time;
 mod work;
 
-use crate::engine::RuleSet;
+use crate::engine::{Kinds, RuleSet};
 use crate::evidence::Found;
-use crate::ledger::Ledger;
+use crate::evtx::{self, Reader};
+use crate::ledger::{Ledger, Levels, SourceEntry};
 use crate::report::Format;
 use collect::Collector;
 use context::Surveyor;
@@ -77,10 +78,24 @@ pub struct Hunt<'a> {
     pub threads: usize,
     /// Whether every rule is evaluated on every event, without gate and prefilter.
     pub full_scan: bool,
-    /// Set from outside to end the hunt before the evidence ends.
+    /// Whether to look for records in the slack of chunks, too: what the logs have deleted.
+    pub recover: bool,
+    /// Set from outside to end the hunt before the evidence ends. What is begun is finished: about
+    /// two megabytes for each thread.
     pub cancel: Option<&'a AtomicBool>,
-    /// Is told how many more bytes of evidence are done.
-    pub progress: Option<&'a (dyn Fn(u64) + Sync)>,
+    /// Is told what was done.
+    pub progress: Option<&'a (dyn Fn(&Step<'_>) + Sync)>,
+}
+
+/// A piece of evidence that was done.
+#[derive(Debug, Clone, Copy)]
+pub struct Step<'s> {
+    /// The source that it is of.
+    pub source: &'s str,
+    /// Its bytes.
+    pub bytes: u64,
+    /// Hits in it, by level.
+    pub hits: Levels,
 }
 
 /// In which order hits are written. In each, hits on one record come in the order of the rules.
@@ -162,6 +177,7 @@ impl<'a> Hunt<'a> {
             sort_memory: SORT_MEMORY,
             threads: 1,
             full_scan: false,
+            recover: false,
             cancel: None,
             progress: None,
         }
@@ -225,15 +241,19 @@ impl<'a> Hunt<'a> {
         collector.begin(&formats);
         let make = || Worker::new(self, purpose);
         let passed = self.pass(&pool, walk, collector, make);
-        let Passed { mut collector, hits, met, mut stopped } = passed;
-        if let Some((_, evidence)) = again.filter(|_| !stopped)
+        let Passed { mut collector, hits, kinds, rest, mut stopped } = passed;
+        if let Some((_, evidence)) = again.filter(|_| !stopped && !rest.closed)
             && let Some(mut before) = collector.take()
         {
             let spans = before.take_around();
             (collector, stopped) = self.survey(&pool, &formats, evidence, spans, before);
         }
         let Some(mut collector) = collector else { return Ok(hits) };
-        collector.ledger.set_met(met);
+        collector.ledger.set_met(rest.met);
+        collector.ledger.set_kinds(kinds);
+        if rest.closed && !stopped {
+            collector.interrupted(rest.not_begun);
+        }
         collector.finish(self, &formats);
         let error = collector.failure();
         if stopped || error.is_some() {
@@ -252,19 +272,29 @@ impl<'a> Hunt<'a> {
         collector: Collector<'c>,
     ) -> (Option<Collector<'c>>, bool) {
         let mut held = Some(collector);
-        let mut stopped = false;
+        let (mut stopped, mut interrupted) = (false, false);
         let read = context::batches(spans, self.sort_memory, |around| {
             let Some(collector) = held.take() else { return ControlFlow::Break(()) };
             let make = || Surveyor::new(self, formats, around);
             let passed = self.pass(pool, evidence(), collector, make);
             held = passed.collector;
             stopped = passed.stopped;
-            if stopped { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            interrupted = passed.rest.closed;
+            if stopped || interrupted { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
+        // All hits are there, but not all that is around them.
+        if let (Some(collector), true) = (&mut held, interrupted) {
+            collector.ledger.set_interrupted();
+        }
         if let (Some(collector), Err(error)) = (&mut held, read) {
             collector.fail(error);
         }
         (held, stopped)
+    }
+
+    /// What each thread reads by; every reading of the evidence meets the same records.
+    fn reader(&self) -> Reader {
+        Reader::new(evtx::Options { recover: self.recover, ..evtx::Options::default() })
     }
 
     /// Has all threads work through the evidence once.
@@ -286,27 +316,33 @@ impl<'a> Hunt<'a> {
             hits
         });
         let mut sum = vec![0; self.rules.rules().count()];
-        for hits in hits {
+        let mut kinds = Kinds::default();
+        for (hits, met) in hits {
             sum.iter_mut().zip(hits).for_each(|(sum, n): (&mut u64, u64)| *sum += n);
+            kinds.merge(met);
         }
         let stopped = sequencer.stopped();
-        let met = feed.into_inner().unwrap_or_else(PoisonError::into_inner).met();
-        Passed { collector: sequencer.into_consumer(), hits: sum, met, stopped }
+        let feed = feed.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let rest = Rest { met: feed.met(), closed: feed.closed(), not_begun: feed.not_begun() };
+        Passed { collector: sequencer.into_consumer(), hits: sum, kinds, rest, stopped }
     }
 
-    /// What each thread does; gives its hits by rule.
+    /// What each thread does; gives its hits by rule, and the kinds of events that it met.
     fn work<I: Iterator<Item = Found>>(
         &self,
         mut worker: impl Work,
         feed: &Mutex<Feed<I>>,
         sequencer: &Sequencer<Collector<'_>>,
-    ) -> Vec<u64> {
+    ) -> (Vec<u64>, Kinds) {
         while !sequencer.stopped() {
-            if self.cancelled() {
-                sequencer.stop();
-                break;
-            }
-            let item = feed.lock().unwrap_or_else(PoisonError::into_inner).next();
+            let item = {
+                let mut feed = feed.lock().unwrap_or_else(PoisonError::into_inner);
+                if self.cancelled() {
+                    // What was handed out is finished and written, so that all bins add up.
+                    feed.close();
+                }
+                feed.next()
+            };
             let Some(item) = item else { break };
             let number = item.number;
             if sequencer.admit(number) == Flow::Stop {
@@ -320,7 +356,7 @@ impl<'a> Hunt<'a> {
                 None => sequencer.stop(),
             }
         }
-        worker.into_hits()
+        worker.finish()
     }
 }
 
@@ -330,9 +366,21 @@ struct Passed<'c> {
     collector: Option<Collector<'c>>,
     /// By rule.
     hits: Vec<u64>,
-    /// How many things were met in the evidence.
-    met: u64,
+    /// The kinds of events that were met.
+    kinds: Kinds,
+    rest: Rest,
+    /// Whether it failed before its end.
     stopped: bool,
+}
+
+/// How far the evidence was met.
+struct Rest {
+    /// How many things were met in it.
+    met: u64,
+    /// Whether there is more, which was not wanted any more.
+    closed: bool,
+    /// The log that was opened and of which nothing was handed out.
+    not_begun: Option<SourceEntry>,
 }
 
 /// So many threads.

@@ -12,12 +12,12 @@ use super::open::{Opened, Settled, open};
 use super::rendered::{At, Rendered};
 use super::sequence::Flow;
 use super::time::{Ticks, event_time, local_text};
-use super::{Hunt, Order, context};
-use crate::engine::{RuleId, Scanner};
+use super::{Hunt, Order, Step, context};
+use crate::engine::{Kinds, RuleId, Scanner};
 use crate::evtx::{
     self, Bin, ChunkReport, Damage, DamageKind, Finding, Lane, Log, Reader, Record, State,
 };
-use crate::ledger::{Counts, Damages, SourceEntry, SourceState};
+use crate::ledger::{Counts, Damages, Levels, SourceEntry, SourceState, Span, Tally};
 use crate::report::{Format, Hit, RuleInfo, Subject};
 use crate::sigma::Rule;
 use std::ops::{ControlFlow, Range};
@@ -31,6 +31,7 @@ pub(super) const OUTPUT_BYTES: usize = 1 << 20;
 pub(super) struct Finished {
     pub(super) rendered: Rendered,
     pub(super) notes: Vec<Note>,
+    pub(super) tally: Tally,
 }
 
 /// What the ledger is to know, in evidence order.
@@ -49,8 +50,8 @@ pub(super) trait Work {
     /// Works on an item; nothing if the hunt is to end.
     fn item(&mut self, item: Item, hand_on: HandOn<'_>) -> Option<Finished>;
 
-    /// Hits by rule.
-    fn into_hits(self) -> Vec<u64>;
+    /// Hits by rule, and the kinds of events that were met.
+    fn finish(self) -> (Vec<u64>, Kinds);
 }
 
 /// What becomes of hits.
@@ -69,6 +70,7 @@ pub(super) struct Worker<'a> {
     screen: Option<Screen<'a>>,
     scanner: Scanner<'a>,
     hits: Vec<u64>,
+    tally: Tally,
     rendered: Rendered,
     description: Description,
     /// The item that is worked on, and how many records of it were met.
@@ -84,10 +86,11 @@ impl<'a> Worker<'a> {
         Worker {
             hunt,
             purpose,
-            reader: Reader::new(evtx::Options::default()),
+            reader: hunt.reader(),
             screen: hunt.filter.filter(|filter| !filter.wants_all()).map(Screen::new),
             scanner: Scanner::new(hunt.rules),
             hits: vec![0; hunt.rules.rules().count()],
+            tally: Tally::default(),
             rendered: Rendered::new(outputs, marked),
             description: Description::default(),
             item: 0,
@@ -97,8 +100,8 @@ impl<'a> Worker<'a> {
 }
 
 impl Work for Worker<'_> {
-    fn into_hits(self) -> Vec<u64> {
-        self.hits
+    fn finish(self) -> (Vec<u64>, Kinds) {
+        (self.hits, self.scanner.kinds().clone())
     }
 
     fn item(&mut self, item: Item, hand_on: HandOn<'_>) -> Option<Finished> {
@@ -115,7 +118,8 @@ impl Work for Worker<'_> {
             });
         }
         // What is kept for the next item has the size that this one's output had.
-        Some(Finished { rendered: self.rendered.take(OUTPUT_BYTES), notes })
+        let rendered = self.rendered.take(OUTPUT_BYTES);
+        Some(Finished { rendered, notes, tally: std::mem::take(&mut self.tally) })
     }
 }
 
@@ -132,6 +136,7 @@ impl Worker<'_> {
             scanner: &mut self.scanner,
             entered: false,
             hits: &mut self.hits,
+            tally: &mut self.tally,
             rendered: &mut self.rendered,
             description: &mut self.description,
             item: self.item,
@@ -161,8 +166,9 @@ impl Worker<'_> {
             });
         }
         if let Some(progress) = self.hunt.progress {
-            let whole = first && last;
-            progress(if whole { source.size() } else { (slots.end - slots.start) * CHUNK_BYTES });
+            let part = (slots.end - slots.start) * CHUNK_BYTES;
+            let bytes = if first && last { source.size() } else { part };
+            progress(&Step { source: source.name(), bytes, hits: counts.hits });
         }
         let entry = Box::new(SourceEntry {
             path: source.name().to_owned(),
@@ -186,6 +192,7 @@ struct Visit<'v, 'a> {
     /// Whether the scanner knows the chunk.
     entered: bool,
     hits: &'v mut Vec<u64>,
+    tally: &'v mut Tally,
     rendered: &'v mut Rendered,
     description: &'v mut Description,
     item: u64,
@@ -201,6 +208,9 @@ struct Visit<'v, 'a> {
 impl evtx::Sink for Visit<'_, '_> {
     fn record(&mut self, record: &Record<'_>) -> ControlFlow<()> {
         *self.record = self.record.saturating_add(1);
+        if record.state() == State::Live {
+            Span::reach(&mut self.counts.times, record.header_time());
+        }
         let records = &mut self.counts.records;
         if self.screen.as_mut().is_some_and(|screen| !screen.wants(record)) {
             records.filtered += 1;
@@ -252,7 +262,16 @@ impl evtx::Sink for Visit<'_, '_> {
     }
 
     fn damage(&mut self, damage: Damage) {
-        self.counts.records.unreadable += u64::from(damage.kind == DamageKind::Record);
+        match damage.kind {
+            // That it cannot be read any more is no damage of the log.
+            DamageKind::LeftOver => {
+                self.counts.records.unrecoverable += 1;
+                self.findings.push(damage.offset, || damage.reason);
+                return;
+            }
+            DamageKind::Record => self.counts.records.unreadable += 1,
+            _ => {}
+        }
         self.damages.push(damage.offset, || damage.reason);
     }
 }
@@ -292,13 +311,16 @@ impl Visit<'_, '_> {
         let (timestamp, data) = (self.description.timestamp(), self.description.data());
         let zone = self.hunt.zone;
         let local_time = zone.and_then(|zone| local_text(event_time(record)?, zone));
+        let mut levels = Levels::default();
         for &id in rules {
             let rule = set.rule(id);
             if let Some(hits) = self.hits.get_mut(id.index()) {
                 *hits += 1;
             }
-            if let Some(hits) = self.counts.hits.get_mut(rule.level as usize) {
-                *hits += 1;
+            for hits in [&mut self.counts.hits, &mut levels] {
+                if let Some(hits) = hits.get_mut(rule.level as usize) {
+                    *hits += 1;
+                }
             }
             let matched = self.scanner.matched(record, id);
             let matched: Vec<(&str, &str)> =
@@ -323,6 +345,8 @@ impl Visit<'_, '_> {
             };
             self.rendered.hit(self.purpose.formats, &hit, at);
         }
+        let time = event_time(record).unwrap_or(record.header_time());
+        self.tally.hit(event.computer.unwrap_or(""), Some(time), &levels);
         self.hand_on()
     }
 
