@@ -15,11 +15,13 @@ mod block;
 mod check;
 mod expr;
 mod full;
+mod memo;
 mod predicate;
 mod prefilter;
 mod program;
 mod ruleset;
 mod scanner;
+mod tables;
 mod wildcard;
 
 pub use ruleset::{Applicability, RuleId, RuleSet};

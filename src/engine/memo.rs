@@ -1,0 +1,157 @@
+//! What was found out about values, remembered.
+//!
+//! Most values of a field are those of an earlier record: the same few hundred images, users and
+//! parents make up most of a log. What the rules of a program have to say of a field depends on its
+//! values alone, so it is remembered under the values' raw bytes, and a value that comes again is
+//! neither folded nor searched.
+//!
+//! A [`Memo`] is a table of fixed size over two rings, one of keys and one of verdicts; what is new
+//! overwrites what is oldest. Nothing is allocated once it is made, whatever is put in.
+//!
+//! Invariant: [`Memo::get`] gives what was put under exactly these bytes, or nothing: keys are
+//! compared whole, a hash alone decides nothing.
+
+use hashbrown::DefaultHashBuilder;
+use std::hash::BuildHasher as _;
+
+/// How many keys the table has places for, a power of two. Keys have two places to go to.
+const PLACES: usize = 1 << 13;
+/// How many bytes of keys are remembered: 128 for each place, twice what a usual value has.
+const KEY_BYTES: usize = 1 << 20;
+/// How many words of verdicts are remembered. Only values of which some rule's literal was found
+/// have one that takes room.
+const VERDICT_WORDS: usize = 1 << 17;
+/// The longest key that is remembered: what is longer is a script or a blob, which rarely comes
+/// again and would push out many others.
+const LONGEST_KEY: usize = 4096;
+
+/// The longest verdict that is remembered.
+const LONGEST_VERDICT: usize = VERDICT_WORDS / 8;
+
+/// What is remembered of one key. Positions count all bytes and words ever put into the rings.
+#[derive(Debug, Clone, Copy, Default)]
+struct Place {
+    hash: u64,
+    key: u64,
+    verdict: u64,
+    key_len: u32,
+    verdict_len: u32,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Memo {
+    places: Box<[Place]>,
+    keys: Ring<u8>,
+    verdicts: Ring<u64>,
+    hasher: DefaultHashBuilder,
+}
+
+/// A key's hash, for putting in what was not there.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Hash(u64);
+
+impl Default for Memo {
+    fn default() -> Memo {
+        Memo {
+            places: vec![Place::default(); PLACES].into(),
+            keys: Ring::new(KEY_BYTES),
+            verdicts: Ring::new(VERDICT_WORDS),
+            hasher: DefaultHashBuilder::default(),
+        }
+    }
+}
+
+impl Memo {
+    /// The key's hash; `None` if it is too long to be remembered.
+    #[inline]
+    pub(super) fn hash(&self, key: &[u8]) -> Option<Hash> {
+        (key.len() <= LONGEST_KEY).then(|| Hash(self.hasher.hash_one(key)))
+    }
+
+    /// What was put under this key; an empty verdict is one.
+    #[inline]
+    pub(super) fn get(&self, hash: Hash, key: &[u8]) -> Option<&[u64]> {
+        self.places_of(hash).into_iter().find_map(|at| {
+            let place = self.places.get(at)?;
+            if place.hash != hash.0 || place.key_len as usize != key.len() {
+                return None;
+            }
+            let known = self.keys.get(place.key, place.key_len)?;
+            let verdict = self.verdicts.get(place.verdict, place.verdict_len)?;
+            (known == key).then_some(verdict)
+        })
+    }
+
+    /// Remembers a verdict.
+    pub(super) fn put(&mut self, hash: Hash, key: &[u8], verdict: &[u64]) {
+        if verdict.len() > LONGEST_VERDICT {
+            return;
+        }
+        let place = Place {
+            hash: hash.0,
+            key: self.keys.put(key),
+            verdict: self.verdicts.put(verdict),
+            key_len: u32::try_from(key.len()).unwrap_or(u32::MAX),
+            verdict_len: u32::try_from(verdict.len()).unwrap_or(u32::MAX),
+        };
+        // The older of the two goes; a place that was never used is oldest.
+        let [a, b] = self.places_of(hash);
+        let age = |at: usize| self.places.get(at).map_or(0, |place| place.key);
+        let at = if age(a) <= age(b) { a } else { b };
+        if let Some(old) = self.places.get_mut(at) {
+            *old = place;
+        }
+    }
+
+    fn places_of(&self, hash: Hash) -> [usize; 2] {
+        // The table's own bits; which ones does not matter, for the hash is a good one.
+        let at = hash.0 as usize & (PLACES - 1);
+        [at, at ^ 1]
+    }
+}
+
+/// A buffer in which what is new overwrites what is oldest.
+#[derive(Debug)]
+struct Ring<T> {
+    items: Box<[T]>,
+    /// How many were ever put in, gaps at the end of a round counted; 0 is no position, so that an
+    /// unused place has none.
+    end: u64,
+}
+
+impl<T: Copy + Default> Ring<T> {
+    fn new(len: usize) -> Ring<T> {
+        Ring { items: vec![T::default(); len].into(), end: len as u64 }
+    }
+
+    /// Puts `items` in, in one piece, and gives their position.
+    fn put(&mut self, items: &[T]) -> u64 {
+        let len = self.items.len() as u64;
+        let mut at = self.end % len;
+        if at + items.len() as u64 > len {
+            self.end += len - at;
+            at = 0;
+        }
+        let position = self.end;
+        if let Some(room) = self.items.get_mut(at as usize..at as usize + items.len()) {
+            room.copy_from_slice(items);
+        }
+        self.end += items.len() as u64;
+        position
+    }
+
+    /// What was put in at this position, unless it was overwritten since.
+    #[inline]
+    fn get(&self, position: u64, len: u32) -> Option<&[T]> {
+        if len == 0 {
+            return Some(&[]);
+        }
+        let whole = self.items.len() as u64;
+        if position == 0 || position + whole < self.end {
+            return None;
+        }
+        let at = (position % whole) as usize;
+        self.items.get(at..at + len as usize)
+    }
+}
