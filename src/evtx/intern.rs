@@ -17,6 +17,7 @@ use super::place::Context;
 use super::plan::{Item, Plan, Source};
 use super::template::{self, Budget};
 use crate::event::{Layout, Leaf};
+use hashbrown::hash_table::Entry;
 use hashbrown::{DefaultHashBuilder, HashTable};
 use std::hash::BuildHasher;
 use std::sync::Arc;
@@ -109,6 +110,9 @@ pub(super) struct Interner {
     makes: Vec<Option<Make>>,
     makes_cost: usize,
     makes_cost_here: usize,
+    /// The layouts of the makes, each once: templates that differ in a literal alone, such as the
+    /// computer's name, have one layout, and whatever is kept for a layout is kept once.
+    layouts: HashTable<Arc<Layout>>,
     canonical: Vec<u8>,
 }
 
@@ -126,6 +130,7 @@ impl Interner {
             makes: Vec::new(),
             makes_cost: 0,
             makes_cost_here: 0,
+            layouts: HashTable::new(),
             canonical: Vec::new(),
         }
     }
@@ -142,6 +147,7 @@ impl Interner {
             self.known_cost = 0;
             self.steps.clear();
             self.makes.clear();
+            self.layouts.clear();
             self.makes_cost = 0;
         }
     }
@@ -259,10 +265,25 @@ impl Interner {
         self.spend(cost);
         built?;
         let verbatim = !places.iter().any(|place| matches!(place.source, Source::Parts(_)));
-        let make = Make { layout: Layout::new(leaves), places: places.into(), verbatim };
+        let make = Make { layout: self.layout(leaves), places: places.into(), verbatim };
         let slot = self.makes.get_mut(index(node.0)).ok_or(Decline::Limit)?;
         *slot = Some(make);
         Ok(())
+    }
+
+    /// The layout of these leaves.
+    fn layout(&mut self, leaves: Vec<Leaf>) -> Arc<Layout> {
+        let hasher = &self.hasher;
+        let hash = hasher.hash_one(&*leaves);
+        let entry = self.layouts.entry(
+            hash,
+            |known| known.leaves() == leaves,
+            |known| hasher.hash_one(known.leaves()),
+        );
+        match entry {
+            Entry::Occupied(known) => Arc::clone(known.get()),
+            Entry::Vacant(new) => Arc::clone(new.insert(Layout::new(leaves)).get()),
+        }
     }
 
     fn spend(&mut self, cost: usize) {
