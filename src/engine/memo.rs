@@ -13,6 +13,7 @@
 
 use hashbrown::DefaultHashBuilder;
 use std::hash::BuildHasher as _;
+use std::ops::Range;
 
 /// How many keys the table has places for, a power of two. Keys have two places to go to.
 const PLACES: usize = 1 << 13;
@@ -28,6 +29,17 @@ const LONGEST_KEY: usize = 4096;
 /// The longest verdict that is remembered.
 const LONGEST_VERDICT: usize = VERDICT_WORDS / 8;
 
+/// How many counts of new values there are, a power of two.
+const HABITS: usize = 1 << 10;
+/// Of a slot whose count has got here, values are looked up and remembered only now and then: port
+/// numbers and times hardly ever come again.
+const RARELY_AGAIN: u8 = 64;
+/// Each so many records such a slot gets another try.
+const TRY_EACH: u32 = 16;
+/// How much a value that was known takes from the count; one that was not adds 1. A fifth of known
+/// values is where remembering begins to pay.
+const KNOWN_COUNTS: u8 = 4;
+
 /// What is remembered of one key. Positions count all bytes and words ever put into the rings.
 #[derive(Debug, Clone, Copy, Default)]
 struct Place {
@@ -41,6 +53,8 @@ struct Place {
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Memo {
+    /// How often the values of a slot were new lately; slots may share a count.
+    habits: Box<[u8]>,
     places: Box<[Place]>,
     keys: Ring<u8>,
     verdicts: Ring<u64>,
@@ -51,9 +65,17 @@ pub(super) struct Memo {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Hash(u64);
 
+/// Where a key is remembered, for amending its verdict soon after.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Known {
+    place: usize,
+    hash: u64,
+}
+
 impl Default for Memo {
     fn default() -> Memo {
         Memo {
+            habits: vec![0; HABITS].into(),
             places: vec![Place::default(); PLACES].into(),
             keys: Ring::new(KEY_BYTES),
             verdicts: Ring::new(VERDICT_WORDS),
@@ -71,7 +93,7 @@ impl Memo {
 
     /// What was put under this key; an empty verdict is one.
     #[inline]
-    pub(super) fn get(&self, hash: Hash, key: &[u8]) -> Option<&[u64]> {
+    pub(super) fn get(&self, hash: Hash, key: &[u8]) -> Option<(Known, &[u64])> {
         self.places_of(hash).into_iter().find_map(|at| {
             let place = self.places.get(at)?;
             if place.hash != hash.0 || place.key_len as usize != key.len() {
@@ -79,28 +101,62 @@ impl Memo {
             }
             let known = self.keys.get(place.key, place.key_len)?;
             let verdict = self.verdicts.get(place.verdict, place.verdict_len)?;
-            (known == key).then_some(verdict)
+            (known == key).then_some((Known { place: at, hash: hash.0 }, verdict))
         })
     }
 
     /// Remembers a verdict.
-    pub(super) fn put(&mut self, hash: Hash, key: &[u8], verdict: &[u64]) {
-        if verdict.len() > LONGEST_VERDICT {
-            return;
-        }
-        let place = Place {
-            hash: hash.0,
-            key: self.keys.put(key),
-            verdict: self.verdicts.put(verdict),
-            key_len: u32::try_from(key.len()).unwrap_or(u32::MAX),
-            verdict_len: u32::try_from(verdict.len()).unwrap_or(u32::MAX),
-        };
-        // The older of the two goes; a place that was never used is oldest.
+    pub(super) fn put(&mut self, hash: Hash, key: &[u8], verdict: &[u64]) -> Known {
+        // The older of the two places goes; one that was never used is oldest.
         let [a, b] = self.places_of(hash);
         let age = |at: usize| self.places.get(at).map_or(0, |place| place.key);
         let at = if age(a) <= age(b) { a } else { b };
-        if let Some(old) = self.places.get_mut(at) {
-            *old = place;
+        if verdict.len() <= LONGEST_VERDICT
+            && let Some(place) = self.places.get_mut(at)
+        {
+            *place = Place {
+                hash: hash.0,
+                key: self.keys.put(key),
+                verdict: self.verdicts.put(verdict),
+                key_len: u32::try_from(key.len()).unwrap_or(u32::MAX),
+                verdict_len: u32::try_from(verdict.len()).unwrap_or(u32::MAX),
+            };
+        }
+        Known { place: at, hash: hash.0 }
+    }
+
+    /// Clears a bit of a verdict that is remembered; `empty` is what an empty one stands for.
+    pub(super) fn clear_bit(&mut self, known: Known, bit: usize, empty: &[u64]) {
+        let Some(place) = self.places.get_mut(known.place).filter(|p| p.hash == known.hash) else {
+            return;
+        };
+        if place.verdict_len == 0 && empty.len() <= LONGEST_VERDICT / 2 {
+            place.verdict = self
+                .verdicts
+                .put_all(empty.iter().copied().chain(empty.iter().map(|_| 0)), 2 * empty.len());
+            place.verdict_len = u32::try_from(2 * empty.len()).unwrap_or(u32::MAX);
+        }
+        let verdict = self.verdicts.get_mut(place.verdict, place.verdict_len);
+        if let Some(word) = verdict.and_then(|verdict| verdict.get_mut(bit / 64)) {
+            *word &= !(1 << (bit % 64));
+        }
+    }
+
+    /// Whether it is worth looking for a value of this slot, told by any number that stands for it.
+    #[inline]
+    pub(super) fn pays(&self, slot: u64, record: u32) -> bool {
+        let count = self.habits.get(slot as usize & (HABITS - 1)).copied().unwrap_or(0);
+        count < RARELY_AGAIN || record.is_multiple_of(TRY_EACH)
+    }
+
+    /// Notes whether the slot's value was known.
+    #[inline]
+    pub(super) fn note(&mut self, slot: u64, known: bool) {
+        if let Some(count) = self.habits.get_mut(slot as usize & (HABITS - 1)) {
+            *count = match known {
+                true => count.saturating_sub(KNOWN_COUNTS),
+                false => count.saturating_add(1),
+            };
         }
     }
 
@@ -127,17 +183,21 @@ impl<T: Copy + Default> Ring<T> {
 
     /// Puts `items` in, in one piece, and gives their position.
     fn put(&mut self, items: &[T]) -> u64 {
+        self.put_all(items.iter().copied(), items.len())
+    }
+
+    /// The same, of an iterator that gives `count` items.
+    fn put_all(&mut self, items: impl Iterator<Item = T>, count: usize) -> u64 {
         let len = self.items.len() as u64;
         let mut at = self.end % len;
-        if at + items.len() as u64 > len {
+        if at + count as u64 > len {
             self.end += len - at;
             at = 0;
         }
         let position = self.end;
-        if let Some(room) = self.items.get_mut(at as usize..at as usize + items.len()) {
-            room.copy_from_slice(items);
-        }
-        self.end += items.len() as u64;
+        let room = self.items.get_mut(at as usize..at as usize + count);
+        room.into_iter().flatten().zip(items).for_each(|(place, item)| *place = item);
+        self.end += count as u64;
         position
     }
 
@@ -147,11 +207,21 @@ impl<T: Copy + Default> Ring<T> {
         if len == 0 {
             return Some(&[]);
         }
+        self.items.get(self.range(position, len)?)
+    }
+
+    fn get_mut(&mut self, position: u64, len: u32) -> Option<&mut [T]> {
+        let range = self.range(position, len)?;
+        self.items.get_mut(range)
+    }
+
+    #[inline]
+    fn range(&self, position: u64, len: u32) -> Option<Range<usize>> {
         let whole = self.items.len() as u64;
         if position == 0 || position + whole < self.end {
             return None;
         }
         let at = (position % whole) as usize;
-        self.items.get(at..at + len as usize)
+        Some(at..at + len as usize)
     }
 }

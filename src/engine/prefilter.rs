@@ -17,7 +17,7 @@
 //! each field of each kind of event searches less text and reports fewer foreign literals than one
 //! for all. What the bitmap brings stands in `benches/RESULTS.md`.
 
-use super::atoms::CommonFours;
+use super::atoms::Four;
 use aho_corasick::automaton::{Automaton as _, OverlappingState};
 use aho_corasick::nfa::contiguous::NFA;
 use aho_corasick::{Anchored, Input, MatchKind, PatternID};
@@ -40,20 +40,21 @@ impl Automaton {
     /// # Errors
     /// All the rules, if the atoms do not fit into an automaton.
     pub(super) fn new(
-        atoms: HashMap<&[u8], Vec<u32>>,
-        common: &CommonFours,
+        atoms: HashMap<&[u8], (Option<Four>, Vec<u32>)>,
     ) -> Result<Automaton, Vec<u32>> {
         let mut atoms: Vec<_> = atoms.into_iter().collect();
-        atoms.sort_unstable();
+        atoms.sort_unstable_by_key(|(atom, _)| *atom);
         let nfa = NFA::builder()
             .match_kind(MatchKind::Standard)
             .prefilter(false)
             .build(atoms.iter().map(|(atom, _)| atom))
-            .map_err(|_| atoms.iter().flat_map(|(_, rules)| rules.clone()).collect::<Vec<_>>())?;
-        let filter = Starts::new(atoms.iter().map(|(atom, _)| *atom), common);
+            .map_err(|_| {
+                atoms.iter().flat_map(|(_, (_, rules))| rules.clone()).collect::<Vec<_>>()
+            })?;
+        let filter = Starts::new(atoms.iter().map(|(atom, (four, _))| (*atom, *four)));
         let mut starts = vec![0];
         let mut rules = Vec::new();
-        for (_, of_atom) in atoms {
+        for (_, (_, of_atom)) in atoms {
             rules.extend(of_atom);
             starts.push(u32::try_from(rules.len()).unwrap_or(u32::MAX));
         }
@@ -113,10 +114,7 @@ const MIN_LOG_BITS: u32 = 9;
 const MAX_LOG_BITS: u32 = 17;
 
 impl Starts {
-    fn new<'a>(
-        atoms: impl Iterator<Item = &'a [u8]> + Clone,
-        common: &CommonFours,
-    ) -> Option<Starts> {
+    fn new<'a>(atoms: impl Iterator<Item = (&'a [u8], Option<Four>)> + Clone) -> Option<Starts> {
         let count = atoms.clone().count();
         let log = (count * BITS_AN_ATOM).next_power_of_two().trailing_zeros();
         let log = log.clamp(MIN_LOG_BITS, MAX_LOG_BITS);
@@ -127,10 +125,10 @@ impl Starts {
             firsts: vec![0; 1 << (log - 6)].into(),
             pairs: Box::default(),
         };
-        for atom in atoms {
-            match (common.rarest(atom), atom) {
-                (Some((offset, four)), _) => {
-                    let four = u32::from_le_bytes(four);
+        for (atom, four) in atoms {
+            match (four, atom) {
+                (Some(Four { offset, bytes }), _) => {
+                    let four = u32::from_le_bytes(bytes);
                     let bit = starts.hash(four);
                     set_bit(&mut starts.fours, bit);
                     if let Some(first) = atom.first_chunk::<4>() {
@@ -241,6 +239,7 @@ fn set_bit(bits: &mut [u64], bit: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::atoms::CommonFours;
     use proptest::prelude::*;
 
     proptest! {
@@ -253,11 +252,13 @@ mod tests {
             ],
             haystack in "[ab\u{1}\u{2}]{0,40}",
         ) {
-            let mut by_atom: HashMap<&[u8], Vec<u32>> = HashMap::new();
+            let common = CommonFours::default();
+            let mut by_atom: HashMap<&[u8], (Option<Four>, Vec<u32>)> = HashMap::new();
             for (rule, atom) in (0u32..).zip(&atoms) {
-                by_atom.entry(atom.as_bytes()).or_default().push(rule);
+                let atom = atom.as_bytes();
+                by_atom.entry(atom).or_insert((common.rarest(atom), Vec::new())).1.push(rule);
             }
-            let mut automaton = Automaton::new(by_atom, &CommonFours::new()).unwrap();
+            let mut automaton = Automaton::new(by_atom).unwrap();
             let mut bits = [0];
             automaton.search(haystack.as_bytes(), &mut bits);
             for (rule, atom) in atoms.iter().enumerate() {

@@ -10,12 +10,13 @@
 //! rules to those that have all of theirs. Of the parts that speak of several slots (an image's path
 //! or its original name), the rarest is *found* in one of the slots, or the rule cannot match. Both
 //! are asked only where one of their literals stands in the values, and both depend on the values
-//! alone, so that the answer, a slot's *verdict*, can be remembered for values that come again.
+//! alone, so that the answer, a slot's *verdict*, can be remembered for values that come again. A rule
+//! that is evaluated and refuted by such a part is taken out of the verdict on the values that did it.
 //!
 //! Invariants: a rule whose residue is true for an event is left by the verdicts of all its slots, in
 //! whatever order these are taken; program rules are in ascending order of rule id.
 
-use super::atoms::{self, CommonFours};
+use super::atoms::{self, Atoms, Four};
 use super::check;
 use super::expr::{Expr, PredicateId};
 use super::predicate::FieldId;
@@ -69,7 +70,16 @@ pub(super) struct LocalPredicate {
 #[derive(Debug)]
 pub(super) struct ProgramRule {
     pub(super) rule: RuleId,
+    /// All of these have to hold.
+    pub(super) parts: Box<[RulePart]>,
+}
+
+/// A part of a rule's condition.
+#[derive(Debug)]
+pub(super) struct RulePart {
     pub(super) expr: Expr,
+    /// The slot whose values alone decide it.
+    pub(super) slot: Option<SlotId>,
 }
 
 /// What has to be done for one kind of event.
@@ -97,8 +107,7 @@ pub(super) struct SlotTests {
     /// A bit for each rule that is not narrowed here: what is left if no test holds.
     pub(super) open: Box<[u64]>,
     tests: Box<[SlotTest]>,
-    /// The predicates whose literals are looked for, each with its test.
-    literals: Box<[(PredicateId, u32)]>,
+    literals: Box<[Literal]>,
     automaton: OnceLock<Result<Automaton, Vec<u32>>>,
     searches: AtomicU32,
 }
@@ -113,23 +122,111 @@ struct SlotTest {
     finds: Vec<u32>,
 }
 
+/// A literal of a test's predicates.
+#[derive(Debug, Clone, Copy)]
+struct Literal {
+    predicate: PredicateId,
+    /// Which of the predicate's atoms it is.
+    atom: u32,
+    test: u32,
+    /// Two of its pieces, as [`Pieces`] knows them.
+    pieces: [u16; 2],
+}
+
+impl Literal {
+    fn bytes<'s>(&self, set: &'s RuleSet) -> &'s [u8] {
+        self.atoms(set).and_then(|a| a.set.get(self.atom as usize)).map_or(&[], |atom| atom)
+    }
+
+    fn four(&self, set: &RuleSet) -> Option<Four> {
+        *self.atoms(set)?.fours.get(self.atom as usize)?
+    }
+
+    fn atoms<'s>(&self, set: &'s RuleSet) -> Option<&'s Atoms> {
+        set.predicates.get(self.predicate).atoms()
+    }
+}
+
+/// Which pieces of four bytes, and of two, a text has, by a small hash.
+struct Pieces([u64; Pieces::BITS / 64 + 1]);
+
+impl Pieces {
+    const LOG_BITS: u32 = 12;
+    const BITS: usize = 1 << Pieces::LOG_BITS;
+    /// Every text has this one: it stands for literals of a single byte.
+    const ANY: u16 = Pieces::BITS as u16;
+
+    fn of(text: &[u8]) -> Pieces {
+        let mut pieces = Pieces([0; Pieces::BITS / 64 + 1]);
+        set_bit(&mut pieces.0, u32::from(Pieces::ANY));
+        for piece in text.windows(2) {
+            set_bit(&mut pieces.0, u32::from(Pieces::hash(piece)));
+        }
+        for piece in text.windows(4) {
+            set_bit(&mut pieces.0, u32::from(Pieces::hash(piece)));
+        }
+        pieces
+    }
+
+    /// The hashes of two pieces of a literal: its rarest and its first.
+    fn of_literal(literal: &[u8], four: Option<Four>) -> [u16; 2] {
+        match (four, literal) {
+            (Some(Four { bytes, .. }), [a, b, c, d, ..]) => {
+                [bytes, [*a, *b, *c, *d]].map(|piece| Pieces::hash(&piece))
+            }
+            (_, [a, b]) => [Pieces::hash(&[*a, *b]); 2],
+            (_, [a, b, c]) => [[*a, *b], [*b, *c]].map(|piece| Pieces::hash(&piece)),
+            _ => [Pieces::ANY; 2],
+        }
+    }
+
+    #[inline]
+    fn hash(piece: &[u8]) -> u16 {
+        let number = match *piece {
+            [a, b, c, d] => u32::from_le_bytes([a, b, c, d]),
+            [a, b] => u32::from(u16::from_le_bytes([a, b])),
+            _ => return Pieces::ANY,
+        };
+        // 2^32 over the golden ratio: its upper bits depend on all of the piece's.
+        (number.wrapping_mul(0x9E37_79B1) >> (32 - Pieces::LOG_BITS)) as u16
+    }
+
+    #[inline]
+    fn has(&self, piece: u16) -> bool {
+        has_bit(&self.0, usize::from(piece))
+    }
+}
+
 /// So often the literals are looked for one by one before an automaton is built, which costs about
-/// as much as this: many kinds of events come a few times only.
-const SEARCHES_BEFORE_AUTOMATON: u32 = 24;
+/// as much as this: many kinds of events come a few times only, and many fields have few values.
+const SEARCHES_BEFORE_AUTOMATON: u32 = 256;
+/// In a longer text too many literals have their pieces by chance.
+const LONGEST_WITHOUT_AUTOMATON: usize = Pieces::BITS / 8;
 
 impl SlotTests {
     /// Sets in `found` the bit of each test of which a literal stands in `haystack`.
     pub(super) fn search(&self, set: &RuleSet, haystack: &[u8], found: &mut Vec<u64>) {
         found.clear();
         found.resize(self.tests.len().div_ceil(64), 0);
-        if self.automaton.get().is_none()
+        if haystack.len() <= LONGEST_WITHOUT_AUTOMATON
+            && self.automaton.get().is_none()
             && self.searches.fetch_add(1, Ordering::Relaxed) < SEARCHES_BEFORE_AUTOMATON
         {
-            for (predicate, test) in &self.literals {
-                let atoms = set.predicates.get(*predicate).atoms();
-                let stands = |atom: &[u8]| memchr::memmem::find(haystack, atom).is_some();
-                if atoms.is_some_and(|atoms| atoms.set.iter().any(|atom| stands(atom))) {
-                    set_bit(found, *test);
+            let pieces = Pieces::of(haystack);
+            let mut last: Option<(&[u8], bool)> = None;
+            for literal in &self.literals {
+                if !literal.pieces.iter().all(|piece| pieces.has(*piece)) {
+                    continue;
+                }
+                // Literals are sorted: the same one comes for each of its tests.
+                let bytes = literal.bytes(set);
+                let stands = match last {
+                    Some((same, stands)) if same == bytes => stands,
+                    _ => memchr::memmem::find(haystack, bytes).is_some(),
+                };
+                last = Some((bytes, stands));
+                if stands {
+                    set_bit(found, literal.test);
                 }
             }
             return;
@@ -142,16 +239,15 @@ impl SlotTests {
     }
 
     fn build(&self, set: &RuleSet) -> Result<Automaton, Vec<u32>> {
-        let mut by_atom: HashMap<&[u8], Vec<u32>> = HashMap::new();
-        for (predicate, test) in &self.literals {
-            for atom in set.predicates.get(*predicate).atoms().map_or(&[][..], |atoms| &atoms.set) {
-                let tests = by_atom.entry(atom).or_default();
-                if tests.last() != Some(test) {
-                    tests.push(*test);
-                }
+        let mut by_atom: HashMap<&[u8], (Option<Four>, Vec<u32>)> = HashMap::new();
+        for literal in &self.literals {
+            let four = literal.four(set);
+            let (_, tests) = by_atom.entry(literal.bytes(set)).or_insert((four, Vec::new()));
+            if tests.last() != Some(&literal.test) {
+                tests.push(literal.test);
             }
         }
-        Automaton::new(by_atom, &CommonFours::new())
+        Automaton::new(by_atom)
     }
 
     /// Writes the verdict: of the tests in `found`, those that hold leave their rules or find them.
@@ -231,6 +327,8 @@ struct TestsBuilder {
     tests: Vec<SlotTest>,
     by_expr: HashMap<Expr, u32>,
     literals: Vec<(PredicateId, u32)>,
+    /// Whether its verdicts are wanted even without a test: for what evaluation adds to them.
+    kept: bool,
 }
 
 impl TestsBuilder {
@@ -270,36 +368,38 @@ impl<'a> Builder<'a> {
         expr.sort_by_cost(&|local| {
             check::cost(&predicates.get(program.predicates[local.index()].id).item)
         });
-        self.place(rule, &expr);
-        self.program.rules.push(ProgramRule { rule: instance.rule, expr });
+        let parts: Box<[RulePart]> = match expr {
+            Expr::And(parts) => parts.into_iter().map(|expr| self.part(expr)).collect(),
+            one => [self.part(one)].into(),
+        };
+        self.place(rule, &parts);
+        self.program.rules.push(ProgramRule { rule: instance.rule, parts });
     }
 
     /// Gives the parts of a rule's condition to the slots that can answer them.
-    fn place(&mut self, rule: u32, expr: &Expr) {
+    fn place(&mut self, rule: u32, parts: &[RulePart]) {
         let set = self.set;
-        let parts = match expr {
-            Expr::And(parts) => parts,
-            one => std::slice::from_ref(one),
-        };
         let mut by_slot: Vec<(SlotId, Vec<Expr>)> = Vec::new();
         let mut several = Vec::new();
-        for part in parts {
-            match self.only_slot(part) {
-                Some(slot) => match by_slot.iter_mut().find(|(known, _)| *known == slot) {
-                    Some((_, parts)) => parts.push(part.clone()),
-                    None => by_slot.push((slot, vec![part.clone()])),
+        for RulePart { expr, slot } in parts {
+            match slot {
+                Some(slot) => match by_slot.iter_mut().find(|(known, _)| known == slot) {
+                    Some((_, parts)) => parts.push(expr.clone()),
+                    None => by_slot.push((*slot, vec![expr.clone()])),
                 },
-                None => several.push(part.clone()),
+                None => several.push(expr.clone()),
             }
         }
         let locals = &self.program.predicates;
         let global = |local: PredicateId| locals[local.index()].id;
         let atoms = |local: PredicateId| set.predicates.get(global(local)).atoms();
-        for (slot, parts) in by_slot {
-            let expr = Expr::and(parts);
+        let mut placed = false;
+        for (slot, parts) in &by_slot {
+            let expr = Expr::and(parts.iter().cloned());
             if let Some((_, chosen)) = atoms::choose(&expr, &atoms) {
                 let literals = chosen.into_iter().map(global);
-                tests_of(&mut self.tests, slot).test(expr, literals).narrows.push(rule);
+                tests_of(&mut self.tests, *slot).test(expr, literals).narrows.push(rule);
+                placed = true;
             }
         }
         // A predicate that refers to other fields is not decided by one slot's values.
@@ -315,7 +415,16 @@ impl<'a> Builder<'a> {
                 tests_of(&mut self.tests, slot).test(expr, literal).finds.push(rule);
             }
             self.sought.push(rule);
+            placed = true;
         }
+        if !placed {
+            // It is evaluated each time, unless the values of one of its slots are known to refute it.
+            by_slot.iter().for_each(|(slot, _)| tests_of(&mut self.tests, *slot).kept = true);
+        }
+    }
+
+    fn part(&self, expr: Expr) -> RulePart {
+        RulePart { slot: self.only_slot(&expr), expr }
     }
 
     /// The slot whose values alone decide `expr`, if there is one.
@@ -384,7 +493,7 @@ impl<'a> Builder<'a> {
         program.unsought = every(&mut sought.into_iter().chain(past));
         let mut all = Vec::new();
         for (index, built) in tests.into_iter().enumerate() {
-            if built.tests.is_empty() {
+            if built.tests.is_empty() && !built.kept {
                 continue;
             }
             let keywords = program.slots.get(index).is_some_and(|slot| slot.field.is_none());
@@ -396,10 +505,12 @@ impl<'a> Builder<'a> {
             all.push(SlotTests {
                 slot: SlotId(u32::try_from(index).unwrap_or(u32::MAX)),
                 keywords,
-                covered: keywords && built.literals.iter().all(|(predicate, _)| covers(predicate)),
+                covered: keywords
+                    && !built.kept
+                    && built.literals.iter().all(|(predicate, _)| covers(predicate)),
                 open: every(&mut built.tests.iter().flat_map(|test| test.narrows.iter().copied())),
                 tests: built.tests.into(),
-                literals: built.literals.into(),
+                literals: literals(set, &built.literals),
                 automaton: OnceLock::new(),
                 searches: AtomicU32::new(0),
             });
@@ -409,6 +520,22 @@ impl<'a> Builder<'a> {
         program.tests = all.into();
         program
     }
+}
+
+/// The literals of these predicates, with their tests.
+fn literals(set: &RuleSet, predicates: &[(PredicateId, u32)]) -> Box<[Literal]> {
+    let mut literals = Vec::new();
+    for &(predicate, test) in predicates {
+        let Some(atoms) = set.predicates.get(predicate).atoms() else { continue };
+        for ((bytes, four), atom) in atoms.set.iter().zip(&atoms.fours).zip(0u32..) {
+            let pieces = Pieces::of_literal(bytes, *four);
+            literals.push(Literal { predicate, atom, test, pieces });
+        }
+    }
+    literals.sort_by(|a: &Literal, b| {
+        a.pieces.cmp(&b.pieces).then_with(|| a.bytes(set).cmp(b.bytes(set)))
+    });
+    literals.into()
 }
 
 fn tests_of(tests: &mut Vec<TestsBuilder>, slot: SlotId) -> &mut TestsBuilder {

@@ -18,7 +18,7 @@
 use super::check::FieldValues;
 use super::expr::PredicateId;
 use super::full;
-use super::memo::{Hash, Memo};
+use super::memo::{Hash, Known, Memo};
 use super::program::{Program, SlotId, SlotTests};
 use super::ruleset::{RuleId, RuleSet};
 use super::tables::{Binding, Tables};
@@ -176,6 +176,9 @@ struct SlotState {
     from: u32,
     to: u32,
     original_from: u32,
+    /// Where the verdict on its values is remembered.
+    known_for: u32,
+    known: Known,
 }
 
 impl Scratch {
@@ -204,18 +207,20 @@ impl Scratch {
 }
 
 impl Scratch {
-    /// Takes away the rules that the slot does not leave and adds those that it finds; without a
-    /// verdict no test holds.
-    #[inline]
-    fn apply(&mut self, tests: &SlotTests, verdict: bool) {
-        let (left, sought) = match verdict {
-            true => self.verdict.split_at(self.verdict.len() / 2),
-            false => (&[][..], &[][..]),
-        };
-        let left = if left.is_empty() { &*tests.open } else { left };
-        self.left.iter_mut().zip(left).for_each(|(have, left)| *have &= left);
-        self.sought.iter_mut().zip(sought).for_each(|(have, sought)| *have |= sought);
+    /// Applies the verdict that was just worked out.
+    fn apply(&mut self, tests: &SlotTests) {
+        apply(tests, &self.verdict, &mut self.left, &mut self.sought);
     }
+}
+
+/// Takes away the rules that the slot does not leave and adds those that it finds. An empty verdict
+/// says that no test holds.
+#[inline]
+fn apply(tests: &SlotTests, verdict: &[u64], left: &mut [u64], sought: &mut [u64]) {
+    let (leaves, finds) = verdict.split_at(verdict.len() / 2);
+    let leaves = if leaves.is_empty() { &*tests.open } else { leaves };
+    left.iter_mut().zip(leaves).for_each(|(have, leaves)| *have &= leaves);
+    sought.iter_mut().zip(finds).for_each(|(have, finds)| *have |= finds);
 }
 
 /// Buffers for the texts of fields.
@@ -307,8 +312,11 @@ impl<E: Event> Run<'_, E> {
                 bits &= bits - 1;
                 let Some(rule) = program.rules.get(index) else { break };
                 evaluated += 1;
-                if rule.expr.evaluate(&mut |id| self.test(id)) && hits.last() != Some(&rule.rule) {
-                    hits.push(rule.rule);
+                let refuted = rule.parts.iter().find(|p| !p.expr.evaluate(&mut |id| self.test(id)));
+                match refuted {
+                    Some(part) => self.refute(part.slot, index),
+                    None if hits.last() != Some(&rule.rule) => hits.push(rule.rule),
+                    None => {}
                 }
             }
         }
@@ -318,27 +326,46 @@ impl<E: Event> Run<'_, E> {
     /// Leaves and finds what the slot's values do.
     fn narrow(&mut self, tests: &SlotTests) {
         if tests.covered && self.clean {
-            return self.scratch.apply(tests, false);
+            let scratch = &mut *self.scratch;
+            return apply(tests, &[], &mut scratch.left, &mut scratch.sought);
         }
+        let number = self.binding.number << 5 ^ u64::from(tests.slot.number());
         // The values of all fields together come again only with the whole event.
-        let hash = if tests.keywords { None } else { self.identify(tests.slot) };
+        let pays = !tests.keywords && self.memo.pays(number, self.scratch.record);
+        let hash = if pays { self.identify(tests.slot) } else { None };
         let Some(hash) = hash else {
             self.judge(tests);
-            return self.scratch.apply(tests, true);
+            return self.scratch.apply(tests);
         };
         let scratch = &mut *self.scratch;
-        match self.memo.get(hash, &scratch.key) {
-            Some([]) => scratch.apply(tests, false),
-            Some(verdict) => {
-                scratch.verdict.clear();
-                scratch.verdict.extend_from_slice(verdict);
-                scratch.apply(tests, true);
+        let state = &mut scratch.slots[tests.slot.index()];
+        state.known_for = scratch.record;
+        let found = self.memo.get(hash, &scratch.key);
+        let is_known = found.is_some();
+        match found {
+            Some((known, verdict)) => {
+                state.known = known;
+                apply(tests, verdict, &mut scratch.left, &mut scratch.sought);
             }
             None => {
                 self.judge(tests);
-                self.memo.put(hash, &self.scratch.key, &self.scratch.verdict);
-                self.scratch.apply(tests, true);
+                let scratch = &mut *self.scratch;
+                let known = self.memo.put(hash, &scratch.key, &scratch.verdict);
+                scratch.slots[tests.slot.index()].known = known;
+                scratch.apply(tests);
             }
+        }
+        self.memo.note(number, is_known);
+    }
+
+    /// Remembers that the slot's values refute the rule.
+    fn refute(&mut self, slot: Option<SlotId>, rule: usize) {
+        let Some(slot) = slot else { return };
+        let state = self.scratch.slots[slot.index()];
+        if state.known_for == self.scratch.record
+            && let Some(tests) = self.binding.program.tests.iter().find(|t| t.slot == slot)
+        {
+            self.memo.clear_bit(state.known, rule, &tests.open);
         }
     }
 

@@ -262,4 +262,3 @@ pub(super) fn with_key<E: Event, T>(event: &E, scan: impl FnOnce(&Key<'_>) -> T)
     let parts = make_key(event, &mut bytes);
     scan(&parts.of(&bytes))
 }
-
