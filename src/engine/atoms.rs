@@ -309,6 +309,18 @@ impl CommonFours {
     }
 }
 
+/// What two bytes beside each other tell, in bits: little, if common text has them.
+pub(super) fn bits_of_pair(pair: [u8; 2]) -> f64 {
+    let bits = bits_of(pair[0]) + bits_of(pair[1]);
+    match memchr::memmem::find_iter(COMMON.as_bytes(), &pair).count() {
+        0 => bits,
+        count => (bits - COMMON_PAIR - (count as f64).log2()).max(0.0),
+    }
+}
+
+/// How many bits less a pair tells that stands in common text once.
+const COMMON_PAIR: f64 = 3.0;
+
 /// What a byte tells, in bits, in the text of commands and paths.
 pub(super) fn bits_of(byte: u8) -> f64 {
     match byte {

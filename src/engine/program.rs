@@ -129,13 +129,24 @@ struct Literal {
     /// Which of the predicate's atoms it is.
     atom: u32,
     test: u32,
-    /// Two of its pieces, as [`Pieces`] knows them.
-    pieces: [u16; 2],
+    /// The hash of the four bytes that it is known by, as [`Fours`] has it; [`Literal::SHORT`] if it
+    /// has not so many.
+    hash: u16,
 }
 
 impl Literal {
+    const SHORT: u16 = u16::MAX;
+
     fn bytes<'s>(&self, set: &'s RuleSet) -> &'s [u8] {
         self.atoms(set).and_then(|a| a.set.get(self.atom as usize)).map_or(&[], |atom| atom)
+    }
+
+    fn stands_in(&self, haystack: &[u8], fours: &Fours, set: &RuleSet) -> bool {
+        let bytes = self.bytes(set);
+        match self.four(set) {
+            Some(four) => fours.has(haystack, bytes, four),
+            None => memchr::memmem::find(haystack, bytes).is_some(),
+        }
     }
 
     fn four(&self, set: &RuleSet) -> Option<Four> {
@@ -147,61 +158,54 @@ impl Literal {
     }
 }
 
-/// Which pieces of four bytes, and of two, a text has, by a small hash.
-struct Pieces([u64; Pieces::BITS / 64 + 1]);
+/// Where in a short text each four bytes stand: lists of places by a small hash.
+struct Fours {
+    /// The last place of each hash, plus 1.
+    heads: [u16; Fours::HEADS],
+    /// For each place the one before it with the same hash, plus 1.
+    before: [u16; LONGEST_WITHOUT_AUTOMATON],
+}
 
-impl Pieces {
-    const LOG_BITS: u32 = 12;
-    const BITS: usize = 1 << Pieces::LOG_BITS;
-    /// Every text has this one: it stands for literals of a single byte.
-    const ANY: u16 = Pieces::BITS as u16;
+impl Fours {
+    const LOG_HEADS: u32 = 10;
+    const HEADS: usize = 1 << Fours::LOG_HEADS;
 
-    fn of(text: &[u8]) -> Pieces {
-        let mut pieces = Pieces([0; Pieces::BITS / 64 + 1]);
-        set_bit(&mut pieces.0, u32::from(Pieces::ANY));
-        for piece in text.windows(2) {
-            set_bit(&mut pieces.0, u32::from(Pieces::hash(piece)));
+    /// The places in `text`, which is no longer than [`LONGEST_WITHOUT_AUTOMATON`].
+    fn of(text: &[u8]) -> Fours {
+        let mut fours = Fours { heads: [0; Fours::HEADS], before: [0; LONGEST_WITHOUT_AUTOMATON] };
+        let windows = text.windows(4).filter_map(<[u8]>::first_chunk::<4>);
+        for ((place, four), before) in (1..).zip(windows).zip(&mut fours.before) {
+            let head = &mut fours.heads[usize::from(Fours::hash(*four))];
+            *before = std::mem::replace(head, place);
         }
-        for piece in text.windows(4) {
-            set_bit(&mut pieces.0, u32::from(Pieces::hash(piece)));
-        }
-        pieces
+        fours
     }
 
-    /// The hashes of two pieces of a literal: its rarest and its first.
-    fn of_literal(literal: &[u8], four: Option<Four>) -> [u16; 2] {
-        match (four, literal) {
-            (Some(Four { bytes, .. }), [a, b, c, d, ..]) => {
-                [bytes, [*a, *b, *c, *d]].map(|piece| Pieces::hash(&piece))
+    #[inline]
+    fn hash(four: [u8; 4]) -> u16 {
+        // 2^32 over the golden ratio: its upper bits depend on all four bytes.
+        (u32::from_le_bytes(four).wrapping_mul(0x9E37_79B1) >> (32 - Fours::LOG_HEADS)) as u16
+    }
+
+    /// Whether `literal`, which is known by `four`, stands in the text.
+    fn has(&self, text: &[u8], literal: &[u8], four: Four) -> bool {
+        let mut place = self.heads[usize::from(Fours::hash(four.bytes))];
+        while let Some(at) = usize::from(place).checked_sub(1) {
+            let start = at.checked_sub(four.offset).and_then(|start| text.get(start..));
+            if start.is_some_and(|text| text.starts_with(literal)) {
+                return true;
             }
-            (_, [a, b]) => [Pieces::hash(&[*a, *b]); 2],
-            (_, [a, b, c]) => [[*a, *b], [*b, *c]].map(|piece| Pieces::hash(&piece)),
-            _ => [Pieces::ANY; 2],
+            place = self.before.get(at).copied().unwrap_or(0);
         }
-    }
-
-    #[inline]
-    fn hash(piece: &[u8]) -> u16 {
-        let number = match *piece {
-            [a, b, c, d] => u32::from_le_bytes([a, b, c, d]),
-            [a, b] => u32::from(u16::from_le_bytes([a, b])),
-            _ => return Pieces::ANY,
-        };
-        // 2^32 over the golden ratio: its upper bits depend on all of the piece's.
-        (number.wrapping_mul(0x9E37_79B1) >> (32 - Pieces::LOG_BITS)) as u16
-    }
-
-    #[inline]
-    fn has(&self, piece: u16) -> bool {
-        has_bit(&self.0, usize::from(piece))
+        false
     }
 }
 
 /// So often the literals are looked for one by one before an automaton is built, which costs about
 /// as much as this: many kinds of events come a few times only, and many fields have few values.
 const SEARCHES_BEFORE_AUTOMATON: u32 = 256;
-/// In a longer text too many literals have their pieces by chance.
-const LONGEST_WITHOUT_AUTOMATON: usize = Pieces::BITS / 8;
+/// In a longer text too many literals have their four bytes by chance.
+const LONGEST_WITHOUT_AUTOMATON: usize = 512;
 
 impl SlotTests {
     /// Sets in `found` the bit of each test of which a literal stands in `haystack`.
@@ -212,20 +216,10 @@ impl SlotTests {
             && self.automaton.get().is_none()
             && self.searches.fetch_add(1, Ordering::Relaxed) < SEARCHES_BEFORE_AUTOMATON
         {
-            let pieces = Pieces::of(haystack);
-            let mut last: Option<(&[u8], bool)> = None;
+            let fours = Fours::of(haystack);
             for literal in &self.literals {
-                if !literal.pieces.iter().all(|piece| pieces.has(*piece)) {
-                    continue;
-                }
-                // Literals are sorted: the same one comes for each of its tests.
-                let bytes = literal.bytes(set);
-                let stands = match last {
-                    Some((same, stands)) if same == bytes => stands,
-                    _ => memchr::memmem::find(haystack, bytes).is_some(),
-                };
-                last = Some((bytes, stands));
-                if stands {
+                let possible = fours.heads.get(usize::from(literal.hash)).is_none_or(|at| *at != 0);
+                if possible && literal.stands_in(haystack, &fours, set) {
                     set_bit(found, literal.test);
                 }
             }
@@ -527,14 +521,11 @@ fn literals(set: &RuleSet, predicates: &[(PredicateId, u32)]) -> Box<[Literal]> 
     let mut literals = Vec::new();
     for &(predicate, test) in predicates {
         let Some(atoms) = set.predicates.get(predicate).atoms() else { continue };
-        for ((bytes, four), atom) in atoms.set.iter().zip(&atoms.fours).zip(0u32..) {
-            let pieces = Pieces::of_literal(bytes, *four);
-            literals.push(Literal { predicate, atom, test, pieces });
+        for (four, atom) in atoms.fours.iter().zip(0u32..) {
+            let hash = four.map_or(Literal::SHORT, |four| Fours::hash(four.bytes));
+            literals.push(Literal { predicate, atom, test, hash });
         }
     }
-    literals.sort_by(|a: &Literal, b| {
-        a.pieces.cmp(&b.pieces).then_with(|| a.bytes(set).cmp(b.bytes(set)))
-    });
     literals.into()
 }
 
