@@ -6,7 +6,9 @@
 //! neither folded nor searched.
 //!
 //! A [`Memo`] is a table of fixed size over two rings, one of keys and one of verdicts; what is new
-//! overwrites what is oldest. Nothing is allocated once it is made, whatever is put in.
+//! overwrites what is oldest. Values that come once only would overwrite the others for nothing and
+//! drive them out of the processor's caches, so a value is remembered when it comes for the second
+//! time. Nothing is allocated once a memo is made, whatever is put in.
 //!
 //! Invariant: [`Memo::get`] gives what was put under exactly these bytes, or nothing: keys are
 //! compared whole, a hash alone decides nothing.
@@ -15,13 +17,16 @@ use hashbrown::DefaultHashBuilder;
 use std::hash::BuildHasher as _;
 use std::ops::Range;
 
-/// How many keys the table has places for, a power of two. Keys have two places to go to.
-const PLACES: usize = 1 << 13;
+/// How many keys the table has places for, a power of two. Keys have two places to go to. All of a
+/// memo should fit into a processor's second-level cache beside the chunk that is being read.
+const PLACES: usize = 1 << 12;
 /// How many bytes of keys are remembered: 128 for each place, twice what a usual value has.
-const KEY_BYTES: usize = 1 << 20;
+const KEY_BYTES: usize = 1 << 19;
 /// How many words of verdicts are remembered. Only values of which some rule's literal was found
 /// have one that takes room.
-const VERDICT_WORDS: usize = 1 << 17;
+const VERDICT_WORDS: usize = 1 << 16;
+/// How many values that came once are known, a power of two.
+const SEEN: usize = 1 << 13;
 /// The longest key that is remembered: what is longer is a script or a blob, which rarely comes
 /// again and would push out many others.
 const LONGEST_KEY: usize = 4096;
@@ -55,6 +60,8 @@ struct Place {
 pub(super) struct Memo {
     /// How often the values of a slot were new lately; slots may share a count.
     habits: Box<[u8]>,
+    /// Parts of the hashes of values that came once.
+    seen: Box<[u16]>,
     places: Box<[Place]>,
     keys: Ring<u8>,
     verdicts: Ring<u64>,
@@ -65,7 +72,7 @@ pub(super) struct Memo {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Hash(u64);
 
-/// Where a key is remembered, for amending its verdict soon after.
+/// Where a key is remembered, for amending its verdict soon after; by default nowhere.
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Known {
     place: usize,
@@ -76,6 +83,7 @@ impl Default for Memo {
     fn default() -> Memo {
         Memo {
             habits: vec![0; HABITS].into(),
+            seen: vec![0; SEEN].into(),
             places: vec![Place::default(); PLACES].into(),
             keys: Ring::new(KEY_BYTES),
             verdicts: Ring::new(VERDICT_WORDS),
@@ -105,8 +113,14 @@ impl Memo {
         })
     }
 
-    /// Remembers a verdict.
+    /// Remembers a verdict, if the key was put before.
     pub(super) fn put(&mut self, hash: Hash, key: &[u8], verdict: &[u64]) -> Known {
+        let [.., low, high] = hash.0.to_le_bytes();
+        let mark = u16::from_le_bytes([low, high]) | 1;
+        let seen = self.seen.get_mut((hash.0 >> 16) as usize & (SEEN - 1));
+        if seen.is_none_or(|seen| std::mem::replace(seen, mark) != mark) {
+            return Known::default();
+        }
         // The older of the two places goes; one that was never used is oldest.
         let [a, b] = self.places_of(hash);
         let age = |at: usize| self.places.get(at).map_or(0, |place| place.key);
