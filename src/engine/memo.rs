@@ -19,14 +19,14 @@ use std::ops::Range;
 
 /// How many keys the table has places for, a power of two. Keys have two places to go to. All of a
 /// memo should fit into a processor's second-level cache beside the chunk that is being read.
-const PLACES: usize = 1 << 12;
+const PLACES: usize = 1 << 14;
 /// How many bytes of keys are remembered: 128 for each place, twice what a usual value has.
-const KEY_BYTES: usize = 1 << 19;
+const KEY_BYTES: usize = 1 << 21;
 /// How many words of verdicts are remembered. Only values of which some rule's literal was found
 /// have one that takes room.
-const VERDICT_WORDS: usize = 1 << 16;
+const VERDICT_WORDS: usize = 1 << 18;
 /// How many values that came once are known, a power of two.
-const SEEN: usize = 1 << 13;
+const SEEN: usize = 1 << 15;
 /// The longest key that is remembered: what is longer is a script or a blob, which rarely comes
 /// again and would push out many others.
 const LONGEST_KEY: usize = 4096;
