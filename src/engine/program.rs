@@ -24,6 +24,7 @@ use super::prefilter::Automaton;
 use super::ruleset::{RuleId, RuleSet};
 use crate::taxonomy::View;
 use hashbrown::HashMap;
+use std::cmp::Reverse;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -92,7 +93,7 @@ pub(super) struct Program {
     pub(super) words: usize,
     /// A bit for each rule that need not be found in any slot.
     pub(super) unsought: Box<[u64]>,
-    /// The most telling first; the keywords, which are dearest, last.
+    /// Those that concern most rules first; the keywords, which are dearest, last.
     pub(super) tests: Box<[SlotTests]>,
 }
 
@@ -106,6 +107,9 @@ pub(super) struct SlotTests {
     pub(super) covered: bool,
     /// A bit for each rule that is not narrowed here: what is left if no test holds.
     pub(super) open: Box<[u64]>,
+    /// A bit for each rule that is narrowed or found here, or that evaluation may take out: if none of
+    /// these is left, the slot need not be looked at.
+    pub(super) concerns: Box<[u64]>,
     tests: Box<[SlotTest]>,
     literals: Box<[Literal]>,
     automaton: OnceLock<Result<Automaton, Vec<u32>>>,
@@ -321,8 +325,9 @@ struct TestsBuilder {
     tests: Vec<SlotTest>,
     by_expr: HashMap<Expr, u32>,
     literals: Vec<(PredicateId, u32)>,
-    /// Whether its verdicts are wanted even without a test: for what evaluation adds to them.
-    kept: bool,
+    /// The rules for which its verdicts are wanted even without a test: for what evaluation takes out
+    /// of them.
+    kept: Vec<u32>,
 }
 
 impl TestsBuilder {
@@ -413,7 +418,7 @@ impl<'a> Builder<'a> {
         }
         if !placed {
             // It is evaluated each time, unless the values of one of its slots are known to refute it.
-            by_slot.iter().for_each(|(slot, _)| tests_of(&mut self.tests, *slot).kept = true);
+            by_slot.iter().for_each(|(slot, _)| tests_of(&mut self.tests, *slot).kept.push(rule));
         }
     }
 
@@ -487,7 +492,7 @@ impl<'a> Builder<'a> {
         program.unsought = every(&mut sought.into_iter().chain(past));
         let mut all = Vec::new();
         for (index, built) in tests.into_iter().enumerate() {
-            if built.tests.is_empty() && !built.kept {
+            if built.tests.is_empty() && built.kept.is_empty() {
                 continue;
             }
             let keywords = program.slots.get(index).is_some_and(|slot| slot.field.is_none());
@@ -500,8 +505,9 @@ impl<'a> Builder<'a> {
                 slot: SlotId(u32::try_from(index).unwrap_or(u32::MAX)),
                 keywords,
                 covered: keywords
-                    && !built.kept
+                    && built.kept.is_empty()
                     && built.literals.iter().all(|(predicate, _)| covers(predicate)),
+                concerns: concerns(words, &built),
                 open: every(&mut built.tests.iter().flat_map(|test| test.narrows.iter().copied())),
                 tests: built.tests.into(),
                 literals: literals(set, &built.literals),
@@ -509,11 +515,20 @@ impl<'a> Builder<'a> {
                 searches: AtomicU32::new(0),
             });
         }
-        let open = |tests: &SlotTests| tests.open.iter().map(|word| word.count_ones()).sum::<u32>();
-        all.sort_by_key(|tests| (tests.keywords, open(tests), tests.slot.0));
+        let concerned =
+            |tests: &SlotTests| tests.concerns.iter().map(|word| word.count_ones()).sum::<u32>();
+        all.sort_by_key(|tests| (tests.keywords, Reverse(concerned(tests)), tests.slot.0));
         program.tests = all.into();
         program
     }
+}
+
+/// A bit for each rule that the tests concern.
+fn concerns(words: usize, built: &TestsBuilder) -> Box<[u64]> {
+    let mut bits = vec![0; words].into_boxed_slice();
+    let of_tests = built.tests.iter().flat_map(|test| test.narrows.iter().chain(&test.finds));
+    of_tests.chain(&built.kept).for_each(|rule| set_bit(&mut bits, *rule));
+    bits
 }
 
 /// The literals of these predicates, with their tests.

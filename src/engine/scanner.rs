@@ -299,9 +299,9 @@ impl<E: Event> Run<'_, E> {
         let binding = self.binding;
         let program = &*binding.program;
         for tests in &program.tests {
-            self.narrow(tests);
-            if self.scratch.left.iter().all(|word| *word == 0) {
-                return 0;
+            let mut both = self.scratch.left.iter().zip(&tests.concerns);
+            if both.any(|(left, concerns)| left & concerns != 0) {
+                self.narrow(tests);
             }
         }
         let mut evaluated = 0;
