@@ -98,12 +98,25 @@ struct Starts {
     fours: Box<[u64]>,
     /// How far a 32-bit hash is shifted to be an index of a bit.
     shift: u32,
-    /// How far from the starts of atoms their four bytes stand.
-    offsets: HashMap<u32, Vec<usize>>,
+    /// The four bytes, with how far from the starts of their atoms they stand: a hash table with
+    /// linear probing, of which each entry is looked at up to the first free one.
+    offsets: Box<[Offset]>,
     /// The hashes of the first four bytes of the same atoms.
     firsts: Box<[u64]>,
     /// The first two bytes of the atoms that have two or three; empty if there are none.
     pairs: Box<[u64]>,
+}
+
+/// Where an atom's four bytes stand in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Offset {
+    four: u32,
+    offset: u32,
+}
+
+impl Offset {
+    /// No atom is as long as this.
+    const FREE: Offset = Offset { four: 0, offset: u32::MAX };
 }
 
 /// How many bits the bitmap has for each atom: at 64, two of a hundred other places pass.
@@ -121,7 +134,7 @@ impl Starts {
         let mut starts = Starts {
             fours: vec![0; 1 << (log - 6)].into(),
             shift: 32 - log,
-            offsets: HashMap::new(),
+            offsets: vec![Offset::FREE; (2 * count).next_power_of_two()].into(),
             firsts: vec![0; 1 << (log - 6)].into(),
             pairs: Box::default(),
         };
@@ -135,10 +148,7 @@ impl Starts {
                         let bit = starts.hash(u32::from_le_bytes(*first));
                         set_bit(&mut starts.firsts, bit);
                     }
-                    let offsets = starts.offsets.entry(four).or_default();
-                    if !offsets.contains(&offset) {
-                        offsets.push(offset);
-                    }
+                    starts.add(Offset { four, offset: u32::try_from(offset).ok()? });
                 }
                 (None, [a, b, ..]) => {
                     if starts.pairs.is_empty() {
@@ -150,6 +160,20 @@ impl Starts {
             }
         }
         Some(starts)
+    }
+
+    fn add(&mut self, new: Offset) {
+        let places = self.offsets.len();
+        let from = self.hash(new.four);
+        for at in from..from + places {
+            let Some(place) = self.offsets.get_mut(at % places) else { return };
+            if *place == Offset::FREE {
+                *place = new;
+            }
+            if *place == new {
+                return;
+            }
+        }
     }
 
     #[inline]
@@ -210,10 +234,19 @@ impl Starts {
         if !has_bit(&self.fours, self.hash(four)) {
             return;
         }
-        let Some(offsets) = self.offsets.get(&four) else { return };
-        for start in offsets.iter().filter_map(|offset| at.checked_sub(*offset)) {
-            let first = four_at(haystack, start);
-            if first.is_some_and(|first| has_bit(&self.firsts, self.hash(first))) {
+        // The table is half empty, and its size a power of two.
+        let mask = self.offsets.len() - 1;
+        let mut place = self.hash(four);
+        while let Some(known) = self.offsets.get(place & mask).filter(|o| **o != Offset::FREE) {
+            place += 1;
+            if known.four != four {
+                continue;
+            }
+            let start = at.checked_sub(known.offset as usize);
+            let first = start.and_then(|start| four_at(haystack, start));
+            if let (Some(start), Some(first)) = (start, first)
+                && has_bit(&self.firsts, self.hash(first))
+            {
                 visit(start);
             }
         }
