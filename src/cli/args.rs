@@ -1,7 +1,8 @@
 //! The arguments as typed. Parsing does no I/O and decides nothing that needs it.
 
+use super::event_filter::EventArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use harrier::sigma::Level;
+use harrier::sigma::{Level, Status};
 use std::path::PathBuf;
 
 #[derive(Debug, Parser)]
@@ -27,7 +28,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Look for what rules describe in event logs
-    Hunt(HuntArgs),
+    Hunt(Box<HuntArgs>),
     /// Work with rules
     #[command(subcommand, arg_required_else_help = true)]
     Rules(RulesCommand),
@@ -44,10 +45,30 @@ pub enum RulesCommand {
   harrier hunt Security.evtx                        one log, built-in rules
   harrier hunt triage/ -r sigma/rules -r mine.yml   folders, own rules
   harrier hunt triage/ -o hits.jsonl --ledger l.json --fail-on high
+  harrier hunt triage/ -o hits.csv -o case.timesketch.jsonl -o -
+  harrier hunt triage/ --columns Time,Computer,Rule,CommandLine -o hits.md
   harrier hunt triage/ | jq -r '[.timestamp, .rule.title] | @tsv'
+  harrier hunt triage/ --from 2026-03-01 --to 2026-03-02 --computer 'WS-*'
+  harrier hunt triage/ --from -7d --channel Security,Sysmon --event-id 1,4624-4625
+  harrier hunt triage/ -r sigma/rules --tag 'attack.t1562*' --exclude-rule @noisy.txt
 
-Output goes to standard output, and to FILE with -o. Without --format it is a table if it goes to a
-terminal, else JSON Lines (schema harrier.hit/1).
+Output:
+  Hits go to standard output, or to the files that -o names. A file's name tells the format:
+    .csv   .jsonl .json   .md   .txt (table)   .timesketch.jsonl   .ecs.jsonl
+  The format may also stand before the file, -o ecs:hits.json, or be given with --format. A name
+  without an ending is jsonl, and so is standard output, unless it is a terminal: that gets a table.
+  A file is called FILE.partial until it is complete.
+  Nothing is ever written into a folder of evidence.
+
+Columns, besides the events' own fields (data.NAME if a name is in this list):
+  TimeUTC Level Rule Computer Event Channel Provider EventID Title RecordID User TargetUser Process
+  CommandLine Parent ParentCommandLine Target SourceIP DestinationIP Match1 Match2 Match3 Matched
+  Fields Techniques Tags Status RuleID RuleFile Path Chunk Offset HeaderRecordID Recovered Where
+  Details
+
+LIST is a,b or the option given again. --from and --to are compared with the event's own time
+(TimeCreated); --from is included, --to is not. An event that does not say when it was is looked at.
+Rules and records that are left out are counted in the summary and the ledger.
 
 Exit codes:
   0  everything was looked at
@@ -63,6 +84,9 @@ pub struct HuntArgs {
     pub rules: RuleArgs,
 
     #[command(flatten)]
+    pub events: EventArgs,
+
+    #[command(flatten)]
     pub output: OutputArgs,
 
     /// How many threads; all processors if not given
@@ -73,7 +97,7 @@ pub struct HuntArgs {
     pub full_scan: bool,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Rules")]
 pub struct RuleArgs {
     /// Sigma rules: a file, a folder, or a zip archive; the built-in ones if not given
@@ -82,6 +106,35 @@ pub struct RuleArgs {
     /// Leave out rules below this level
     #[arg(long, value_name = "LEVEL", ignore_case = true)]
     pub min_level: Option<LevelArg>,
+    /// Only rules of exactly these levels: informational,low,medium,high,critical
+    #[arg(
+        long,
+        value_name = "LIST",
+        ignore_case = true,
+        value_delimiter = ',',
+        hide_possible_values = true,
+        conflicts_with = "min_level"
+    )]
+    pub level: Vec<LevelArg>,
+    /// Only rules of these statuses: stable,test,experimental; deprecated and unsupported ones, which
+    /// are loaded only on request, are so requested
+    #[arg(
+        long,
+        value_name = "LIST",
+        ignore_case = true,
+        value_delimiter = ',',
+        hide_possible_values = true
+    )]
+    pub status: Vec<StatusArg>,
+    /// Only rules with any of these tags, with * and ?: attack.t1562*; @FILE: one on each line
+    #[arg(long, value_name = "LIST")]
+    pub tag: Vec<String>,
+    /// Only rules with these ids, with * and ?; @FILE: one on each line
+    #[arg(long, value_name = "LIST")]
+    pub rule_id: Vec<String>,
+    /// No rules with these ids, with * and ?; @FILE: one on each line, what follows # is a comment
+    #[arg(long, value_name = "LIST")]
+    pub exclude_rule: Vec<String>,
     /// Take log sources in their wider sense: also events that not every host records that way
     #[arg(long)]
     pub extended_sources: bool,
@@ -99,13 +152,21 @@ pub struct RuleArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub struct OutputArgs {
-    /// How hits look
+    /// How hits look, if the file's name does not tell
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub format: Option<FormatArg>,
-    /// Write hits to FILE; never over evidence
-    #[arg(short, long, value_name = "FILE")]
-    pub output: Option<PathBuf>,
-    /// Write an account of every source, chunk, record and rule to FILE, as JSON
+    /// Write hits to FILE, in the format that its name ends in or that stands before it; may be
+    /// given several times; - is standard output
+    #[arg(short, long, value_name = "[FORMAT:]FILE")]
+    pub output: Vec<PathBuf>,
+    /// Columns of table, csv and markdown: minimal, standard, verbose, or names, also of the
+    /// events' fields
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub columns: Vec<String>,
+    /// Tables: one line a hit, however long, and nothing cut
+    #[arg(long)]
+    pub wide: bool,
+    /// Write an account of every source, chunk, record and rule to FILE, as JSON; - is standard output
     #[arg(long, value_name = "FILE")]
     pub ledger: Option<PathBuf>,
     /// Exit with 3 if there is a hit of this level or above
@@ -152,10 +213,21 @@ pub struct TestArgs {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum FormatArg {
-    /// A JSON object on each line
-    Jsonl,
     /// Aligned columns, to be read
+    #[value(alias = "txt")]
     Table,
+    /// Comma-separated values, for spreadsheets and Timeline Explorer
+    Csv,
+    /// A JSON object on each line, schema harrier.hit/1
+    #[value(alias = "json")]
+    Jsonl,
+    /// JSON lines for Timesketch
+    Timesketch,
+    /// JSON lines in the Elastic Common Schema
+    Ecs,
+    /// A table in Markdown, for reports and tickets
+    #[value(alias = "md")]
+    Markdown,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -197,6 +269,32 @@ impl From<LevelArg> for Level {
     }
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum StatusArg {
+    /// stable
+    Stable,
+    /// test
+    Test,
+    /// experimental
+    Experimental,
+    /// deprecated
+    Deprecated,
+    /// unsupported
+    Unsupported,
+}
+
+impl From<StatusArg> for Status {
+    fn from(status: StatusArg) -> Status {
+        match status {
+            StatusArg::Stable => Status::Stable,
+            StatusArg::Test => Status::Test,
+            StatusArg::Experimental => Status::Experimental,
+            StatusArg::Deprecated => Status::Deprecated,
+            StatusArg::Unsupported => Status::Unsupported,
+        }
+    }
+}
+
 /// More threads than this is a slip of the finger, and each costs memory.
 const MOST_THREADS: usize = 1024;
 
@@ -224,5 +322,15 @@ mod tests {
     #[test]
     fn the_definition_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_names_all_columns() {
+        let mut command = Cli::command();
+        let hunt = command.find_subcommand_mut("hunt").unwrap();
+        let help = hunt.render_long_help().to_string();
+        let list = help.split("in this list):").nth(1).unwrap().split("\n\n").next().unwrap();
+        let listed: Vec<&str> = list.split_whitespace().collect();
+        assert_eq!(listed, harrier::report::Columns::names().collect::<Vec<_>>());
     }
 }

@@ -5,13 +5,18 @@
 //! failure is one line, `harrier: error: what: what to do`, on standard error.
 
 mod args;
+mod event_filter;
 mod evidence;
 mod hunt;
+mod lists;
 mod output;
 mod progress;
+mod rule_filter;
 mod rules;
 mod rules_test;
 mod summary;
+mod target;
+mod when;
 
 use args::{Cli, Command, RulesCommand};
 use clap::Parser as _;

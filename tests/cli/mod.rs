@@ -2,6 +2,7 @@
 
 mod bench;
 mod evidence;
+mod filters;
 mod hunts;
 mod outputs;
 mod regression;
@@ -86,11 +87,78 @@ fn failures_have_a_code_and_one_line() {
         ("quiet and verbose", words("hunt logs -q -v"), 2, "cannot be used with"),
         (
             "output not there",
-            words("hunt logs -r rules -o no/where"),
+            words("hunt logs -r rules -o no/where.csv"),
             2,
-            "no/where: cannot be written",
+            "no/where.csv: cannot be written",
         ),
-        ("output a folder", words("hunt logs -r rules -o void"), 2, "void: cannot be written"),
+        ("output a folder", words("hunt logs -r rules -o csv:void"), 2, "void: cannot be written"),
+        (
+            "an unknown ending",
+            words("hunt logs -r rules -o hits.xml"),
+            2,
+            "hits.xml: no format is known by the ending .xml: end it in .csv, .jsonl, .md or .txt",
+        ),
+        (
+            "one file twice",
+            words("hunt logs -r rules -o x.csv -o jsonl:./void/../x.csv"),
+            2,
+            "./void/../x.csv: is named for hits twice",
+        ),
+        (
+            "standard output twice",
+            words("hunt logs -r rules -o csv:- -o -"),
+            2,
+            "standard output: is named for hits twice",
+        ),
+        (
+            "hits and ledger to standard output",
+            words("hunt logs -r rules --ledger -"),
+            2,
+            "standard output: is named for hits and ledger both",
+        ),
+        (
+            "a format for several",
+            words("hunt logs -r rules -o a.csv -o b.md --format ecs"),
+            2,
+            "--format: is for one output, and here are several",
+        ),
+        (
+            "columns of JSON",
+            words("hunt logs -r rules --columns Time"),
+            2,
+            "--columns: only table, csv and markdown have columns",
+        ),
+        (
+            "no column",
+            words("hunt logs -r rules --format csv --columns Time,,Rule"),
+            2,
+            "--columns: a column has no name",
+        ),
+        ("wide JSON", words("hunt logs -r rules --wide"), 2, "--wide: is for tables"),
+        (
+            "new in evidence",
+            words("hunt logs -r rules -o logs/hits.csv"),
+            2,
+            "logs/hits.csv: would lie in the evidence (logs): name a place outside of it",
+        ),
+        (
+            "new in evidence, second",
+            words("hunt logs -r rules -o hits.csv -o logs/../logs/hits.md"),
+            2,
+            "would lie in the evidence (logs)",
+        ),
+        (
+            "new in evidence, ledger",
+            words("hunt logs -r rules -q --ledger logs/ledger.json"),
+            2,
+            "logs/ledger.json: would lie in the evidence",
+        ),
+        (
+            "evidence all around",
+            words("hunt . -r rules -o hits.csv"),
+            2,
+            "hits.csv: would lie in the evidence (.)",
+        ),
         (
             "ledger not there",
             words("hunt logs -r rules --ledger no/where"),
@@ -99,9 +167,9 @@ fn failures_have_a_code_and_one_line() {
         ),
         (
             "one file for two",
-            words("hunt logs -r rules -o x --ledger x"),
+            words("hunt logs -r rules -o x.csv --ledger x.csv"),
             2,
-            "x: is named for hits and",
+            "x.csv: is named for hits and",
         ),
         (
             "over evidence",
