@@ -27,9 +27,9 @@ const KEY_BYTES: usize = 1 << 21;
 const VERDICT_WORDS: usize = 1 << 18;
 /// How many values that came once are known, a power of two.
 const SEEN: usize = 1 << 15;
-/// The longest key that is remembered: what is longer is a script or a blob, which rarely comes
-/// again and would push out many others.
-const LONGEST_KEY: usize = 4096;
+/// The longest key that is remembered: half of the longest record. The same script blocks come again
+/// and again, and to search one takes as long as hundreds of short values.
+const LONGEST_KEY: usize = 1 << 15;
 
 /// The longest verdict that is remembered.
 const LONGEST_VERDICT: usize = VERDICT_WORDS / 8;

@@ -17,7 +17,7 @@
 
 use super::check::FieldValues;
 use super::expr::PredicateId;
-use super::full;
+use super::full::{self, Told};
 use super::memo::{Hash, Known, Memo};
 use super::program::{Program, SlotId, SlotTests};
 use super::ruleset::{RuleId, RuleSet};
@@ -72,6 +72,8 @@ pub struct Scanner<'r> {
     set: &'r RuleSet,
     tables: Tables,
     memo: Memo,
+    told: Told,
+    told_events: u64,
     scratch: Scratch,
     hits: Vec<RuleId>,
     stats: ScanStats,
@@ -87,6 +89,8 @@ impl<'r> Scanner<'r> {
             set,
             tables: Tables::default(),
             memo: Memo::default(),
+            told: Told::default(),
+            told_events: 0,
             scratch: Scratch::default(),
             hits: Vec::new(),
             stats: ScanStats::default(),
@@ -110,7 +114,7 @@ impl<'r> Scanner<'r> {
     pub fn scan<E: Event>(&mut self, event: &E) -> &[RuleId] {
         self.hits.clear();
         self.stats.events += 1;
-        let Scanner { set, tables, memo, scratch, hits, stats, clean } = self;
+        let Scanner { set, tables, memo, scratch, hits, stats, clean, .. } = self;
         let clean = *clean && event.is_verbatim();
         let binding = tables.binding(set, event);
         let Some(binding) = binding.filter(|binding| !(clean && binding.covered)) else {
@@ -137,10 +141,16 @@ impl<'r> Scanner<'r> {
         &self.hits
     }
 
-    /// The fields that make `rule` match `event`, for showing.
+    /// The fields that make each of `rules` match `event`, for showing.
     #[must_use]
-    pub fn matched<E: Event>(&self, event: &E, rule: RuleId) -> Vec<Matched> {
-        full::matched(self.set, event, rule)
+    pub fn matched<E: Event>(&mut self, event: &E, rules: &[RuleId]) -> Vec<Vec<Matched>> {
+        // Without a binding no rule can match it.
+        let Some(binding) = self.tables.binding(self.set, event) else {
+            return vec![Vec::new(); rules.len()];
+        };
+        self.told_events += 1;
+        let of = (binding.number, self.told_events);
+        full::matched(self.set, event, rules, of, &mut self.told)
     }
 
     /// What was done so far.

@@ -274,7 +274,8 @@ impl Visit<'_, '_> {
             record_id: record.header_record_id(),
             recovered: record.state() == State::Recovered,
         };
-        for &id in rules {
+        let matched = self.scanner.matched(record, rules);
+        for (&id, matched) in rules.iter().zip(&matched) {
             let rule = set.rule(id);
             if let Some(hits) = self.hits.get_mut(id.index()) {
                 *hits += 1;
@@ -282,7 +283,6 @@ impl Visit<'_, '_> {
             if let Some(hits) = self.counts.hits.get_mut(rule.level as usize) {
                 *hits += 1;
             }
-            let matched = self.scanner.matched(record, id);
             let matched: Vec<(&str, &str)> =
                 matched.iter().map(|m| (m.field.as_str(), m.value.as_str())).collect();
             let info = RuleInfo {
