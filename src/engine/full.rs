@@ -39,6 +39,9 @@ pub(super) fn scan<E: Event>(set: &RuleSet, event: &E, hits: &mut Vec<RuleId>) -
     evaluated
 }
 
+/// A gate and one of its sources, by index.
+type Admission = (usize, usize);
+
 /// What showing why rules matched has found out, in part for kinds of events, in part for one event.
 #[derive(Debug, Default)]
 pub(super) struct Told {
@@ -47,7 +50,7 @@ pub(super) struct Told {
     texts: FieldTexts,
     slots: HashMap<Slot, Values>,
     sources: HashMap<(u64, Slot), Arc<[FieldSource]>>,
-    admitting: HashMap<(u64, RuleId), Arc<[(usize, usize)]>>,
+    admitting: HashMap<(u64, RuleId), Arc<[Admission]>>,
 }
 
 impl Told {
@@ -115,7 +118,7 @@ fn all_admitting<E: Event>(
     set: &RuleSet,
     event: &E,
     wanted: impl Fn(&Gate) -> bool,
-) -> Vec<(usize, usize)> {
+) -> Vec<Admission> {
     with_key(event, |key| {
         let key = key.event_key();
         let gates = set.gates.iter().enumerate().filter(|(_, gate)| wanted(gate));

@@ -239,3 +239,60 @@ impl<T: Copy + Default> Ring<T> {
         Some(at..at + len as usize)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::HashMap;
+
+    /// Keys and verdicts come from few, so that they come again, and are long, so that the rings go
+    /// round; now and then a bit is cleared.
+    fn steps() -> impl Strategy<Value = Vec<(u16, u8, bool)>> {
+        prop::collection::vec((0..600u16, any::<u8>(), any::<bool>()), 1..3000)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn what_is_given_is_what_was_put(steps in steps()) {
+            const EMPTY: [u64; 40] = [u64::MAX; 40];
+            let mut memo = Memo::default();
+            let mut put: HashMap<Vec<u8>, Vec<u64>> = HashMap::new();
+            let mut known = 0;
+            for (n, size, clear) in steps {
+                let mut key = n.to_le_bytes().to_vec();
+                key.resize(2 + usize::from(n) * 7, n as u8);
+                let hash = memo.hash(&key).unwrap();
+                let found = memo.get(hash, &key).map(|(place, verdict)| (place, verdict.to_vec()));
+                let place = match found {
+                    Some((place, verdict)) => {
+                        known += 1;
+                        prop_assert_eq!(Some(&verdict), put.get(&key));
+                        place
+                    }
+                    None => {
+                        let verdict = vec![u64::from(size); 2 * usize::from(size % 40)];
+                        let place = memo.put(hash, &key, &verdict);
+                        put.insert(key.clone(), verdict);
+                        place
+                    }
+                };
+                if clear {
+                    memo.clear_bit(place, usize::from(size), &EMPTY);
+                    if memo.get(hash, &key).is_some() {
+                        let verdict = put.get_mut(&key).unwrap();
+                        if verdict.is_empty() {
+                            verdict.extend(EMPTY);
+                            verdict.resize(2 * EMPTY.len(), 0);
+                        }
+                        if let Some(word) = verdict.get_mut(usize::from(size) / 64) {
+                            *word &= !(1 << (size % 64));
+                        }
+                    }
+                }
+            }
+            prop_assert!(known > 0 || put.len() < 600);
+        }
+    }
+}

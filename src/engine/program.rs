@@ -550,3 +550,59 @@ fn tests_of(tests: &mut Vec<TestsBuilder>, slot: SlotId) -> &mut TestsBuilder {
     }
     &mut tests[slot.index()]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sigma::{LoadOptions, load_str};
+    use crate::taxonomy::{Options, Taxonomy};
+    use proptest::prelude::*;
+    use std::sync::Arc;
+
+    /// The tests of a field that has each of these literals somewhere, in one rule each.
+    fn program(literals: &[(String, bool)]) -> (RuleSet, Arc<Program>) {
+        let mut yaml = String::new();
+        for (n, (literal, whole)) in literals.iter().enumerate() {
+            let modifier = if *whole { "" } else { "|contains" };
+            let literal = serde_json::to_string(literal).unwrap();
+            yaml += &format!(
+                "---\ntitle: Rule {n}\nlogsource:\n  product: windows\ndetection:\n  a:\n    \
+                 Field{modifier}: {literal}\n  condition: a\n"
+            );
+        }
+        let rules = load_str("rules.yml", &yaml, &LoadOptions::default()).rules;
+        let set = RuleSet::compile(rules, Taxonomy::builtin(Options::default()));
+        let instances: Vec<Instance> = (0u32..)
+            .zip(&set.compiled)
+            .map(|(id, rule)| Instance {
+                rule: RuleId(id),
+                view: View::Plain,
+                residue: rule.expr.clone(),
+            })
+            .collect();
+        let program = set.program(&instances);
+        (set, program)
+    }
+
+    proptest! {
+        #[test]
+        fn looking_one_by_one_finds_what_the_automaton_finds(
+            literals in prop::collection::vec(("[ab\\\\]{1,7}", any::<bool>()), 1..40),
+            text in "[ab\\\\]{0,60}",
+        ) {
+            let (set, program) = program(&literals);
+            for tests in &program.tests {
+                let mut texts = crate::event::Texts::new();
+                texts.push(text.as_bytes());
+                let haystack = texts.haystack(0, 1);
+                let (mut one_by_one, mut automaton) = (Vec::new(), Vec::new());
+                tests.search(&set, haystack, &mut one_by_one);
+                prop_assert!(tests.automaton.get().is_none());
+                tests.searches.store(SEARCHES_BEFORE_AUTOMATON, Ordering::Relaxed);
+                tests.search(&set, haystack, &mut automaton);
+                prop_assert!(tests.automaton.get().is_some());
+                prop_assert_eq!(one_by_one, automaton);
+            }
+        }
+    }
+}
