@@ -8,14 +8,18 @@ mod args;
 mod event_filter;
 mod evidence;
 mod hunt;
+mod interrupt;
 mod lists;
 mod output;
 mod progress;
 mod rule_filter;
 mod rules;
 mod rules_test;
+mod shell;
+mod sight;
 mod summary;
 mod target;
+mod timeline;
 mod when;
 
 use args::{Cli, Command, RulesCommand};
@@ -33,6 +37,8 @@ pub enum Exit {
     Fatal,
     /// `--fail-on`: there is such a hit.
     Found,
+    /// Ended by Ctrl-C or the like.
+    Interrupted,
 }
 
 impl Exit {
@@ -43,6 +49,7 @@ impl Exit {
             Exit::Incomplete => 1,
             Exit::Fatal => 2,
             Exit::Found => 3,
+            Exit::Interrupted => interrupt::CODE,
         }
     }
 }
@@ -56,6 +63,8 @@ pub fn run() -> Exit {
     let done = match &cli.command {
         Command::Hunt(args) => hunt::run(args),
         Command::Rules(RulesCommand::Test(args)) => rules_test::run(args),
+        Command::Completions { shell } => shell::completions(*shell),
+        Command::Man { command } => shell::man(command),
     };
     done.unwrap_or_else(|error| {
         say_error(&format!("{error:#}"));

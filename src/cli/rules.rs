@@ -2,18 +2,24 @@
 
 use super::args::RuleArgs;
 use super::rule_filter::RuleFilter;
-use super::{say_error, say_warning};
+use super::{say_error, say_warning, sight};
 use anyhow::{Context as _, Result, bail};
 use harrier::{
     engine::{Applicability, RuleSet},
-    ledger::{RuleEntry, RuleState, reasons},
+    ledger::{Ledger, RuleEntry, RuleState, reasons, tactics},
     sigma::{self, LoadOptions, LoadedRules, RefusalKind},
     taxonomy::{self, Taxonomy},
 };
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 
 /// So many refused rules are named on standard error; the ledger names all.
 const REFUSALS_SHOWN: usize = 10;
+
+/// So many placeholders without a list are named; `-v` names all.
+const LISTS_SHOWN: usize = 5;
 
 /// The rules of a run.
 pub struct Rules {
@@ -27,6 +33,8 @@ pub struct Rules {
     pub warnings: Vec<String>,
     /// Warnings of rules whose log source is not known.
     unknown: Vec<String>,
+    /// Lists that were given and that no rule asks for.
+    idle_lists: Vec<String>,
     /// YAML documents that are no rules.
     pub not_rules: usize,
 }
@@ -39,6 +47,7 @@ impl Rules {
             expand: expansions(&args.expand)?,
             include_inactive: filter.includes_inactive(),
         };
+        let lists: Vec<String> = options.expand.keys().cloned().collect();
         let loaded = if args.rules.is_empty() {
             sigma::load_builtin()
         } else {
@@ -47,7 +56,10 @@ impl Rules {
         };
         let taxonomy = taxonomy::Options { optional_sources: args.extended_sources };
         filter.check(&loaded, verbose)?;
-        Ok(Rules::compile(loaded, &filter, taxonomy))
+        let used = loaded.lists_used.clone();
+        let mut rules = Rules::compile(loaded, &filter, taxonomy);
+        rules.idle_lists = lists.into_iter().filter(|name| !used.contains(name)).collect();
+        Ok(rules)
     }
 
     fn compile(loaded: LoadedRules, filter: &RuleFilter, taxonomy: taxonomy::Options) -> Rules {
@@ -58,6 +70,8 @@ impl Rules {
             id: None,
             title: None,
             level: None,
+            about: None,
+            tactics: Vec::new(),
             state: RuleState::Refused,
             reason: Some(file.reason.clone()),
             hits: 0,
@@ -70,6 +84,8 @@ impl Rules {
                 id: rule.id.clone(),
                 title: Some(rule.title.clone()),
                 level: Some(rule.level as usize),
+                about: rule.logsource.category.clone().or_else(|| rule.logsource.service.clone()),
+                tactics: tactics(&rule.tags),
                 state: if left_out.is_some() { RuleState::LeftOut } else { RuleState::Loaded },
                 reason: left_out.clone(),
                 hits: 0,
@@ -96,11 +112,11 @@ impl Rules {
         entries.extend(not_loaded);
         let warnings = loaded.warnings.iter().map(ToString::to_string).collect();
         let not_rules = loaded.not_rules.len();
-        Rules { set, entries, places, warnings, unknown, not_rules }
+        Rules { set, entries, places, warnings, unknown, idle_lists: Vec::new(), not_rules }
     }
 
     /// Names the rules that could not be loaded, and fails if there is none to hunt with.
-    pub fn report(&self, verbose: bool) -> Result<()> {
+    pub fn report(&self, verbose: bool, quiet: bool) -> Result<()> {
         let refused = || self.entries.iter().filter(|entry| entry.state == RuleState::Refused);
         let shown = if verbose { usize::MAX } else { REFUSALS_SHOWN };
         for entry in refused().take(shown) {
@@ -111,16 +127,8 @@ impl Rules {
         if more > 0 {
             say_error(&format!("{more} more rules not loaded: -v or --ledger names them"));
         }
-        self.unknown.iter().take(shown).for_each(|warning| say_warning(warning));
-        let more = self.unknown.len().saturating_sub(shown);
-        if more > 0 {
-            say_warning(&format!("{more} more rules with log sources of which nothing is known"));
-        }
-        if verbose {
-            self.warnings.iter().for_each(|warning| say_warning(warning));
-            if self.not_rules > 0 {
-                say_warning(&format!("{} YAML documents are no rules", self.not_rules));
-            }
+        if !quiet {
+            self.warn(verbose, shown);
         }
         let count = |state| self.entries.iter().filter(|entry| entry.state == state).count();
         if count(RuleState::Loaded) > 0 {
@@ -145,14 +153,72 @@ impl Rules {
         );
     }
 
-    /// The entries, with what each rule hit.
-    pub fn with_hits(self, hits: &[u64]) -> Vec<RuleEntry> {
+    /// Names what is odd, and what is missing.
+    fn warn(&self, verbose: bool, shown: usize) {
+        self.unknown.iter().take(shown).for_each(|warning| say_warning(warning));
+        let more = self.unknown.len().saturating_sub(shown);
+        if more > 0 {
+            say_warning(&format!("{more} more rules with log sources of which nothing is known"));
+        }
+        if let Some(warning) = missing_lists(&self.entries, verbose) {
+            say_warning(&warning);
+        }
+        for name in &self.idle_lists {
+            say_warning(&format!("--expand {name}: no rule has a placeholder %{name}%"));
+        }
+        if verbose {
+            self.warnings.iter().for_each(|warning| say_warning(warning));
+            if self.not_rules > 0 {
+                say_warning(&format!("{} YAML documents are no rules", self.not_rules));
+            }
+        }
+    }
+
+    /// The entries, with what each rule hit, and which had nothing to look at. Of a hunt that was cut
+    /// short nobody knows the latter.
+    pub fn with_hits(self, hits: &[u64], ledger: &Ledger) -> Vec<RuleEntry> {
         let mut entries = self.entries;
         for (hits, place) in hits.iter().zip(&self.places) {
             entries[*place].hits = *hits;
         }
+        if ledger.cut_short() {
+            return entries;
+        }
+        let sighted = self.set.sighted(ledger.kinds());
+        for (((_, rule), sighted), place) in self.set.rules().zip(sighted).zip(&self.places) {
+            let entry = &mut entries[*place];
+            if entry.state == RuleState::Loaded && !sighted {
+                entry.state = RuleState::Blind;
+                entry.reason = Some(sight::missing(rule, &self.set, ledger.kinds()));
+            }
+        }
         entries
     }
+}
+
+/// How many rules wait for lists of values, and for which.
+fn missing_lists(entries: &[RuleEntry], verbose: bool) -> Option<String> {
+    let mut rules = 0u64;
+    let mut names: BTreeSet<&str> = BTreeSet::new();
+    for entry in entries.iter().filter(|entry| entry.state == RuleState::LeftOut) {
+        // The loader names placeholders as rules write them, `%name%`.
+        let reason = entry.reason.as_deref().unwrap_or("");
+        let Some(list) = reason.strip_prefix("no list of values is given for ") else { continue };
+        rules += 1;
+        names.extend(list.split('%').skip(1).step_by(2));
+    }
+    let shown = if verbose { names.len() } else { LISTS_SHOWN };
+    let named: Vec<String> = names.iter().take(shown).map(|name| format!("%{name}%")).collect();
+    let more = names.len().saturating_sub(shown);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    (rules > 0).then(|| {
+        let s = if rules == 1 { "" } else { "s" };
+        format!(
+            "{rules} rule{s} left out for want of lists of values for {}{more}: give each with \
+             --expand NAME=FILE",
+            named.join(", ")
+        )
+    })
 }
 
 /// A rule that asks for what was not given is left out; one that cannot be understood is refused.
@@ -166,6 +232,8 @@ fn refused(rule: &sigma::Refused) -> RuleEntry {
         id: rule.id.clone(),
         title: rule.title.clone(),
         level: None,
+        about: None,
+        tactics: Vec::new(),
         state,
         reason: Some(rule.reason.clone()),
         hits: 0,

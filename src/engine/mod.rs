@@ -15,6 +15,7 @@ mod block;
 mod check;
 mod expr;
 mod full;
+mod kinds;
 mod memo;
 mod predicate;
 mod prefilter;
@@ -24,5 +25,6 @@ mod scanner;
 mod tables;
 mod wildcard;
 
+pub use kinds::Kinds;
 pub use ruleset::{Applicability, RuleId, RuleSet};
 pub use scanner::{Matched, ScanStats, Scanner};

@@ -18,6 +18,7 @@
 use super::check::FieldValues;
 use super::expr::PredicateId;
 use super::full::{self, Told};
+use super::kinds::Kinds;
 use super::memo::{Hash, Known, Memo};
 use super::program::{Program, SlotId, SlotTests};
 use super::ruleset::{RuleId, RuleSet};
@@ -135,6 +136,7 @@ impl<'r> Scanner<'r> {
     pub fn scan_full<E: Event>(&mut self, event: &E) -> &[RuleId] {
         self.hits.clear();
         self.stats.events += 1;
+        with_key(event, |key| self.tables.kinds.note(&key.event_key()));
         let evaluated = full::scan(self.set, event, &mut self.hits);
         self.stats.candidates += evaluated;
         self.stats.matches += self.hits.len() as u64;
@@ -157,6 +159,12 @@ impl<'r> Scanner<'r> {
     #[must_use]
     pub fn stats(&self) -> ScanStats {
         self.stats
+    }
+
+    /// The kinds of events that were looked at.
+    #[must_use]
+    pub fn kinds(&self) -> &Kinds {
+        self.tables.kinds()
     }
 }
 

@@ -5,6 +5,7 @@
 //! kind is worked out when it is first met.
 
 use super::expr::{Expr, PredicateId};
+use super::kinds::Kinds;
 use super::predicate::FieldId;
 use super::program::{Instance, Program, Slot};
 use super::ruleset::{Admitted, Key, MAX_KEYS, RuleSet};
@@ -39,6 +40,8 @@ pub(super) struct Tables {
     this: Vec<u8>,
     /// How many bindings were ever made.
     made: u64,
+    /// All kinds of events met; what else is known may be forgotten, this is not.
+    kinds: Kinds,
 }
 
 /// A program and where an event of one layout holds the values of its slots.
@@ -76,6 +79,11 @@ impl Tables {
         self.bindings.get(self.last_binding as usize)?.as_ref()
     }
 
+    /// The kinds of events that were met.
+    pub(super) fn kinds(&self) -> &Kinds {
+        &self.kinds
+    }
+
     /// Works out the binding for a kind of event that was not met before, and gives its number.
     #[cold]
     fn learn<E: Event>(&mut self, set: &RuleSet, event: &E) -> u32 {
@@ -83,12 +91,14 @@ impl Tables {
         let full = self.admitted.len() >= MAX_KEYS || self.bindings.len() >= MAX_BINDINGS;
         if generation != self.generation || full {
             let this = std::mem::take(&mut self.this);
-            *self = Tables { generation, this, made: self.made, ..Tables::default() };
+            let kinds = std::mem::take(&mut self.kinds);
+            *self = Tables { generation, this, kinds, made: self.made, ..Tables::default() };
         }
         let layout = event.layout();
         let mut bytes = Vec::new();
         let parts = make_key(event, &mut bytes);
         let key = parts.of(&bytes);
+        self.kinds.note(&key.event_key());
         let number = u32::try_from(self.bindings.len()).unwrap_or(u32::MAX);
         let bound = if key_is_whole(set, &key.event_key(), layout) {
             let admitted = match self.admitted.get(&*bytes) {
