@@ -136,7 +136,7 @@ impl<'r> Scanner<'r> {
     pub fn scan_full<E: Event>(&mut self, event: &E) -> &[RuleId] {
         self.hits.clear();
         self.stats.events += 1;
-        with_key(event, |key| self.tables.kinds.note(&key.event_key()));
+        self.tables.note(event);
         let evaluated = full::scan(self.set, event, &mut self.hits);
         self.stats.candidates += evaluated;
         self.stats.matches += self.hits.len() as u64;

@@ -30,9 +30,9 @@ pub(super) struct Tables {
     /// Rules by folded key: kinds that differ in case or layout share them.
     admitted: HashMap<Box<[u8]>, Arc<Admitted>>,
     /// Bindings by the raw bytes of provider, channel and event id and the layout's address.
-    kinds: HashMap<Box<[u8]>, u32>,
+    by_kind: HashMap<Box<[u8]>, u32>,
     bindings: Vec<Option<Binding>>,
-    /// Keeps the layouts whose addresses stand in `kinds`.
+    /// Keeps the layouts whose addresses stand in `by_kind`.
     layouts: Vec<Arc<Layout>>,
     /// The kind of the last record, and that of this one.
     last: Vec<u8>,
@@ -70,7 +70,7 @@ impl Tables {
             }
         }
         if self.this != self.last {
-            self.last_binding = match self.kinds.get(&*self.this) {
+            self.last_binding = match self.by_kind.get(&*self.this) {
                 Some(number) => *number,
                 None => self.learn(set, event),
             };
@@ -82,6 +82,11 @@ impl Tables {
     /// The kinds of events that were met.
     pub(super) fn kinds(&self) -> &Kinds {
         &self.kinds
+    }
+
+    /// Notes the kind of an event of which nothing else is asked.
+    pub(super) fn note<E: Event>(&mut self, event: &E) {
+        with_key(event, |key| self.kinds.note(&key.event_key()));
     }
 
     /// Works out the binding for a kind of event that was not met before, and gives its number.
@@ -114,7 +119,7 @@ impl Tables {
             bind(set, &admitted.instances, &key.event_key(), layout)
         };
         self.layouts.push(Arc::clone(layout));
-        self.kinds.insert(self.this.as_slice().into(), number);
+        self.by_kind.insert(self.this.as_slice().into(), number);
         self.made += 1;
         self.bindings.push(bound.map(|binding| Binding { number: self.made, ..binding }));
         number
