@@ -5,6 +5,7 @@
 //! failure is one line, `harrier: error: what: what to do`, on standard error.
 
 mod args;
+mod bars;
 mod event_filter;
 mod evidence;
 mod hunt;
@@ -20,7 +21,6 @@ mod shell;
 mod sight;
 mod summary;
 mod target;
-mod timeline;
 mod when;
 
 use args::{Cli, Command, RulesCommand};

@@ -312,7 +312,8 @@ impl Visit<'_, '_> {
         let zone = self.hunt.zone;
         let local_time = zone.and_then(|zone| local_text(event_time(record)?, zone));
         let mut levels = Levels::default();
-        for &id in rules {
+        let matched = self.scanner.matched(record, rules);
+        for (&id, matched) in rules.iter().zip(&matched) {
             let rule = set.rule(id);
             if let Some(hits) = self.hits.get_mut(id.index()) {
                 *hits += 1;
@@ -322,7 +323,6 @@ impl Visit<'_, '_> {
                     *hits += 1;
                 }
             }
-            let matched = self.scanner.matched(record, id);
             let matched: Vec<(&str, &str)> =
                 matched.iter().map(|m| (m.field.as_str(), m.value.as_str())).collect();
             let at = At { rule: u32::try_from(id.index()).unwrap_or(At::CONTEXT), ..at };
