@@ -275,7 +275,7 @@ impl Visit<'_, '_> {
                 level: rule.level.as_str(),
                 status: rule.status.map(|status| status.as_str()),
                 tags: &rule.tags,
-                source: &rule.origin.path,
+                source: rule.origin.path(),
             };
             let timestamp = self.texts.get(TIME);
             let data = &*self.data;

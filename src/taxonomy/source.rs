@@ -165,17 +165,40 @@ pub(super) struct Sources {
     rows: Vec<Row>,
 }
 
+/// A line of the table, or a part of what an entry of a file stands for.
 #[derive(Debug)]
-struct Row {
-    category: Option<String>,
-    service: Option<String>,
-    kind: RowKind,
+pub(super) struct Row {
+    /// `None`: rules for Windows and rules that name no product.
+    pub(super) product: Option<String>,
+    pub(super) category: Option<String>,
+    pub(super) service: Option<String>,
+    pub(super) kind: RowKind,
 }
 
 #[derive(Debug)]
-enum RowKind {
+pub(super) enum RowKind {
+    /// These events.
     Source(Source),
+    /// None in event logs, and why.
     Never(String),
+}
+
+/// The product that a rule or a row is for.
+pub(super) fn product_of(named: Option<&str>) -> &str {
+    named.unwrap_or(PRODUCT)
+}
+
+impl Row {
+    fn is_for(&self, product: &str, category: Option<&str>, service: Option<&str>) -> bool {
+        self.category.as_deref() == category
+            && self.service.as_deref() == service
+            && product_of(self.product.as_deref()) == product
+    }
+
+    fn is_like(&self, other: &Row) -> bool {
+        let product = product_of(other.product.as_deref());
+        self.is_for(product, other.category.as_deref(), other.service.as_deref())
+    }
 }
 
 impl Sources {
@@ -206,11 +229,23 @@ impl Sources {
                 matches!(&kind, RowKind::Source(source) if source.tier == Tier::Optional);
             if options.optional_sources || !optional {
                 let name = |cell: &str| (!cell.is_empty()).then(|| cell.to_owned());
-                rows.push(Row { category: name(category), service: name(service), kind });
+                let (category, service) = (name(category), name(service));
+                rows.push(Row { product: None, category, service, kind });
             }
             Ok(())
         })?;
         Ok(Sources { rows })
+    }
+
+    /// Forgets all but what a product alone stands for.
+    pub(super) fn forget_named(&mut self) {
+        self.rows.retain(|row| row.category.is_none() && row.service.is_none());
+    }
+
+    /// Adds rows in place of those for the same log sources.
+    pub(super) fn replace(&mut self, rows: Vec<Row>) {
+        self.rows.retain(|old| !rows.iter().any(|new| old.is_like(new)));
+        self.rows.extend(rows);
     }
 
     /// What a log source stands for.
@@ -219,15 +254,22 @@ impl Sources {
             // Such a rule tests `Channel` itself, and its log source may say something else.
             return Mapping::Sources(vec![Source::everything(View::Hayabusa)]);
         }
-        if logsource.product.as_deref().is_some_and(|product| product != PRODUCT) {
-            return Mapping::OtherProduct;
-        }
+        let product = product_of(logsource.product.as_deref());
         let (category, service) = (logsource.category.as_deref(), logsource.service.as_deref());
-        let mapping = self.named(category, if category.is_some() { None } else { service });
-        let (Mapping::Sources(sources), Some(_), Some(_)) = (&mapping, category, service) else {
-            return mapping;
-        };
-        let Mapping::Sources(of_service) = self.named(None, service) else {
+        match self.of_product(product, category, service) {
+            Mapping::Unknown if product != PRODUCT => Mapping::OtherProduct,
+            mapping => mapping,
+        }
+    }
+
+    fn of_product(&self, product: &str, category: Option<&str>, service: Option<&str>) -> Mapping {
+        let whole = self.named(product, category, service);
+        if whole != Mapping::Unknown || category.is_none() || service.is_none() {
+            return whole;
+        }
+        let mapping = self.named(product, category, None);
+        let Mapping::Sources(sources) = &mapping else { return mapping };
+        let Mapping::Sources(of_service) = self.named(product, None, service) else {
             return Mapping::Unknown;
         };
         let channels: Vec<String> = of_service.into_iter().flat_map(|s| s.channels).collect();
@@ -235,19 +277,22 @@ impl Sources {
         if within.is_empty() { Mapping::Unknown } else { Mapping::Sources(within) }
     }
 
-    /// The rows with exactly this category and service.
-    fn named(&self, category: Option<&str>, service: Option<&str>) -> Mapping {
-        let mut sources = Vec::new();
-        for row in &self.rows {
-            if row.category.as_deref() != category || row.service.as_deref() != service {
-                continue;
-            }
+    /// The rows with exactly this product, category and service. That events are elsewhere is
+    /// said if none are here.
+    fn named(&self, product: &str, category: Option<&str>, service: Option<&str>) -> Mapping {
+        let (mut sources, mut never) = (Vec::new(), None);
+        for row in self.rows.iter().filter(|row| row.is_for(product, category, service)) {
             match &row.kind {
+                RowKind::Source(source) if sources.contains(source) => {}
                 RowKind::Source(source) => sources.push(source.clone()),
-                RowKind::Never(reason) => return Mapping::NeverInEvtx { reason: reason.clone() },
+                RowKind::Never(reason) => never = Some(reason),
             }
         }
-        if sources.is_empty() { Mapping::Unknown } else { Mapping::Sources(sources) }
+        match never {
+            _ if !sources.is_empty() => Mapping::Sources(sources),
+            Some(reason) => Mapping::NeverInEvtx { reason: reason.clone() },
+            None => Mapping::Unknown,
+        }
     }
 }
 
