@@ -50,8 +50,10 @@ pub fn run(args: &HuntArgs) -> Result<Exit> {
         }
         Err(error) => bail!("{error}: try fewer with --threads"),
     };
+    let sources_complete = rules.log_sources_complete();
     ledger.set_rules(rules.with_hits(&hits));
-    finish(args, &mut ledger, begun)
+    let exit = finish(args, &mut ledger, begun)?;
+    Ok(if exit == Exit::Complete && !sources_complete { Exit::Incomplete } else { exit })
 }
 
 fn finish(args: &HuntArgs, ledger: &mut Ledger, begun: Instant) -> Result<Exit> {

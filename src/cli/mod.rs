@@ -5,6 +5,7 @@
 //! failure is one line, `harrier: error: what: what to do`, on standard error.
 
 mod args;
+mod checker;
 mod evidence;
 mod hunt;
 mod output;
@@ -12,6 +13,7 @@ mod progress;
 mod rules;
 mod rules_test;
 mod summary;
+mod taxonomy;
 
 use args::{Cli, Command, RulesCommand};
 use clap::Parser as _;
@@ -44,14 +46,21 @@ impl Exit {
 
 /// Parses the arguments and does what they say.
 pub fn run() -> Exit {
+    if checker::is_called() {
+        return checker::main();
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => return usage(&error),
+        Err(error) => return usage(&error, "harrier"),
     };
-    let done = match &cli.command {
+    exit(match &cli.command {
         Command::Hunt(args) => hunt::run(args),
         Command::Rules(RulesCommand::Test(args)) => rules_test::run(args),
-    };
+    })
+}
+
+/// An error is told, and nothing was done.
+fn exit(done: anyhow::Result<Exit>) -> Exit {
     done.unwrap_or_else(|error| {
         say_error(&format!("{error:#}"));
         Exit::Fatal
@@ -59,7 +68,7 @@ pub fn run() -> Exit {
 }
 
 /// Help goes to standard output and is no error; anything else becomes one line.
-fn usage(error: &clap::Error) -> Exit {
+fn usage(error: &clap::Error, program: &str) -> Exit {
     if !error.use_stderr() {
         // The reader may have gone: that is no error either.
         let _ = error.print();
@@ -78,7 +87,7 @@ fn usage(error: &clap::Error) -> Exit {
         .collect();
     let said = lines.join("; ").replace(":; ", ": ");
     let said = said.strip_prefix("error: ").unwrap_or(&said).to_owned();
-    say_error(&format!("{said}: see 'harrier --help'"));
+    say_error(&format!("{said}: see '{program} --help'"));
     Exit::Fatal
 }
 

@@ -1,13 +1,14 @@
 //! From the arguments about rules to a compiled rule set and its part of the ledger.
 
 use super::args::RuleArgs;
+use super::taxonomy::{self, Doubt};
 use super::{say_error, say_warning};
 use anyhow::{Context as _, Result, bail};
 use harrier::{
     engine::{Applicability, RuleSet},
     ledger::{RuleEntry, RuleState},
     sigma::{self, Level, LoadOptions, LoadedRules, RefusalKind, Rule, Status},
-    taxonomy::{self, Taxonomy},
+    taxonomy::Taxonomy,
 };
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -28,11 +29,14 @@ pub struct Rules {
     unknown: Vec<String>,
     /// YAML documents that are no rules.
     pub not_rules: usize,
+    /// What of the files of log sources was not understood.
+    doubts: Vec<Doubt>,
 }
 
 impl Rules {
     /// Loads and compiles.
     pub fn load(args: &RuleArgs) -> Result<Rules> {
+        let (taxonomy, doubts) = taxonomy::read(args)?;
         let options = LoadOptions {
             expand: expansions(&args.expand)?,
             include_inactive: args.include_deprecated || args.include_unsupported,
@@ -43,11 +47,10 @@ impl Rules {
             sigma::load(&args.rules, &options)
                 .map_err(|error| anyhow::anyhow!("rules: {error}: check the path"))?
         };
-        let taxonomy = taxonomy::Options { optional_sources: args.extended_sources };
-        Rules::compile(loaded, args, taxonomy)
+        Ok(Rules { doubts, ..Rules::compile(loaded, args, taxonomy) })
     }
 
-    fn compile(loaded: LoadedRules, args: &RuleArgs, taxonomy: taxonomy::Options) -> Result<Rules> {
+    fn compile(loaded: LoadedRules, args: &RuleArgs, taxonomy: Taxonomy) -> Rules {
         let least = args.min_level.map(Level::from);
         let (mut entries, mut places, mut kept) = (Vec::new(), Vec::new(), Vec::new());
         let refused = loaded.refused.iter().map(refused);
@@ -77,7 +80,7 @@ impl Rules {
                 kept.push(rule);
             }
         }
-        let set = RuleSet::compile(kept, Taxonomy::builtin(taxonomy));
+        let set = RuleSet::compile(kept, taxonomy);
         let mut unknown = Vec::new();
         for ((id, rule), place) in set.rules().zip(&places) {
             let reason = match set.applicability(id) {
@@ -94,13 +97,14 @@ impl Rules {
         entries.extend(not_loaded);
         let warnings = loaded.warnings.iter().map(ToString::to_string).collect();
         let not_rules = loaded.not_rules.len();
-        Ok(Rules { set, entries, places, warnings, unknown, not_rules })
+        Rules { set, entries, places, warnings, unknown, not_rules, doubts: Vec::new() }
     }
 
-    /// Names the rules that could not be loaded, and fails if there is none to hunt with.
-    pub fn report(&self, verbose: bool) -> Result<()> {
+    /// Names what of the log sources was not understood, the rules that could not be loaded and those
+    /// of unknown log sources, up to so many of each.
+    pub fn tell(&self, shown: usize) {
+        self.doubts.iter().for_each(Doubt::say);
         let refused = || self.entries.iter().filter(|entry| entry.state == RuleState::Refused);
-        let shown = if verbose { usize::MAX } else { REFUSALS_SHOWN };
         for entry in refused().take(shown) {
             let reason = entry.reason.as_deref().unwrap_or("not understood");
             say_error(&format!("{}: rule not loaded: {reason}", entry.origin));
@@ -114,14 +118,23 @@ impl Rules {
         if more > 0 {
             say_warning(&format!("{more} more rules with log sources of which nothing is known"));
         }
+    }
+
+    /// How many rules are in this bin.
+    pub fn count(&self, state: RuleState) -> usize {
+        self.entries.iter().filter(|entry| entry.state == state).count()
+    }
+
+    /// Tells what is amiss with the rules, and fails if there is none to hunt with.
+    pub fn report(&self, verbose: bool) -> Result<()> {
+        self.tell(if verbose { usize::MAX } else { REFUSALS_SHOWN });
         if verbose {
             self.warnings.iter().for_each(|warning| say_warning(warning));
             if self.not_rules > 0 {
                 say_warning(&format!("{} YAML documents are no rules", self.not_rules));
             }
         }
-        let count = |state| self.entries.iter().filter(|entry| entry.state == state).count();
-        if count(RuleState::Loaded) > 0 {
+        if self.count(RuleState::Loaded) > 0 {
             return Ok(());
         }
         if self.entries.is_empty() {
@@ -130,10 +143,15 @@ impl Rules {
         bail!(
             "there are no rules left: {} not loaded, {} left out, {} not applicable to event logs: \
              check -r and --min-level",
-            count(RuleState::Refused),
-            count(RuleState::LeftOut),
-            count(RuleState::NotApplicable)
+            self.count(RuleState::Refused),
+            self.count(RuleState::LeftOut),
+            self.count(RuleState::NotApplicable)
         );
+    }
+
+    /// Whether every log source that a file explains was understood.
+    pub fn log_sources_complete(&self) -> bool {
+        !self.doubts.iter().any(|doubt| doubt.lost)
     }
 
     /// The entries, with what each rule hit.

@@ -53,6 +53,8 @@ pub fn run(args: &TestArgs) -> Result<Exit> {
         rules: args.rules.clone(),
         min_level: None,
         extended_sources: false,
+        taxonomy: Vec::new(),
+        no_builtin_taxonomy: false,
         expand: Vec::new(),
         include_deprecated: true,
         include_unsupported: true,

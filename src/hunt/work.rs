@@ -47,6 +47,7 @@ pub(super) struct Worker<'a> {
     hits: Vec<u64>,
     output: Vec<u8>,
     texts: SystemTexts,
+    system: Fields,
     data: Fields,
 }
 
@@ -59,6 +60,7 @@ impl<'a> Worker<'a> {
             hits: vec![0; hunt.rules.rules().count()],
             output: Vec::new(),
             texts: SystemTexts::default(),
+            system: Fields::new(),
             data: Fields::new(),
         }
     }
@@ -98,6 +100,7 @@ impl<'a> Worker<'a> {
             hits: &mut self.hits,
             output: &mut self.output,
             texts: &mut self.texts,
+            system: &mut self.system,
             data: &mut self.data,
             path: source.name(),
             hand_on,
@@ -147,6 +150,7 @@ struct Visit<'v, 'a> {
     hits: &'v mut Vec<u64>,
     output: &'v mut Vec<u8>,
     texts: &'v mut SystemTexts,
+    system: &'v mut Fields,
     data: &'v mut Fields,
     path: &'v str,
     hand_on: HandOn<'v>,
@@ -239,11 +243,21 @@ impl Visit<'_, '_> {
     fn hit(&mut self, record: &Record<'_>, rules: &[RuleId]) -> ControlFlow<()> {
         self.counts.records_hit += 1;
         self.texts.read(record);
+        self.system.clear();
         self.data.clear();
+        let whole = self.hunt.format.wants_system();
+        let mut body = "EventData";
         for (id, leaf) in record.layout().iter() {
-            if leaf.section != Section::System {
-                record.values(id, |value| self.data.push(&leaf.name, value));
-            }
+            let fields = match leaf.section {
+                Section::System if whole => &mut *self.system,
+                Section::System => continue,
+                Section::EventData => &mut *self.data,
+                Section::UserData => {
+                    body = "UserData";
+                    &mut *self.data
+                }
+            };
+            record.values(id, |value| fields.push(&leaf.name, value));
         }
         let set = self.hunt.rules;
         let mut event = self.texts.event();
@@ -278,8 +292,9 @@ impl Visit<'_, '_> {
                 source: rule.origin.path(),
             };
             let timestamp = self.texts.get(TIME);
-            let data = &*self.data;
-            let hit = Hit { timestamp, rule: info, event, place, matched: &matched, data };
+            let (system, data) = (&*self.system, &*self.data);
+            let matched = &matched;
+            let hit = Hit { timestamp, rule: info, event, place, matched, system, body, data };
             self.hunt.format.hit(&hit, self.output);
         }
         self.hand_on()

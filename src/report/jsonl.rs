@@ -78,7 +78,7 @@ fn evidence(hit: &Hit<'_>, out: &mut Vec<u8>) {
 
 /// An object of names and values; the values of a name that comes again go into one array, in the
 /// place of the first.
-fn grouped<'a>(
+pub(super) fn grouped<'a>(
     fields: impl ExactSizeIterator<Item = (&'a str, &'a str, Kind)> + Clone,
     out: &mut Vec<u8>,
 ) {
@@ -147,18 +147,18 @@ fn scalar(value: &str, kind: Kind, out: &mut Vec<u8>) {
 }
 
 /// A JSON object being written.
-struct Object<'o> {
-    out: &'o mut Vec<u8>,
+pub(super) struct Object<'o> {
+    pub(super) out: &'o mut Vec<u8>,
     first: bool,
 }
 
 impl<'o> Object<'o> {
-    fn begin(out: &'o mut Vec<u8>) -> Object<'o> {
+    pub(super) fn begin(out: &'o mut Vec<u8>) -> Object<'o> {
         out.push(b'{');
         Object { out, first: true }
     }
 
-    fn key(&mut self, key: &str) {
+    pub(super) fn key(&mut self, key: &str) {
         if !self.first {
             self.out.push(b',');
         }
@@ -167,7 +167,7 @@ impl<'o> Object<'o> {
         self.out.push(b':');
     }
 
-    fn string(&mut self, key: &str, value: Option<&str>) {
+    pub(super) fn string(&mut self, key: &str, value: Option<&str>) {
         self.key(key);
         match value {
             Some(value) => json_string(value, self.out),
@@ -192,7 +192,7 @@ impl<'o> Object<'o> {
         self.out.extend_from_slice(value.to_string().as_bytes());
     }
 
-    fn end(self) {
+    pub(super) fn end(self) {
         self.out.push(b'}');
     }
 }

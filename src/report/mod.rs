@@ -7,6 +7,7 @@
 //! Invariant: whatever text an event holds, a rendered hit is one line, and nothing in it is a
 //! control sequence to a terminal ([`escape`]).
 
+mod checker;
 pub mod escape;
 mod fields;
 mod jsonl;
@@ -28,6 +29,10 @@ pub struct Hit<'a> {
     pub place: Place<'a>,
     /// The fields and values by which the rule matched, in the order of the rule.
     pub matched: &'a [(&'a str, &'a str)],
+    /// The event's System part; empty unless [`Format::wants_system`].
+    pub system: &'a Fields,
+    /// What the event's body is called: `EventData` or `UserData`.
+    pub body: &'a str,
     /// The event's body.
     pub data: &'a Fields,
 }
@@ -88,13 +93,21 @@ pub enum Format {
     Jsonl,
     /// A line of aligned columns.
     Table(TableStyle),
+    /// One JSON object a line, as SigmaHQ's checker has it.
+    Checker,
 }
 
 impl Format {
+    /// Whether hits are to have the event's whole System part.
+    #[must_use]
+    pub fn wants_system(&self) -> bool {
+        matches!(self, Format::Checker)
+    }
+
     /// Appends what stands before the first hit.
     pub fn begin(&self, out: &mut Vec<u8>) {
         match self {
-            Format::Jsonl => {}
+            Format::Jsonl | Format::Checker => {}
             Format::Table(style) => table::header(style, out),
         }
     }
@@ -104,6 +117,7 @@ impl Format {
         match self {
             Format::Jsonl => jsonl::hit(hit, out),
             Format::Table(style) => table::hit(style, hit, out),
+            Format::Checker => checker::hit(hit, out),
         }
     }
 }

@@ -44,6 +44,8 @@ fn sample<'a>(tags: &'a [String], data: &'a Fields, matched: &'a [(&'a str, &'a 
             recovered: false,
         },
         matched,
+        system: data,
+        body: "EventData",
         data,
     }
 }
