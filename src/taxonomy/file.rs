@@ -8,7 +8,7 @@
 //! to be somewhere else, so that a rule for them is not applicable rather than unknown.
 //!
 //! Invariants: an entry is taken as a whole or not at all, and then there is a fault with its line;
-//! rewriting ends, and what it makes is bounded ([`MAX_REWRITES`], [`MAX_SOURCES`]).
+//! rewriting ends, and what it makes is bounded ([`MAX_REWRITES`], [`MAX_SOURCES`], [`MAX_ROWS`]).
 //!
 //! Source of facts: SigmaHQ's `tests/thor.yml`.
 
@@ -26,6 +26,9 @@ const MAX_REWRITES: usize = 8;
 /// How many kinds of events a log source may stand for. The tables have three at most; a file in
 /// which many entries rewrite to many could ask for any number.
 const MAX_SOURCES: usize = 1000;
+
+/// How many kinds of events a file may speak of in all; thor.yml has about a hundred.
+const MAX_ROWS: usize = 10_000;
 
 /// How a place in a Windows event log is written, before the channel's name.
 const EVENT_LOG: &str = "WinEventLog:";
@@ -45,14 +48,24 @@ pub(super) fn add(
     }
     let mut reader = Reader { by_name, before: sources, mapped, done: HashMap::new() };
     let (mut rows, mut faults) = (Vec::new(), Vec::new());
+    let mut counts: HashMap<Name, usize> = HashMap::new();
     for entry in &file.entries {
+        let count = counts.entry(name(&entry.logsource)).or_default();
         let row = |kind| Row {
             product: entry.logsource.product.clone(),
             category: entry.logsource.category.clone(),
             service: entry.logsource.service.clone(),
             kind,
         };
-        match reader.entry(entry, 0) {
+        let meaning = reader.entry(entry, 0).and_then(|meaning| {
+            let more = if let Meaning::Sources(found) = &meaning { found.len() } else { 1 };
+            *count += more;
+            if *count > MAX_SOURCES || rows.len() + more > MAX_ROWS {
+                return Err(Lost { line: entry.line, reason: too_many() });
+            }
+            Ok(meaning)
+        });
+        match meaning {
             Ok(Meaning::Sources(found)) => {
                 rows.extend(found.into_iter().map(|source| row(RowKind::Source(source))));
             }
@@ -192,7 +205,7 @@ impl Reader<'_> {
                 Meaning::Elsewhere(reason) => elsewhere = Some(reason),
             }
             if sources.len() > MAX_SOURCES {
-                return Err(format!("it would stand for more than {MAX_SOURCES} kinds of events"));
+                return Err(too_many());
             }
         }
         match elsewhere {
@@ -200,6 +213,13 @@ impl Reader<'_> {
             _ => Ok(Meaning::Sources(sources)),
         }
     }
+}
+
+fn too_many() -> String {
+    format!(
+        "a log source with it would stand for more than {MAX_SOURCES} kinds of events, or the file \
+         for more than {MAX_ROWS}"
+    )
 }
 
 fn is_fixed(field: &str) -> bool {

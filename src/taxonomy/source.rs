@@ -105,6 +105,9 @@ impl Source {
 
     /// The source as far as it comes from these channels; `None` if it does not.
     fn within(&self, channels: &[String]) -> Option<Source> {
+        if self.channels.is_empty() {
+            return Some(Source { channels: channels.to_vec(), ..self.clone() });
+        }
         let kept: Vec<String> =
             self.channels.iter().filter(|channel| channels.contains(channel)).cloned().collect();
         (!kept.is_empty()).then(|| Source { channels: kept, ..self.clone() })
@@ -272,6 +275,9 @@ impl Sources {
         let Mapping::Sources(of_service) = self.named(product, None, service) else {
             return Mapping::Unknown;
         };
+        if of_service.iter().any(|source| source.channels.is_empty()) {
+            return mapping;
+        }
         let channels: Vec<String> = of_service.into_iter().flat_map(|s| s.channels).collect();
         let within: Vec<Source> = sources.iter().filter_map(|s| s.within(&channels)).collect();
         if within.is_empty() { Mapping::Unknown } else { Mapping::Sources(within) }
