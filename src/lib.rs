@@ -53,7 +53,7 @@
 //! ```no_run
 //! use harrier::engine::RuleSet;
 //! use harrier::evidence::Walk;
-//! use harrier::hunt::Hunt;
+//! use harrier::hunt::{Hunt, Output};
 //! use harrier::ledger::Ledger;
 //! use harrier::report::Format;
 //! use harrier::sigma;
@@ -61,17 +61,11 @@
 //!
 //! let loaded = sigma::load_builtin();
 //! let rules = RuleSet::compile(loaded.rules, Taxonomy::builtin(Options::default()));
-//! let hunt = Hunt {
-//!     rules: &rules,
-//!     format: &Format::Jsonl,
-//!     threads: 4,
-//!     full_scan: false,
-//!     cancel: None,
-//!     progress: None,
-//! };
+//! let hunt = Hunt { threads: 4, ..Hunt::new(&rules) };
 //!
+//! let mut outputs = [Output { format: &Format::Jsonl, writer: &mut std::io::stdout() }];
 //! let mut ledger = Ledger::new(None);
-//! let hits = hunt.run(Walk::new(&["Logs".into()]), &mut std::io::stdout(), &mut ledger)?;
+//! let hits = hunt.run(Walk::new(&["Logs".into()]), &mut outputs, &mut ledger)?;
 //! for ((_, rule), hits) in rules.rules().zip(hits) {
 //!     eprintln!("{hits} {}", rule.title);
 //! }

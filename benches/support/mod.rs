@@ -14,7 +14,7 @@ use harrier::engine::{RuleSet, ScanStats, Scanner};
 use harrier::event::Event as _;
 use harrier::evidence::Walk;
 use harrier::evtx::{ChunkReport, Damage, Options, Reader, Record, Sink, open};
-use harrier::hunt::Hunt;
+use harrier::hunt::{Hunt, Output};
 use harrier::ledger::Ledger;
 use harrier::report::Format;
 use harrier::sigma::{self, LoadOptions, Rule};
@@ -312,12 +312,11 @@ pub fn scan_full(reader: &mut Reader, scanner: &mut Scanner<'_>, logs: &Logs) ->
 /// How many hits a whole hunt has that reads files and renders hits; `records` is how many it must
 /// have read.
 pub fn hunt(rules: &RuleSet, folder: &Path, threads: usize, records: u64) -> u64 {
-    let format = Format::Jsonl;
-    let hunt =
-        Hunt { rules, format: &format, threads, full_scan: false, cancel: None, progress: None };
+    let hunt = Hunt { threads, ..Hunt::new(rules) };
+    let mut outputs = [Output { format: &Format::Jsonl, writer: &mut std::io::sink() }];
     let mut ledger = Ledger::new(None);
     let walk = Walk::new(&[folder.to_owned()]);
-    let hits = hunt.run(walk, &mut std::io::sink(), &mut ledger).expect("a hunt that ends");
+    let hits = hunt.run(walk, &mut outputs, &mut ledger).expect("a hunt that ends");
     assert!(ledger.complete(), "{:?}", ledger.problems());
     assert_eq!(ledger.counts().records.seen, records);
     hits.iter().sum()

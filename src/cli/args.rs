@@ -1,7 +1,8 @@
 //! The arguments as typed. Parsing does no I/O and decides nothing that needs it.
 
+use super::event_filter::EventArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use harrier::sigma::Level;
+use harrier::sigma::{Level, Status};
 use std::path::PathBuf;
 
 #[derive(Debug, Parser)]
@@ -27,7 +28,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Look for what rules describe in event logs
-    Hunt(HuntArgs),
+    Hunt(Box<HuntArgs>),
     /// Work with rules
     #[command(subcommand, arg_required_else_help = true)]
     Rules(RulesCommand),
@@ -45,9 +46,16 @@ pub enum RulesCommand {
   harrier hunt triage/ -r sigma/rules -r mine.yml   folders, own rules
   harrier hunt triage/ -o hits.jsonl --ledger l.json --fail-on high
   harrier hunt triage/ | jq -r '[.timestamp, .rule.title] | @tsv'
+  harrier hunt triage/ --from 2026-03-01 --to 2026-03-02 --computer 'WS-*'
+  harrier hunt triage/ --from -7d --channel Security,Sysmon --event-id 1,4624-4625
+  harrier hunt triage/ -r sigma/rules --tag 'attack.t1562*' --exclude-rule @noisy.txt
 
 Output goes to standard output, and to FILE with -o. Without --format it is a table if it goes to a
 terminal, else JSON Lines (schema harrier.hit/1).
+
+LIST is a,b or the option given again. --from and --to are compared with the event's own time
+(TimeCreated); --from is included, --to is not. An event that does not say when it was is looked at.
+Rules and records that are left out are counted in the summary and the ledger.
 
 Exit codes:
   0  everything was looked at
@@ -63,6 +71,9 @@ pub struct HuntArgs {
     pub rules: RuleArgs,
 
     #[command(flatten)]
+    pub events: EventArgs,
+
+    #[command(flatten)]
     pub output: OutputArgs,
 
     /// How many threads; all processors if not given
@@ -73,7 +84,7 @@ pub struct HuntArgs {
     pub full_scan: bool,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Rules")]
 pub struct RuleArgs {
     /// Sigma rules: a file, a folder, or a zip archive; the built-in ones if not given
@@ -82,6 +93,35 @@ pub struct RuleArgs {
     /// Leave out rules below this level
     #[arg(long, value_name = "LEVEL", ignore_case = true)]
     pub min_level: Option<LevelArg>,
+    /// Only rules of exactly these levels: informational,low,medium,high,critical
+    #[arg(
+        long,
+        value_name = "LIST",
+        ignore_case = true,
+        value_delimiter = ',',
+        hide_possible_values = true,
+        conflicts_with = "min_level"
+    )]
+    pub level: Vec<LevelArg>,
+    /// Only rules of these statuses: stable,test,experimental; deprecated and unsupported ones, which
+    /// are loaded only on request, are so requested
+    #[arg(
+        long,
+        value_name = "LIST",
+        ignore_case = true,
+        value_delimiter = ',',
+        hide_possible_values = true
+    )]
+    pub status: Vec<StatusArg>,
+    /// Only rules with any of these tags, with * and ?: attack.t1562*; @FILE: one on each line
+    #[arg(long, value_name = "LIST")]
+    pub tag: Vec<String>,
+    /// Only rules with these ids, with * and ?; @FILE: one on each line
+    #[arg(long, value_name = "LIST")]
+    pub rule_id: Vec<String>,
+    /// No rules with these ids, with * and ?; @FILE: one on each line, what follows # is a comment
+    #[arg(long, value_name = "LIST")]
+    pub exclude_rule: Vec<String>,
     /// Take log sources in their wider sense: also events that not every host records that way
     #[arg(long)]
     pub extended_sources: bool,
@@ -200,6 +240,32 @@ impl From<LevelArg> for Level {
             LevelArg::Medium => Level::Medium,
             LevelArg::High => Level::High,
             LevelArg::Critical => Level::Critical,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum StatusArg {
+    /// stable
+    Stable,
+    /// test
+    Test,
+    /// experimental
+    Experimental,
+    /// deprecated
+    Deprecated,
+    /// unsupported
+    Unsupported,
+}
+
+impl From<StatusArg> for Status {
+    fn from(status: StatusArg) -> Status {
+        match status {
+            StatusArg::Stable => Status::Stable,
+            StatusArg::Test => Status::Test,
+            StatusArg::Experimental => Status::Experimental,
+            StatusArg::Deprecated => Status::Deprecated,
+            StatusArg::Unsupported => Status::Unsupported,
         }
     }
 }

@@ -25,7 +25,7 @@ use anyhow::{Result, bail};
 use clap::Parser;
 use harrier::{
     evidence::Walk,
-    hunt::{Hunt, HuntError},
+    hunt::{Hunt, HuntError, Output},
     ledger::{Ledger, RuleState, reasons},
     report::Format,
 };
@@ -104,32 +104,34 @@ fn two_dashes(arg: OsString) -> OsString {
 
 fn run(args: &CheckerArgs) -> Result<Exit> {
     evidence::check(&args.evtx_path)?;
-    let rules = Rules::load(&RuleArgs {
+    let wanted = RuleArgs {
         rules: args.rule_path.clone(),
         min_level: Some(args.rule_level),
-        extended_sources: false,
         taxonomy: args.log_source.clone(),
         no_builtin_taxonomy: !args.log_source.is_empty(),
-        expand: Vec::new(),
         include_deprecated: true,
         include_unsupported: true,
-    })?;
+        ..RuleArgs::default()
+    };
+    let rules = Rules::load(&wanted, true)?;
     report(&rules)?;
     let mut ledger = Ledger::new(None);
     let hunt = Hunt {
         rules: &rules.set,
-        format: &Format::Checker,
+        filter: None,
         threads: available_parallelism().map_or(1, Into::into),
         full_scan: false,
         cancel: None,
         progress: None,
     };
-    match hunt.run(Walk::new(&args.evtx_path), &mut io::stdout(), &mut ledger) {
+    let mut stdout = io::stdout();
+    let mut outputs = [Output { format: &Format::Checker, writer: &mut stdout }];
+    match hunt.run(Walk::new(&args.evtx_path), &mut outputs, &mut ledger) {
         // Whoever read the matches has seen enough.
-        Err(HuntError::Output(error)) if error.kind() == ErrorKind::BrokenPipe => {
+        Err(HuntError::Output { error, .. }) if error.kind() == ErrorKind::BrokenPipe => {
             return Ok(Exit::Complete);
         }
-        Err(HuntError::Output(error)) => {
+        Err(HuntError::Output { error, .. }) => {
             bail!("standard output: cannot be written: {error}: matches are missing")
         }
         Err(error) => bail!("{error}"),

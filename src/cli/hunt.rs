@@ -1,13 +1,14 @@
 //! `harrier hunt`.
 
 use super::args::HuntArgs;
+use super::event_filter::Events;
 use super::progress::Progress;
 use super::rules::Rules;
-use super::{Exit, evidence, output, say_error, summary};
+use super::{Exit, evidence, output, say_error, say_warning, summary};
 use anyhow::{Context as _, Result, bail};
 use harrier::{
     evidence::Walk,
-    hunt::{Hunt, HuntError},
+    hunt::{Hunt, HuntError, Output},
     ledger::{Ledger, LedgerFile},
     sigma::Level,
 };
@@ -17,7 +18,8 @@ use std::{io::ErrorKind, thread::available_parallelism, time::Instant};
 pub fn run(args: &HuntArgs) -> Result<Exit> {
     let out = &args.output;
     evidence::check(&args.evidence)?;
-    let rules = Rules::load(&args.rules)?;
+    let events = Events::build(&args.events)?;
+    let rules = Rules::load(&args.rules, out.verbose)?;
     rules.report(out.verbose)?;
     let output = output::open(out, &args.evidence)?;
     let ledger_file = output::open_ledger(out, &args.evidence)?;
@@ -31,21 +33,24 @@ pub fn run(args: &HuntArgs) -> Result<Exit> {
     let advance = |bytes| progress.advance(bytes);
     let hunt = Hunt {
         rules: &rules.set,
-        format: &output.format,
+        filter: None,
         threads: args.threads.unwrap_or_else(|| available_parallelism().map_or(1, Into::into)),
         full_scan: args.full_scan,
         cancel: None,
         progress: Some(&advance),
     };
-    let hits = hunt.run(Walk::new(&args.evidence), &mut *writer, &mut ledger);
+    let filter = events.resolve(&args.events, &hunt, &args.evidence, out.verbose)?;
+    let hunt = Hunt { filter: Some(&filter), ..hunt };
+    let mut outputs = [Output { format: &output.format, writer: &mut *writer }];
+    let hits = hunt.run(Walk::new(&args.evidence), &mut outputs, &mut ledger);
     progress.finish();
     let hits = match hits {
         Ok(hits) => hits,
         // Whoever read the hits has seen enough.
-        Err(HuntError::Output(error)) if error.kind() == ErrorKind::BrokenPipe => {
+        Err(HuntError::Output { error, .. }) if error.kind() == ErrorKind::BrokenPipe => {
             return Ok(Exit::Complete);
         }
-        Err(HuntError::Output(error)) => {
+        Err(HuntError::Output { error, .. }) => {
             bail!("{}: cannot be written: {error}: hits are missing", output.name)
         }
         Err(error) => bail!("{error}: try fewer with --threads"),
@@ -67,6 +72,11 @@ fn finish(args: &HuntArgs, ledger: &mut Ledger, begun: Instant) -> Result<Exit> 
     }
     if !out.quiet {
         summary::summary(ledger, begun.elapsed(), out.verbose);
+    }
+    let records = &ledger.counts().records;
+    if records.filtered > 0 && records.filtered == records.seen - records.unreadable {
+        let wanted = ledger.event_filter().unwrap_or_default();
+        say_warning(&format!("no event was looked at, all were left out: {wanted}"));
     }
     let imbalances = ledger.imbalances();
     for imbalance in &imbalances {

@@ -6,14 +6,18 @@
 
 mod args;
 mod checker;
+mod event_filter;
 mod evidence;
 mod hunt;
+mod lists;
 mod output;
 mod progress;
+mod rule_filter;
 mod rules;
 mod rules_test;
 mod summary;
 mod taxonomy;
+mod when;
 
 use args::{Cli, Command, RulesCommand};
 use clap::Parser as _;

@@ -1,13 +1,14 @@
 //! From the arguments about rules to a compiled rule set and its part of the ledger.
 
 use super::args::RuleArgs;
+use super::rule_filter::RuleFilter;
 use super::taxonomy::{self, Doubt};
 use super::{say_error, say_warning};
 use anyhow::{Context as _, Result, bail};
 use harrier::{
     engine::{Applicability, RuleSet},
-    ledger::{RuleEntry, RuleState},
-    sigma::{self, Level, LoadOptions, LoadedRules, RefusalKind, Rule, Status},
+    ledger::{RuleEntry, RuleState, reasons},
+    sigma::{self, LoadOptions, LoadedRules, RefusalKind},
     taxonomy::Taxonomy,
 };
 use std::{collections::BTreeMap, path::PathBuf};
@@ -35,11 +36,12 @@ pub struct Rules {
 
 impl Rules {
     /// Loads and compiles.
-    pub fn load(args: &RuleArgs) -> Result<Rules> {
+    pub fn load(args: &RuleArgs, verbose: bool) -> Result<Rules> {
+        let filter = RuleFilter::build(args)?;
         let (taxonomy, doubts) = taxonomy::read(args)?;
         let options = LoadOptions {
             expand: expansions(&args.expand)?,
-            include_inactive: args.include_deprecated || args.include_unsupported,
+            include_inactive: filter.includes_inactive(),
         };
         let loaded = if args.rules.is_empty() {
             sigma::load_builtin()
@@ -47,11 +49,11 @@ impl Rules {
             sigma::load(&args.rules, &options)
                 .map_err(|error| anyhow::anyhow!("rules: {error}: check the path"))?
         };
-        Ok(Rules { doubts, ..Rules::compile(loaded, args, taxonomy) })
+        filter.check(&loaded, verbose)?;
+        Ok(Rules { doubts, ..Rules::compile(loaded, &filter, taxonomy) })
     }
 
-    fn compile(loaded: LoadedRules, args: &RuleArgs, taxonomy: Taxonomy) -> Rules {
-        let least = args.min_level.map(Level::from);
+    fn compile(loaded: LoadedRules, filter: &RuleFilter, taxonomy: Taxonomy) -> Rules {
         let (mut entries, mut places, mut kept) = (Vec::new(), Vec::new(), Vec::new());
         let refused = loaded.refused.iter().map(refused);
         let unreadable = loaded.unreadable.iter().map(|file| RuleEntry {
@@ -65,7 +67,7 @@ impl Rules {
         });
         let not_loaded: Vec<RuleEntry> = refused.chain(unreadable).collect();
         for rule in loaded.rules {
-            let left_out = left_out(&rule, args, least);
+            let left_out = filter.left_out(&rule);
             entries.push(RuleEntry {
                 origin: rule.origin.to_string(),
                 id: rule.id.clone(),
@@ -140,9 +142,16 @@ impl Rules {
         if self.entries.is_empty() {
             bail!("there are no rules: name Sigma rules (.yml) with -r, or leave -r out");
         }
+        let left_out = reasons(&self.entries, RuleState::LeftOut);
+        let left_out: Vec<String> =
+            left_out.into_iter().map(|(reason, rules)| format!("{rules}: {reason}")).collect();
+        let why = match left_out.as_slice() {
+            [] => String::new(),
+            why => format!(" ({})", why.join("; ")),
+        };
         bail!(
-            "there are no rules left: {} not loaded, {} left out, {} not applicable to event logs: \
-             check -r and --min-level",
+            "there are no rules left: {} not loaded, {} left out{why}, {} not applicable to event \
+             logs: check -r and what leaves rules out",
             self.count(RuleState::Refused),
             self.count(RuleState::LeftOut),
             self.count(RuleState::NotApplicable)
@@ -162,21 +171,6 @@ impl Rules {
         }
         entries
     }
-}
-
-/// Why a rule that was loaded is not wanted.
-fn left_out(rule: &Rule, args: &RuleArgs, least: Option<Level>) -> Option<String> {
-    match rule.status {
-        Some(Status::Deprecated) if !args.include_deprecated => {
-            return Some("its status is deprecated".to_owned());
-        }
-        Some(Status::Unsupported) if !args.include_unsupported => {
-            return Some("its status is unsupported".to_owned());
-        }
-        _ => {}
-    }
-    let below = least.filter(|least| rule.level < *least)?;
-    Some(format!("its level is below {}", below.as_str()))
 }
 
 /// A rule that asks for what was not given is left out; one that cannot be understood is refused.

@@ -12,7 +12,7 @@ use harrier::{
     evidence::Walk,
     hunt::Hunt,
     ledger::{Ledger, RuleState, SourceState},
-    report::{Format, escape},
+    report::escape,
     sigma::{self, Rule},
 };
 use rayon::prelude::*;
@@ -49,16 +49,13 @@ struct Case<'r> {
 
 /// Runs the tests.
 pub fn run(args: &TestArgs) -> Result<Exit> {
-    let rules = Rules::load(&RuleArgs {
+    let wanted = RuleArgs {
         rules: args.rules.clone(),
-        min_level: None,
-        extended_sources: false,
-        taxonomy: Vec::new(),
-        no_builtin_taxonomy: false,
-        expand: Vec::new(),
         include_deprecated: true,
         include_unsupported: true,
-    })?;
+        ..RuleArgs::default()
+    };
+    let rules = Rules::load(&wanted, false)?;
     rules.report(false)?;
     let refused = rules.entries.iter().filter(|entry| entry.state == RuleState::Refused).count();
     let roots = roots(args);
@@ -149,18 +146,10 @@ fn run_logs(set: &RuleSet, slots: &[Result<Case<'_>, Outcome>]) -> BTreeMap<Path
 }
 
 fn run_log(set: &RuleSet, log: &Path) -> LogHits {
-    let format = Format::Jsonl;
-    let hunt = Hunt {
-        rules: set,
-        format: &format,
-        threads: 1,
-        full_scan: false,
-        cancel: None,
-        progress: None,
-    };
+    let hunt = Hunt::new(set);
     let mut ledger = Ledger::new(None);
     let walk = Walk::new(&[log.to_owned()]);
-    let hits = match hunt.run(walk, &mut io::sink(), &mut ledger) {
+    let hits = match hunt.run(walk, &mut [], &mut ledger) {
         Ok(hits) => hits,
         Err(error) => {
             return LogHits { by_id: BTreeMap::new(), problem: Some(error.to_string()) };

@@ -95,7 +95,7 @@ pub fn summary(ledger: &Ledger, elapsed: Duration, verbose: bool) {
         line("Irregular", &format!("{irregular} read, but not as written: --ledger says how"));
     }
     let records = &counts.records;
-    let read = records.seen - records.unreadable;
+    let read = records.seen - records.unreadable - records.filtered;
     line(
         "Records",
         &with_rest(
@@ -103,10 +103,14 @@ pub fn summary(ledger: &Ledger, elapsed: Duration, verbose: bool) {
             &[
                 (records.slow, "by the slow lane"),
                 (records.recovered, "recovered"),
+                (records.filtered, "left out by the event filter"),
                 (records.unreadable, "unreadable"),
             ],
         ),
     );
+    if let Some(wanted) = ledger.event_filter() {
+        line("Filter", &escape::lined(wanted));
+    }
     let seconds = elapsed.as_secs_f64();
     let rate = sources.bytes as f64 / seconds.max(1e-9);
     line("Bytes", &format!("{} in {seconds:.2} s, {}/s", bytes(sources.bytes as f64), bytes(rate)));

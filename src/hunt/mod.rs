@@ -2,8 +2,8 @@
 //!
 //! The evidence is cut into items of about two megabytes (`feed`), which workers take one after the
 //! other; a worker has its own reader and scanner and shares nothing while it reads (`work`). What
-//! it found it renders itself, and `sequence` puts the rendered output and the counts of all items
-//! back into evidence order.
+//! it found it renders itself, once for each output (`rendered`), and `sequence` puts the rendered
+//! hits and the counts of all items back into evidence order.
 //!
 //! Invariants:
 //! - The output is the same bytes with any number of threads (invariant 5 of the design): an item's
@@ -13,8 +13,13 @@
 //!   ledger then says (invariant 6).
 
 mod feed;
+mod filter;
+mod glob;
+mod newest;
 mod open;
+mod rendered;
 mod sequence;
+mod time;
 mod work;
 
 use crate::engine::RuleSet;
@@ -23,16 +28,18 @@ use crate::ledger::{Ledger, SourceEntry};
 use crate::report::Format;
 use feed::Feed;
 use open::Settled;
+use rendered::Rendered;
 use sequence::{Consumer, Flow, Sequencer};
 use std::{
     fmt, io,
     io::Write,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Mutex, PoisonError, atomic::AtomicBool},
 };
 use work::{Finished, Note, Worker};
+
+pub use filter::EventFilter;
+pub use glob::Glob;
+pub use time::{Ticks, first_tick, timestamp};
 
 /// How many items for each thread may be handed out before the first of them is written. Items of
 /// one size take differently long, by a factor of ten between a quiet log and one full of hits; with
@@ -45,8 +52,8 @@ const WINDOW: usize = 4;
 pub struct Hunt<'a> {
     /// The rules.
     pub rules: &'a RuleSet,
-    /// How hits look.
-    pub format: &'a Format,
+    /// Which events are looked at; all if there is none.
+    pub filter: Option<&'a EventFilter>,
     /// How many threads; at least one.
     pub threads: usize,
     /// Whether every rule is evaluated on every event, without gate and prefilter.
@@ -63,11 +70,30 @@ impl fmt::Debug for Hunt<'_> {
     }
 }
 
+/// One of the places that hits go to, and how they look there.
+pub struct Output<'o> {
+    /// How hits look.
+    pub format: &'o Format,
+    /// What takes them.
+    pub writer: &'o mut (dyn Write + Send),
+}
+
+impl fmt::Debug for Output<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Output").field("format", self.format).finish_non_exhaustive()
+    }
+}
+
 /// Why a hunt ended before the evidence did.
 #[derive(Debug)]
 pub enum HuntError {
     /// Hits could not be written.
-    Output(io::Error),
+    Output {
+        /// Which of the outputs, by its place.
+        which: usize,
+        /// What happened.
+        error: io::Error,
+    },
     /// Threads could not be started.
     Threads(String),
 }
@@ -75,7 +101,7 @@ pub enum HuntError {
 impl fmt::Display for HuntError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            HuntError::Output(error) => write!(f, "cannot write hits: {error}"),
+            HuntError::Output { error, .. } => write!(f, "cannot write hits: {error}"),
             HuntError::Threads(error) => write!(f, "cannot start threads: {error}"),
         }
     }
@@ -83,9 +109,18 @@ impl fmt::Display for HuntError {
 
 impl std::error::Error for HuntError {}
 
-impl Hunt<'_> {
-    /// Looks through all that `walk` finds, writes hits to `output` and everything else to `ledger`.
-    /// Gives the number of hits of each rule, by its index.
+impl<'a> Hunt<'a> {
+    /// A hunt with these rules for all events, by one thread.
+    #[must_use]
+    pub fn new(rules: &'a RuleSet) -> Hunt<'a> {
+        Hunt { rules, filter: None, threads: 1, full_scan: false, cancel: None, progress: None }
+    }
+
+    /// Looks through all that `walk` finds, writes hits to all of `outputs` and everything else to
+    /// `ledger`. Gives the number of hits of each rule, by its index.
+    ///
+    /// An output whose reader goes away (a broken pipe) gets nothing more; that ends the hunt only if
+    /// no other output is left.
     ///
     /// # Errors
     /// If hits cannot be written, or no threads be started; the ledger then says that the hunt was
@@ -96,25 +131,26 @@ impl Hunt<'_> {
     pub fn run(
         &self,
         walk: impl Iterator<Item = Found> + Send,
-        output: &mut (dyn Write + Send),
+        outputs: &mut [Output<'_>],
         ledger: &mut Ledger,
     ) -> Result<Vec<u64>, HuntError> {
         let threads = self.threads.max(1);
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .thread_name(|n| format!("hunt-{n}"))
-            .build()
-            .map_err(|error| HuntError::Threads(error.to_string()))?;
-        let mut collector = Collector { output, ledger, open: None, error: None };
-        let mut begin = Vec::new();
-        self.format.begin(&mut begin);
+        let pool = pool(threads)?;
+        if let Some(filter) = self.filter.filter(|filter| !filter.wants_all()) {
+            ledger.set_event_filter(filter.to_string());
+        }
+        let mut begin = Rendered::new(outputs.len());
+        begin.begin(outputs.iter().map(|output| output.format));
+        let formats: Vec<&Format> = outputs.iter().map(|output| output.format).collect();
+        let sinks = outputs.iter_mut().map(|output| Sink { writer: output.writer, error: None });
+        let mut collector = Collector { sinks: sinks.collect(), ledger, open: None };
         collector.write(&begin);
         let sequencer = Sequencer::new(collector, (threads * WINDOW) as u64);
         let feed = Mutex::new(Feed::new(walk));
         let hits = pool.broadcast(|_| {
             // A worker that panics must not leave the others waiting for its item.
             let guard = StopUnlessDone(&sequencer);
-            let hits = self.work(&feed, &sequencer);
+            let hits = self.work(&formats, &feed, &sequencer);
             std::mem::forget(guard);
             hits
         });
@@ -125,25 +161,26 @@ impl Hunt<'_> {
         let cut_short = sequencer.stopped();
         let met = feed.into_inner().unwrap_or_else(PoisonError::into_inner).met();
         let mut error = None;
-        if let Some(collector) = sequencer.into_consumer() {
+        if let Some(mut collector) = sequencer.into_consumer() {
             collector.ledger.set_met(met);
-            error = collector.error;
+            error = collector.failure();
             if cut_short || error.is_some() {
                 collector.ledger.set_cut_short();
             }
         }
-        error.map_or(Ok(sum), |error| Err(HuntError::Output(error)))
+        error.map_or(Ok(sum), |(which, error)| Err(HuntError::Output { which, error }))
     }
 
     /// What each thread does; gives its hits by rule.
     fn work<I: Iterator<Item = Found>>(
         &self,
+        formats: &[&Format],
         feed: &Mutex<Feed<I>>,
         sequencer: &Sequencer<Collector<'_>>,
     ) -> Vec<u64> {
-        let mut worker = Worker::new(self);
+        let mut worker = Worker::new(self, formats);
         while !sequencer.stopped() {
-            if self.cancel.is_some_and(|cancel| cancel.load(Ordering::Relaxed)) {
+            if self.cancelled() {
                 sequencer.stop();
                 break;
             }
@@ -165,6 +202,15 @@ impl Hunt<'_> {
     }
 }
 
+/// So many threads.
+fn pool(threads: usize) -> Result<rayon::ThreadPool, HuntError> {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads.max(1))
+        .thread_name(|n| format!("hunt-{n}"))
+        .build()
+        .map_err(|error| HuntError::Threads(error.to_string()))
+}
+
 /// Ends the hunt if it is dropped.
 struct StopUnlessDone<'s, C: Consumer>(&'s Sequencer<C>);
 
@@ -176,20 +222,52 @@ impl<C: Consumer> Drop for StopUnlessDone<'_, C> {
 
 /// Takes the results in evidence order.
 struct Collector<'a> {
-    output: &'a mut (dyn Write + Send),
+    sinks: Vec<Sink<'a>>,
     ledger: &'a mut Ledger,
     /// A log of which not all items came yet.
     open: Option<Box<SourceEntry>>,
+}
+
+/// An output, and why it takes nothing more.
+struct Sink<'a> {
+    writer: &'a mut (dyn Write + Send),
     error: Option<io::Error>,
 }
 
-impl Collector<'_> {
-    fn write(&mut self, output: &[u8]) -> Flow {
+impl Sink<'_> {
+    fn write(&mut self, output: &[u8]) {
         if self.error.is_none() && !output.is_empty() {
-            let written = self.output.write_all(output).and_then(|()| self.output.flush());
+            let written = self.writer.write_all(output).and_then(|()| self.writer.flush());
             self.error = written.err();
         }
-        if self.error.is_some() { Flow::Stop } else { Flow::Go }
+    }
+
+    /// Whether nobody reads any more what is written here.
+    fn left(&self) -> bool {
+        self.error.as_ref().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    }
+}
+
+impl Collector<'_> {
+    fn write(&mut self, rendered: &Rendered) -> Flow {
+        self.sinks.iter_mut().zip(rendered.outputs()).for_each(|(sink, output)| sink.write(output));
+        if self.ends() { Flow::Stop } else { Flow::Go }
+    }
+
+    /// Whether nothing more can be written, or something not that is wanted.
+    fn ends(&self) -> bool {
+        let failed = self.sinks.iter().any(|sink| sink.error.is_some() && !sink.left());
+        failed || !self.sinks.is_empty() && self.sinks.iter().all(Sink::left)
+    }
+
+    /// What ended the hunt: the first output that failed, or that was left if all were.
+    fn failure(&mut self) -> Option<(usize, io::Error)> {
+        if !self.ends() {
+            return None;
+        }
+        let failed = self.sinks.iter().position(|sink| sink.error.is_some() && !sink.left());
+        let which = failed.unwrap_or(0);
+        self.sinks.get_mut(which)?.error.take().map(|error| (which, error))
     }
 
     fn note(&mut self, note: Note) {
@@ -217,14 +295,15 @@ impl Collector<'_> {
 }
 
 impl Consumer for Collector<'_> {
+    type Part = Rendered;
     type Piece = Finished;
 
-    fn part(&mut self, output: &[u8]) -> Flow {
-        self.write(output)
+    fn part(&mut self, rendered: &Rendered) -> Flow {
+        self.write(rendered)
     }
 
     fn piece(&mut self, piece: Finished) -> Flow {
-        let flow = self.write(&piece.output);
+        let flow = self.write(&piece.rendered);
         piece.notes.into_iter().for_each(|note| self.note(note));
         flow
     }

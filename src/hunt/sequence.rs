@@ -22,11 +22,13 @@ use std::{
 
 /// What takes results in order.
 pub(super) trait Consumer: Send {
+    /// Output of a piece of work that is not finished.
+    type Part: ?Sized;
     /// A finished piece of work.
     type Piece: Send;
 
     /// Takes output of the piece that is next, which is not finished yet.
-    fn part(&mut self, output: &[u8]) -> Flow;
+    fn part(&mut self, part: &Self::Part) -> Flow;
 
     /// Takes the rest of the piece that is next.
     fn piece(&mut self, piece: Self::Piece) -> Flow;
@@ -73,13 +75,13 @@ impl<C: Consumer> Sequencer<C> {
     }
 
     /// Waits for this piece's turn and hands on some of its output.
-    pub(super) fn part(&self, number: u64, output: &[u8]) -> Flow {
+    pub(super) fn part(&self, number: u64, part: &C::Part) -> Flow {
         let (flow, mut state) = self.wait(|state| state.next == number && state.consumer.is_some());
         // Not taken if it is to stop: its results are wanted at the end.
         let consumer = (flow == Flow::Go).then(|| state.consumer.take()).flatten();
         let Some(mut consumer) = consumer else { return Flow::Stop };
         drop(state);
-        let flow = consumer.part(output);
+        let flow = consumer.part(part);
         self.give_back(self.lock(), consumer, flow)
     }
 
@@ -172,6 +174,7 @@ mod tests {
     }
 
     impl Consumer for Collect {
+        type Part = [u8];
         type Piece = Vec<u8>;
 
         fn part(&mut self, output: &[u8]) -> Flow {

@@ -6,7 +6,9 @@
 
 use super::Hunt;
 use super::feed::{CHUNK_BYTES, Item, Piece};
+use super::filter::Screen;
 use super::open::{Opened, Settled, open};
+use super::rendered::Rendered;
 use super::sequence::Flow;
 use crate::engine::{RuleId, Scanner};
 use crate::event::{Event, LeafId, Section};
@@ -14,17 +16,17 @@ use crate::evtx::{
     self, Bin, ChunkReport, Damage, DamageKind, Finding, Lane, Log, Reader, Record, State,
 };
 use crate::ledger::{Counts, Damages, SourceEntry, SourceState};
-use crate::report::{EventInfo, Fields, Hit, Place, RuleInfo};
+use crate::report::{EventInfo, Fields, Format, Hit, Place, RuleInfo};
 use std::ops::{ControlFlow, Range};
 
-/// From this size on, output of an item that is not finished waits for its turn and is written, so
-/// that an item full of hits is not held in memory: a two-megabyte item in which every record hits
+/// From this size on, for all outputs together, output of an item that is not finished waits for its
+/// turn and is written, so that an item full of hits is not held in memory: a two-megabyte item in which every record hits
 /// several rules gives twenty times as much. Ordinary items stay below.
 pub(super) const OUTPUT_BYTES: usize = 1 << 20;
 
 /// What came of an item.
 pub(super) struct Finished {
-    pub(super) output: Vec<u8>,
+    pub(super) rendered: Rendered,
     pub(super) notes: Vec<Note>,
 }
 
@@ -37,28 +39,32 @@ pub(super) enum Note {
 }
 
 /// Hands on output of the item that is worked on, before it is finished.
-pub(super) type HandOn<'h> = &'h mut dyn FnMut(&[u8]) -> Flow;
+pub(super) type HandOn<'h> = &'h mut dyn FnMut(&Rendered) -> Flow;
 
 /// See the module.
 pub(super) struct Worker<'a> {
     hunt: &'a Hunt<'a>,
+    formats: &'a [&'a Format],
     reader: Reader,
+    screen: Option<Screen<'a>>,
     scanner: Scanner<'a>,
     hits: Vec<u64>,
-    output: Vec<u8>,
+    rendered: Rendered,
     texts: SystemTexts,
     system: Fields,
     data: Fields,
 }
 
 impl<'a> Worker<'a> {
-    pub(super) fn new(hunt: &'a Hunt<'a>) -> Worker<'a> {
+    pub(super) fn new(hunt: &'a Hunt<'a>, formats: &'a [&'a Format]) -> Worker<'a> {
         Worker {
             hunt,
+            formats,
             reader: Reader::new(evtx::Options::default()),
+            screen: hunt.filter.filter(|filter| !filter.wants_all()).map(Screen::new),
             scanner: Scanner::new(hunt.rules),
             hits: vec![0; hunt.rules.rules().count()],
-            output: Vec::new(),
+            rendered: Rendered::new(formats.len()),
             texts: SystemTexts::default(),
             system: Fields::new(),
             data: Fields::new(),
@@ -84,9 +90,7 @@ impl<'a> Worker<'a> {
             });
         }
         // What is kept for the next item has the size that this one's output had.
-        let room = self.output.len().min(OUTPUT_BYTES);
-        let output = std::mem::replace(&mut self.output, Vec::with_capacity(room));
-        Some(Finished { output, notes })
+        Some(Finished { rendered: self.rendered.take(OUTPUT_BYTES), notes })
     }
 
     /// Reads some slots of a log.
@@ -96,9 +100,12 @@ impl<'a> Worker<'a> {
         let last = slots.end >= log.slots;
         let mut visit = Visit {
             hunt: self.hunt,
+            formats: self.formats,
+            screen: self.screen.as_mut(),
             scanner: &mut self.scanner,
+            entered: false,
             hits: &mut self.hits,
-            output: &mut self.output,
+            rendered: &mut self.rendered,
             texts: &mut self.texts,
             system: &mut self.system,
             data: &mut self.data,
@@ -146,9 +153,13 @@ impl<'a> Worker<'a> {
 /// What is done with the records of some slots.
 struct Visit<'v, 'a> {
     hunt: &'a Hunt<'a>,
+    formats: &'a [&'a Format],
+    screen: Option<&'v mut Screen<'a>>,
     scanner: &'v mut Scanner<'a>,
+    /// Whether the scanner knows the chunk.
+    entered: bool,
     hits: &'v mut Vec<u64>,
-    output: &'v mut Vec<u8>,
+    rendered: &'v mut Rendered,
     texts: &'v mut SystemTexts,
     system: &'v mut Fields,
     data: &'v mut Fields,
@@ -161,14 +172,18 @@ struct Visit<'v, 'a> {
 }
 
 impl evtx::Sink for Visit<'_, '_> {
-    fn begin(&mut self, chunk: &[u8]) {
-        if !self.hunt.full_scan {
-            self.scanner.enter_block(chunk);
-        }
-    }
-
     fn record(&mut self, record: &Record<'_>) -> ControlFlow<()> {
         let records = &mut self.counts.records;
+        if self.screen.as_mut().is_some_and(|screen| !screen.wants(record)) {
+            records.filtered += 1;
+            return ControlFlow::Continue(());
+        }
+        // Looking through the chunk costs more than most records: it is done for the first that is
+        // wanted.
+        if !self.entered && !self.hunt.full_scan {
+            self.scanner.enter_block(record.in_chunk().0);
+            self.entered = true;
+        }
         *match (record.state(), record.lane()) {
             (State::Recovered, _) => &mut records.recovered,
             (State::Live, Lane::Fast) => &mut records.fast,
@@ -187,6 +202,7 @@ impl evtx::Sink for Visit<'_, '_> {
 
     fn chunk(&mut self, report: ChunkReport) {
         self.scanner.leave_block();
+        self.entered = false;
         let chunks = &mut self.counts.chunks;
         let damaged = self.damages.total > self.damages_before_chunk;
         *match &report.bin {
@@ -245,7 +261,7 @@ impl Visit<'_, '_> {
         self.texts.read(record);
         self.system.clear();
         self.data.clear();
-        let whole = self.hunt.format.wants_system();
+        let whole = self.formats.iter().any(|format| format.wants_system());
         let mut body = "EventData";
         for (id, leaf) in record.layout().iter() {
             let fields = match leaf.section {
@@ -295,18 +311,18 @@ impl Visit<'_, '_> {
             let (system, data) = (&*self.system, &*self.data);
             let matched = &matched;
             let hit = Hit { timestamp, rule: info, event, place, matched, system, body, data };
-            self.hunt.format.hit(&hit, self.output);
+            self.rendered.hit(self.formats, &hit);
         }
         self.hand_on()
     }
 
     /// Hands on the output if it is large, and says whether to go on.
     fn hand_on(&mut self) -> ControlFlow<()> {
-        if self.output.len() < OUTPUT_BYTES {
+        if self.rendered.len() < OUTPUT_BYTES {
             return ControlFlow::Continue(());
         }
-        let flow = (self.hand_on)(self.output);
-        self.output.clear();
+        let flow = (self.hand_on)(self.rendered);
+        self.rendered.clear();
         if flow == Flow::Go { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     }
 }

@@ -99,6 +99,7 @@ fn records(counts: &Counts) -> Value {
         "fast": records.fast,
         "slow": records.slow,
         "recovered": records.recovered,
+        "filtered": records.filtered,
         "unreadable": records.unreadable,
         "hit": counts.records_hit,
     })
@@ -110,6 +111,7 @@ fn totals(ledger: &Ledger) -> Value {
     json!({
         "complete": ledger.complete(),
         "cut_short": ledger.cut_short,
+        "event_filter": ledger.event_filter,
         "met": sources.met,
         "sources": {
             "all": sources.all(),

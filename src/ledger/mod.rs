@@ -97,6 +97,8 @@ pub struct Records {
     pub slow: u64,
     /// Not in the log any more, and read nevertheless.
     pub recovered: u64,
+    /// Left out by the caller's event filter: no rule was asked.
+    pub filtered: u64,
     /// Not read.
     pub unreadable: u64,
 }
@@ -131,6 +133,7 @@ impl Counts {
         a.fast += b.fast;
         a.slow += b.slow;
         a.recovered += b.recovered;
+        a.filtered += b.filtered;
         a.unreadable += b.unreadable;
         self.hits.iter_mut().zip(other.hits).for_each(|(a, b)| *a += b);
         self.records_hit += other.records_hit;
@@ -279,6 +282,8 @@ pub struct Ledger {
     error: Option<io::Error>,
     /// Whether the run ended before the evidence did.
     cut_short: bool,
+    /// Which events the caller wanted, if not all.
+    event_filter: Option<String>,
 }
 
 impl Ledger {
@@ -333,6 +338,11 @@ impl Ledger {
     /// Notes all rules, in the order of the rule set.
     pub fn set_rules(&mut self, rules: Vec<RuleEntry>) {
         self.rules = rules;
+    }
+
+    /// Notes which events were looked at, if not all.
+    pub fn set_event_filter(&mut self, wanted: String) {
+        self.event_filter = Some(wanted);
     }
 
     /// Notes that the run was stopped: what was not met is in no bin.
@@ -401,6 +411,12 @@ impl Ledger {
         self.cut_short
     }
 
+    /// Which events were looked at, in words; `None` for all.
+    #[must_use]
+    pub fn event_filter(&self) -> Option<&str> {
+        self.event_filter.as_deref()
+    }
+
     /// Whether everything that was met could be read. Rules that could not be loaded count, too: what
     /// they look for was not looked for.
     #[must_use]
@@ -436,7 +452,7 @@ impl Ledger {
             chunks.slots,
             chunks.read + chunks.irregular + chunks.unused + chunks.unreadable,
         );
-        check("records", records.seen, read + records.unreadable);
+        check("records", records.seen, read + records.filtered + records.unreadable);
         if *records_hit > read {
             out.push(format!("records: {read} read, {records_hit} hit"));
         }

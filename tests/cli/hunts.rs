@@ -5,13 +5,14 @@ use super::words;
 use harrier::{
     engine::RuleSet,
     evidence::Walk,
-    hunt::Hunt,
+    hunt::{Hunt, HuntError, Output},
     ledger::Ledger,
-    report::Format,
+    report::{Format, TableStyle},
     sigma::{LoadOptions, load_str},
     taxonomy::{Options, Taxonomy},
 };
 use std::ffi::OsStr;
+use std::io::{self, ErrorKind, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Evidence with a log that is cut into several items, whose hits are larger than an item's output
@@ -146,17 +147,12 @@ fn a_panic_is_not_lost() {
     let rules = rule_set();
     for threads in [1, 2, 4] {
         let panics = |_| panic!("on purpose");
-        let hunt = Hunt {
-            rules: &rules,
-            format: &Format::Jsonl,
-            threads,
-            full_scan: false,
-            cancel: None,
-            progress: Some(&panics),
-        };
+        let hunt = Hunt { threads, progress: Some(&panics), ..Hunt::new(&rules) };
         let walk = Walk::new(&[bench.path("logs")]);
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            hunt.run(walk, &mut std::io::sink(), &mut Ledger::new(None))
+            let mut sink = io::sink();
+            let mut outputs = [Output { format: &Format::Jsonl, writer: &mut sink }];
+            hunt.run(walk, &mut outputs, &mut Ledger::new(None))
         }));
         assert!(result.is_err(), "{threads}");
     }
@@ -170,18 +166,97 @@ fn a_hunt_can_be_cancelled() {
     for (threads, at_once) in [(1, true), (3, true), (1, false), (3, false)] {
         let cancel = AtomicBool::new(at_once);
         let soon = |_| cancel.store(true, Ordering::Relaxed);
-        let hunt = Hunt {
-            rules: &rules,
-            format: &Format::Jsonl,
-            threads,
-            full_scan: false,
-            cancel: Some(&cancel),
-            progress: Some(&soon),
-        };
+        let (cancel_by, told) = (Some(&cancel), Some(&soon as &(dyn Fn(u64) + Sync)));
+        let hunt = Hunt { threads, cancel: cancel_by, progress: told, ..Hunt::new(&rules) };
         let (mut out, mut ledger) = (Vec::new(), Ledger::new(None));
-        let hits = hunt.run(Walk::new(&[bench.path("logs")]), &mut out, &mut ledger).unwrap();
+        let mut outputs = [Output { format: &Format::Jsonl, writer: &mut out }];
+        let hits = hunt.run(Walk::new(&[bench.path("logs")]), &mut outputs, &mut ledger).unwrap();
         assert!(ledger.cut_short() && !ledger.complete());
         assert!(hits.iter().sum::<u64>() < 3000, "{hits:?}");
         assert!(!at_once || out.is_empty());
+    }
+}
+
+/// A writer that fails once it has taken so many bytes.
+struct Fails {
+    after: usize,
+    with: ErrorKind,
+    taken: Vec<u8>,
+}
+
+impl Write for Fails {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.taken.len() >= self.after {
+            return Err(self.with.into());
+        }
+        self.taken.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Each of several outputs gets what it would get alone. One that nobody reads any more does not end
+/// the others, one that fails does, and then it is known which.
+#[test]
+fn several_outputs_get_what_each_gets_alone() {
+    let bench = evidence();
+    let rules = rule_set();
+    let formats = [Format::Jsonl, Format::Table(TableStyle::default())];
+    let run = |threads, writers: &mut [(usize, Fails)]| {
+        let hunt = Hunt { threads, ..Hunt::new(&rules) };
+        let mut outputs: Vec<Output<'_>> = writers
+            .iter_mut()
+            .map(|(format, writer)| Output { format: &formats[*format], writer })
+            .collect();
+        let mut ledger = Ledger::new(None);
+        let result = hunt.run(Walk::new(&[bench.path("logs")]), &mut outputs, &mut ledger);
+        (result, ledger.cut_short())
+    };
+    let new = |after, with| Fails { after, with, taken: Vec::new() };
+    let whole = || new(usize::MAX, ErrorKind::Other);
+    let alone = [0, 1].map(|format| {
+        let mut writers = [(format, whole())];
+        assert!(!run(1, &mut writers).1);
+        let [(_, writer)] = writers;
+        writer.taken
+    });
+    assert!(alone.iter().all(|out| out.len() > 300_000), "enough for the limits below");
+    for threads in [1, 2, 8] {
+        let mut writers = [(0, whole()), (1, whole()), (0, whole())];
+        let (result, cut_short) = run(threads, &mut writers);
+        assert!(result.is_ok() && !cut_short);
+        assert!(writers.iter().all(|(format, writer)| writer.taken == alone[*format]), "{threads}");
+
+        let mut writers = [(1, new(100_000, ErrorKind::BrokenPipe)), (0, whole())];
+        let (result, cut_short) = run(threads, &mut writers);
+        assert!(result.is_ok() && !cut_short);
+        assert!(writers[1].1.taken == alone[0], "{threads}");
+        assert!(alone[1].starts_with(&writers[0].1.taken));
+
+        let pipe = || new(100_000, ErrorKind::BrokenPipe);
+        let (result, cut_short) = run(threads, &mut [(1, pipe()), (0, pipe())]);
+        assert!(cut_short);
+        let kind = match result {
+            Err(HuntError::Output { error, .. }) => error.kind(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(kind, ErrorKind::BrokenPipe);
+
+        let mut writers = [(0, whole()), (1, pipe()), (1, new(200_000, ErrorKind::StorageFull))];
+        let (result, cut_short) = run(threads, &mut writers);
+        assert!(cut_short);
+        match result {
+            Err(HuntError::Output { which: 2, error }) => {
+                assert_eq!(error.kind(), ErrorKind::StorageFull);
+            }
+            other => panic!("{other:?}"),
+        }
+        assert!(writers[0].1.taken.len() < alone[0].len());
+
+        let (result, cut_short) = run(threads, &mut []);
+        assert!(result.unwrap().iter().sum::<u64>() > 3000 && !cut_short);
     }
 }

@@ -2,6 +2,7 @@
 
 mod bench;
 mod evidence;
+mod filters;
 mod hunts;
 mod outputs;
 mod regression;

@@ -1,0 +1,252 @@
+//! Which of the rules that were loaded are wanted.
+//!
+//! A rule that is not wanted is never compiled; the ledger says which option left it out. A name that
+//! no rule has is most often a slip of the pen, and a hunt without the rule that was meant would look
+//! like one that found nothing: so that is an error, which names what comes near. Lists in files are
+//! kept for many rule sets; of theirs it is enough that some are known.
+
+use super::args::{LevelArg, RuleArgs, StatusArg};
+use super::lists;
+use super::say_warning;
+use anyhow::{Result, bail};
+use harrier::{
+    hunt::Glob,
+    sigma::{Level, LoadedRules, RefusalKind, Rule, Status},
+};
+use std::collections::BTreeSet;
+
+/// So many names that come near are named.
+const NEAR_SHOWN: usize = 3;
+/// So many names of a file that no rule has are named.
+const UNMET_SHOWN: usize = 3;
+
+/// See the module.
+pub struct RuleFilter {
+    least: Option<Level>,
+    levels: Vec<Level>,
+    statuses: Vec<Status>,
+    deprecated: bool,
+    unsupported: bool,
+    tags: Vec<Named>,
+    ids: Vec<Named>,
+    excluded: Vec<Named>,
+}
+
+/// A pattern for rules.
+struct Named {
+    glob: Glob,
+    from_file: bool,
+}
+
+fn named(option: &str, values: &[String]) -> Result<Vec<Named>> {
+    let entries = lists::entries(option, values)?.into_iter();
+    Ok(entries
+        .map(|entry| Named { glob: Glob::new(&entry.text), from_file: entry.from_file })
+        .collect())
+}
+
+impl RuleFilter {
+    /// Reads the arguments.
+    pub fn build(args: &RuleArgs) -> Result<RuleFilter> {
+        let statuses: Vec<Status> = args.status.iter().copied().map(StatusArg::into).collect();
+        Ok(RuleFilter {
+            least: args.min_level.map(Level::from),
+            levels: args.level.iter().copied().map(LevelArg::into).collect(),
+            deprecated: args.include_deprecated || statuses.contains(&Status::Deprecated),
+            unsupported: args.include_unsupported || statuses.contains(&Status::Unsupported),
+            statuses,
+            tags: named("--tag", &args.tag)?,
+            ids: named("--rule-id", &args.rule_id)?,
+            excluded: named("--exclude-rule", &args.exclude_rule)?,
+        })
+    }
+
+    /// Whether rules that are not in use any more are to be loaded at all.
+    pub fn includes_inactive(&self) -> bool {
+        self.deprecated || self.unsupported
+    }
+
+    /// Why a rule is not wanted.
+    pub fn left_out(&self, rule: &Rule) -> Option<String> {
+        let wanted_status = |status| self.statuses.contains(&status);
+        match rule.status {
+            Some(Status::Deprecated) if !self.deprecated => {
+                return Some("its status is deprecated".to_owned());
+            }
+            Some(Status::Unsupported) if !self.unsupported => {
+                return Some("its status is unsupported".to_owned());
+            }
+            _ => {}
+        }
+        let has_id = |names: &[Named]| {
+            let id = rule.id.as_deref().map(harrier::utf16::folded);
+            id.is_some_and(|id| names.iter().any(|name| name.glob.is_match(&id)))
+        };
+        let has_tag = |name: &Named| rule.tags.iter().any(|tag| name.glob.is_match(tag));
+        let filter = |why: &str| Some(why.to_owned());
+        if let Some(least) = self.least.filter(|least| rule.level < *least) {
+            Some(format!("its level is below {}", least.as_str()))
+        } else if !self.levels.is_empty() && !self.levels.contains(&rule.level) {
+            filter("--level does not name its level")
+        } else if !self.statuses.is_empty() && !rule.status.is_some_and(wanted_status) {
+            filter("--status does not name its status")
+        } else if !self.tags.is_empty() && !self.tags.iter().any(has_tag) {
+            filter("--tag names none of its tags")
+        } else if !self.ids.is_empty() && !has_id(&self.ids) {
+            filter("--rule-id does not name it")
+        } else if has_id(&self.excluded) {
+            filter("--exclude-rule names it")
+        } else {
+            None
+        }
+    }
+
+    /// Fails if a tag or an id that is wanted is that of no rule, and warns of ids that are to be left
+    /// out and are of none.
+    pub fn check(&self, loaded: &LoadedRules, verbose: bool) -> Result<()> {
+        let tags = loaded.rules.iter().flat_map(|rule| &rule.tags).map(String::as_str);
+        let tags: BTreeSet<&str> = tags.collect();
+        let ids = loaded.rules.iter().filter_map(|rule| rule.id.as_deref());
+        let refused = loaded.refused.iter().filter_map(|rule| rule.id.as_deref());
+        let refused: BTreeSet<&str> = refused.collect();
+        let ids: BTreeSet<&str> = ids.collect();
+        for tag in &self.tags {
+            if !meets(&tag.glob, &tags) {
+                bail!("{}", unmet("--tag", "tag", &tag.glob, &tags));
+            }
+        }
+        let mut unknown = Vec::new();
+        for id in self.ids.iter().filter(|id| !meets(&id.glob, &ids)) {
+            let of_refused = loaded
+                .refused
+                .iter()
+                .find(|rule| rule.id.as_deref().is_some_and(|refused| id.glob.is_match(refused)));
+            match of_refused {
+                Some(rule) => {
+                    let advice = match rule.kind {
+                        RefusalKind::Status => {
+                            ": add --include-deprecated or --include-unsupported"
+                        }
+                        RefusalKind::Placeholder => ": give them with --expand",
+                        RefusalKind::Error | RefusalKind::NotYetSupported => "",
+                    };
+                    bail!(
+                        "--rule-id {}: that rule was not loaded: {}{advice}",
+                        id.glob.as_str(),
+                        rule.reason
+                    );
+                }
+                None if id.from_file => unknown.push(id.glob.as_str()),
+                None => bail!("{}", unmet("--rule-id", "id", &id.glob, &ids)),
+            }
+        }
+        if !self.ids.is_empty() && unknown.len() == self.ids.len() {
+            bail!("--rule-id: none of the {} ids is that of a rule: check -r", unknown.len());
+        }
+        warn_unknown("--rule-id", &unknown);
+        let known = |id: &&Named| !meets(&id.glob, &ids) && !meets(&id.glob, &refused);
+        let (from_file, typed): (Vec<&Named>, Vec<&Named>) =
+            self.excluded.iter().filter(known).partition(|id| id.from_file);
+        for id in typed {
+            say_warning(&unmet("--exclude-rule", "id", &id.glob, &ids));
+        }
+        if verbose {
+            let names: Vec<&str> = from_file.iter().map(|id| id.glob.as_str()).collect();
+            warn_unknown("--exclude-rule", &names);
+        }
+        Ok(())
+    }
+}
+
+fn meets(pattern: &Glob, names: &BTreeSet<&str>) -> bool {
+    names.iter().any(|name| pattern.is_match(name))
+}
+
+fn warn_unknown(option: &str, names: &[&str]) {
+    if let Some(shown) = names.get(..names.len().min(UNMET_SHOWN)).filter(|shown| !shown.is_empty())
+    {
+        let more = if names.len() > shown.len() { ", …" } else { "" };
+        let of = if names.len() == 1 { "1 id is" } else { &format!("{} ids are", names.len()) };
+        say_warning(&format!("{option}: {of} of no rule: {}{more}", shown.join(", ")));
+    }
+}
+
+/// Says that no rule has this tag or id, and which come near.
+fn unmet(option: &str, what: &str, pattern: &Glob, names: &BTreeSet<&str>) -> String {
+    let typed = pattern.as_str();
+    let near = near(typed, names);
+    let near = match near.as_slice() {
+        [] => format!("none has any {what}: check -r"),
+        near => format!("near: {}", near.join(", ")),
+    };
+    format!("{option} {typed}: no rule has this {what}: {near}")
+}
+
+/// The names that are nearest to what was typed, by how many characters differ.
+fn near<'a>(typed: &str, names: &BTreeSet<&'a str>) -> Vec<&'a str> {
+    let typed: Vec<char> = harrier::utf16::folded(typed).replace(['*', '?'], "").chars().collect();
+    let mut ranked: Vec<(usize, &str)> =
+        names.iter().map(|name| (distance(&typed, name), *name)).collect();
+    ranked.sort_unstable();
+    ranked.into_iter().take(NEAR_SHOWN).map(|(_, name)| name).collect()
+}
+
+/// How many characters have to be put in, taken away or changed.
+fn distance(typed: &[char], name: &str) -> usize {
+    let mut row: Vec<usize> = (0..=typed.len()).collect();
+    for (n, c) in harrier::utf16::folded(name).chars().enumerate() {
+        let mut diagonal = n;
+        let mut left = n + 1;
+        for (t, above) in typed.iter().zip(row.iter_mut().skip(1)) {
+            let change = diagonal + usize::from(*t != c);
+            diagonal = *above;
+            left = change.min(left + 1).min(*above + 1);
+            *above = left;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = n + 1;
+        }
+    }
+    row.last().copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_names_are_named() {
+        let names = BTreeSet::from([
+            "attack.execution",
+            "attack.t1059",
+            "attack.t1059.001",
+            "attack.t1562.001",
+            "attack.t1562.002",
+            "cve.2021-44228",
+        ]);
+        for (typed, want) in [
+            ("attack.excution", "attack.execution"),
+            ("t1059", "attack.t1059"),
+            ("attack.t1563.001*", "attack.t1562.001"),
+            ("CVE.2021-44229", "cve.2021-44228"),
+        ] {
+            assert_eq!(near(typed, &names)[0], want, "{typed}");
+        }
+        assert!(near("x", &BTreeSet::new()).is_empty());
+    }
+
+    #[test]
+    fn the_distance_counts_changes() {
+        for (a, b, want) in [
+            ("", "", 0),
+            ("abc", "abc", 0),
+            ("abc", "ABC", 0),
+            ("", "abc", 3),
+            ("abc", "", 3),
+            ("kitten", "sitting", 3),
+            ("ab", "ba", 2),
+        ] {
+            assert_eq!(distance(&a.chars().collect::<Vec<_>>(), b), want, "{a} {b}");
+        }
+    }
+}
