@@ -157,8 +157,10 @@ fn report(rules: &Rules) -> Result<()> {
     for (what, state) in
         [("left out", RuleState::LeftOut), ("not applicable", RuleState::NotApplicable)]
     {
-        for (reason, count) in reasons(&rules.entries, state) {
-            say_warning(&format!("{count} rules {what}: {reason}"));
+        let reasons = reasons(&rules.entries, state).into_iter();
+        for (reason, count) in reasons.filter(|(reason, _)| !rules.is_told(reason)) {
+            let rules = if count == 1 { "rule" } else { "rules" };
+            say_warning(&format!("{count} {rules} {what}: {reason}"));
         }
     }
     if rules.count(RuleState::Loaded) == 0 {

@@ -122,6 +122,11 @@ impl Rules {
         }
     }
 
+    /// Whether this is why a rule is not applicable of which [`Rules::tell`] tells.
+    pub fn is_told(&self, reason: &str) -> bool {
+        self.unknown.iter().any(|warning| warning.contains(reason))
+    }
+
     /// How many rules are in this bin.
     pub fn count(&self, state: RuleState) -> usize {
         self.entries.iter().filter(|entry| entry.state == state).count()

@@ -264,16 +264,19 @@ impl Visit<'_, '_> {
         let whole = self.formats.iter().any(|format| format.wants_system());
         let mut body = "EventData";
         for (id, leaf) in record.layout().iter() {
-            let fields = match leaf.section {
-                Section::System if whole => &mut *self.system,
-                Section::System => continue,
-                Section::EventData => &mut *self.data,
-                Section::UserData => {
-                    body = "UserData";
-                    &mut *self.data
+            match leaf.section {
+                // An element that has attributes alone says nothing by itself.
+                Section::System if whole => {
+                    record.values(id, |value| self.system.push_filled(&leaf.name, value));
                 }
-            };
-            record.values(id, |value| fields.push(&leaf.name, value));
+                Section::System => {}
+                Section::EventData | Section::UserData => {
+                    if leaf.section == Section::UserData {
+                        body = "UserData";
+                    }
+                    record.values(id, |value| self.data.push(&leaf.name, value));
+                }
+            }
         }
         let set = self.hunt.rules;
         let mut event = self.texts.event();

@@ -66,6 +66,14 @@ impl Fields {
         self.fields.push(Field { name: start..middle, value: middle..self.text.len(), kind });
     }
 
+    /// Adds a value unless its text is empty.
+    pub fn push_filled(&mut self, name: &str, value: Value<'_>) {
+        self.push(name, value);
+        if let Some(field) = self.fields.pop_if(|field| field.value.is_empty()) {
+            self.text.truncate(field.name.start);
+        }
+    }
+
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {

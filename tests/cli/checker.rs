@@ -77,6 +77,8 @@ fn a_match_is_a_line_that_sigmahq_s_scripts_can_read() {
             assert!(line["EvtxPath"].as_str().unwrap().ends_with("a.evtx"));
             assert_eq!(line["Event"]["System"]["EventID"], 1);
             assert_eq!(line["Event"]["System"]["Computer"], "WS-01.example");
+            let system = line["Event"]["System"].as_object().unwrap();
+            assert!(system.values().all(|value| value != ""), "{system:?}");
             assert_eq!(line["Event"]["EventData"]["Image"], r"C:\Temp\evil.exe");
             assert_eq!(line["Event"]["EventData"]["LogonId"], "0x3e7");
         }
@@ -123,7 +125,7 @@ fn levels_are_that_and_above_and_low_by_default() {
         let mut want: Vec<&str> = want.iter().flat_map(|level| [*level; 3]).collect();
         want.sort_unstable();
         assert_eq!(got, want, "{level}");
-        let left_out = run.err.contains("rules left out: its level is below");
+        let left_out = run.err.contains("left out: its level is below");
         assert_eq!(left_out, level != "--rule-level informational", "{}", run.err);
     }
 }
@@ -159,7 +161,7 @@ fn what_cannot_be_used_is_told_on_standard_error() {
             "--log-source thor.yml --evtx-path logs --rule-path linux",
             0,
             0,
-            "1 rules not applicable: log source linux/process_creation/* is not of Windows",
+            "1 rule not applicable: log source linux/process_creation/* is not of Windows",
         ),
         (
             "nothing left",
