@@ -1,8 +1,8 @@
 //! The program under the name `evtx-sigma-checker`: a drop-in for the checker that SigmaHQ's tests
 //! call.
 //!
-//! A link of that name to Harrier takes the checker's arguments and prints its kind of lines, a JSON
-//! object for each match. SigmaHQ's regression runner calls it once for every test, with the folder
+//! A link of that name to Harrier takes the checker's arguments and prints its kind of lines, a
+//! JSON object for each match. SigmaHQ's regression runner calls it once for every test, with the folder
 //! of the rule; its false-positive jobs call it with all rules on large logs.
 //!
 //! What those scripts rely on, and what is kept here:
@@ -48,14 +48,14 @@ const FLAGS: [&str; 4] = ["log-source", "evtx-path", "rule-path", "rule-level"];
     name = "evtx-sigma-checker",
     version,
     about = "Checks Windows event logs with Sigma rules and prints a JSON object for each match",
-    after_help = "This is Harrier under another name, for scripts that call SigmaHQ's checker. A line has RuleId, \
-RuleTitle, RuleLevel, RulePath, EvtxPath, Match (the event as text) and Event.
+    after_help = "This is Harrier under another name, for scripts that call SigmaHQ's checker. \
+A line has RuleId, RuleTitle, RuleLevel, RulePath, EvtxPath, Match (the event as text) and Event.
 
 Example, in a copy of SigmaHQ's repository:
   evtx-sigma-checker --log-source tests/thor.yml --evtx-path Logs/ --rule-path rules/windows
 
-Exit codes: 0 it ran, whatever it found; 2 bad arguments, or the output cannot be written. Rules that were
-not loaded and logs that could not be read are told on standard error."
+Exit codes: 0 it ran, whatever it found; 2 bad arguments, or the output cannot be written. \
+Rules that were not loaded and logs that could not be read are told on standard error."
 )]
 struct CheckerArgs {
     /// What log sources are; Harrier's own log sources if not given
