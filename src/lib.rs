@@ -21,7 +21,8 @@
 //!    speak of; [`engine`] compiles both into a [`RuleSet`](engine::RuleSet), which all threads
 //!    share, and asks it through a [`Scanner`](engine::Scanner) of each thread, the cheapest test
 //!    first.
-//! 4. [`report`] writes hits as JSON lines or as a table. It knows nothing of where they come from.
+//! 4. [`report`] says what hits look like: a table, CSV, JSON lines of several schemas, Markdown. It
+//!    knows nothing of where they come from.
 //! 5. [`hunt`] is the pipeline that brings these together, and [`ledger`] its account.
 //!
 //! A module names only modules of lower layers, in the order `bytes` and `utf16`; `event`;

@@ -7,11 +7,26 @@ use std::path::Path;
 use std::process::Command;
 
 /// A golden file and the arguments that give it.
-const ROWS: &[(&str, &[&str])] = &[
-    ("hits.jsonl", &["--format", "jsonl"]),
-    ("hits.txt", &["--format", "table"]),
-    ("ledger.json", &["--format", "jsonl", "--ledger"]),
+const ROWS: &[(&str, &str)] = &[
+    ("hits.jsonl", "--format jsonl"),
+    ("hits.txt", "--format table"),
+    ("hits.wide.txt", "--format table --wide --color always"),
+    (
+        "hits.columns.txt",
+        "--format table --columns minimal,CommandLine,TargetObject,data.User,Path",
+    ),
+    ("hits.csv", "--format csv"),
+    ("hits.verbose.csv", "--format csv --columns verbose"),
+    ("hits.columns.csv", "--format csv --columns Time,Computer,Rule,Image,ScriptBlockText,Where"),
+    ("hits.md", "--format markdown"),
+    ("hits.columns.md", "--format markdown --columns Rule,CommandLine"),
+    ("hits.timesketch.jsonl", "--format timesketch"),
+    ("hits.ecs.jsonl", "--format ecs"),
+    ("ledger.json", "--format jsonl --ledger"),
 ];
+
+/// Any number of threads gives the same.
+const THREADS: [&str; 3] = ["1", "2", "8"];
 
 fn hunt(options: &[&str]) -> (Option<i32>, Vec<u8>) {
     let output = Command::new(env!("CARGO_BIN_EXE_harrier"))
@@ -30,32 +45,117 @@ fn portable(text: Vec<u8>) -> String {
     if cfg!(windows) { text.replace("fixtures/evidence\\\\", "fixtures/evidence/") } else { text }
 }
 
+/// Compares with a golden file, or writes it.
+fn compare(name: &str, got: &str) {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/golden");
+    let path = golden.join(name);
+    if std::env::var_os("HARRIER_GOLDEN").is_some_and(|value| value == "write") {
+        std::fs::create_dir_all(&golden).unwrap();
+        std::fs::write(&path, got).unwrap();
+    }
+    let want = std::fs::read_to_string(&path).unwrap();
+    let (got_lines, want_lines) = (got.lines().count(), want.lines().count());
+    for (n, (got, want)) in got.lines().zip(want.lines()).enumerate() {
+        assert_eq!(got, want, "{name}, line {}; HARRIER_GOLDEN=write writes it anew", n + 1);
+    }
+    assert_eq!(got_lines, want_lines, "{name}; HARRIER_GOLDEN=write writes it anew");
+    assert!(want_lines > 20, "{name} is nearly empty");
+}
+
 #[test]
 fn output_is_the_golden_one() {
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/golden");
-    let write = std::env::var_os("HARRIER_GOLDEN").is_some_and(|value| value == "write");
     let folder = tempfile::tempdir().unwrap();
     for (name, options) in ROWS {
-        let ledger = folder.path().join("ledger");
-        let mut options = options.to_vec();
-        let takes_ledger = options.last() == Some(&"--ledger");
-        if takes_ledger {
-            options.push(ledger.to_str().unwrap());
+        let mut first = None;
+        for threads in THREADS {
+            let ledger = folder.path().join("ledger");
+            let mut options: Vec<&str> = options.split(' ').collect();
+            let takes_ledger = options.last() == Some(&"--ledger");
+            if takes_ledger {
+                options.push(ledger.to_str().unwrap());
+            }
+            options.extend(["--threads", threads]);
+            let (code, out) = hunt(&options);
+            assert_eq!(code, Some(0), "{name}");
+            let got = portable(if takes_ledger { std::fs::read(&ledger).unwrap() } else { out });
+            compare(name, &got);
+            assert_eq!(first.get_or_insert(got.clone()), &got, "{name}, {threads} threads");
         }
-        let (code, out) = hunt(&options);
-        assert_eq!(code, Some(0), "{name}");
-        let got = portable(if takes_ledger { std::fs::read(&ledger).unwrap() } else { out });
-        let path = golden.join(name);
-        if write {
-            std::fs::create_dir_all(&golden).unwrap();
-            std::fs::write(&path, &got).unwrap();
-        }
-        let want = std::fs::read_to_string(&path).unwrap();
-        let (got_lines, want_lines) = (got.lines().count(), want.lines().count());
-        for (n, (got, want)) in got.lines().zip(want.lines()).enumerate() {
-            assert_eq!(got, want, "{name}, line {}; HARRIER_GOLDEN=write writes it anew", n + 1);
-        }
-        assert_eq!(got_lines, want_lines, "{name}; HARRIER_GOLDEN=write writes it anew");
-        assert!(want_lines > 20, "{name} is nearly empty");
     }
+}
+
+/// All at once, into files, gives what each gives alone.
+#[test]
+fn files_are_the_golden_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let names = ["hits.jsonl", "hits.txt", "hits.csv", "hits.md", "hits.timesketch.jsonl"];
+    let names = [&names[..], &["hits.ecs.jsonl"]].concat();
+    for threads in THREADS {
+        let paths: Vec<String> = names
+            .iter()
+            .map(|name| folder.path().join(name).to_str().unwrap().to_owned())
+            .collect();
+        let mut options = vec!["--threads", threads];
+        paths.iter().for_each(|path| options.extend(["-o", path]));
+        assert_eq!(hunt(&options), (Some(0), Vec::new()));
+        for (name, path) in names.iter().zip(&paths) {
+            compare(name, &portable(std::fs::read(path).unwrap()));
+        }
+    }
+}
+
+/// On a terminal the table is as wide as that: no line is wider, and at 60 columns as at 200 every
+/// hit says when, how bad, which rule, on which host, why, and where.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_terminal_is_filled_and_not_overflown() {
+    for width in [60, 100, 200] {
+        for (color, name) in [("never", Some(format!("terminal.{width}.txt"))), ("auto", None)] {
+            let Some(got) = on_terminal(width, color) else {
+                println!(
+                    "a_terminal_is_filled_and_not_overflown: skipped, no script(1) or stty(1)"
+                );
+                return;
+            };
+            assert_eq!(got.contains('\x1b'), color == "auto");
+            let Some(name) = name else { continue };
+            compare(&name, &got);
+            let widest = got.lines().map(|line| line.chars().count()).max().unwrap();
+            assert!((width - 12..=width).contains(&widest), "{width}: {widest}");
+            for says in [
+                "2026-03-03 09:40:29",
+                "high",
+                "Shadow",
+                "SRV-FS02.corp.example",
+                "vssadmin delete",
+            ] {
+                assert!(got.contains(says), "{width}: {says}");
+            }
+            let place = |line: &str| line.rsplit_once("record ").map(|(_, n)| n.parse::<u64>());
+            let places = got.lines().filter_map(place).filter(Result::is_ok);
+            assert_eq!(places.count(), 53, "every hit says where it lies");
+        }
+    }
+}
+
+/// What a terminal of some width gets.
+#[cfg(target_os = "linux")]
+fn on_terminal(width: usize, color: &str) -> Option<String> {
+    let program = env!("CARGO_BIN_EXE_harrier");
+    let hunt = format!("'{program}' hunt fixtures/evidence -q --color {color}");
+    let output = Command::new("script")
+        .args([
+            "-q",
+            "-e",
+            "-c",
+            &format!("stty cols {width} rows 50 -onlcr && {hunt}"),
+            "/dev/null",
+        ])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .env_remove("NO_COLOR")
+        .env("TERM", "xterm-256color")
+        .stdin(std::process::Stdio::null())
+        .output()
+        .ok()?;
+    output.status.success().then(|| String::from_utf8(output.stdout).unwrap())
 }

@@ -1057,7 +1057,8 @@ fn printed(log: &[u8], rules: &str, format: &str) -> String {
     std::fs::write(folder.path().join("log.evtx"), log).unwrap();
     std::fs::write(folder.path().join("rules.yml"), rules).unwrap();
     let output = std::process::Command::new(env!("CARGO_BIN_EXE_harrier"))
-        .args(["hunt", "log.evtx", "-r", "rules.yml", "-q", "--format", format])
+        .args(["hunt", "log.evtx", "-r", "rules.yml", "-q", "--format"])
+        .args(format.split(' '))
         .current_dir(folder.path())
         .output()
         .unwrap();
@@ -1076,20 +1077,39 @@ fn trap_30_text_of_evidence_is_safe_to_print() {
         "title: {}\nlogsource: {{product: windows}}\ndetection:\n  s: {{F|contains: forged}}\n  condition: s\n",
         serde_json::Value::from("red \u{1b}[31m title \u{202e}x")
     );
-    for format in ["table", "jsonl"] {
+    for (format, header) in [
+        ("table --wide", 1),
+        ("csv --columns F,Computer,Rule", 1),
+        ("markdown", 2),
+        ("jsonl", 0),
+        ("timesketch", 0),
+        ("ecs", 0),
+    ] {
         let text = printed(&log, &rules, format);
         let lines: Vec<&str> = text.split_terminator('\n').collect();
-        assert_eq!(lines.len(), if format == "table" { 3 } else { 2 }, "{format}: {text:?}");
+        assert_eq!(lines.len(), header + 2, "{format}: {text:?}");
         let bad = |c: char| c.is_control() || "\u{202e}\u{200b}\u{2028}\u{feff}".contains(c);
         assert!(!lines.iter().any(|line| line.contains(bad)), "{format}: {text:?}");
         // Nothing of it is lost: JSON gives the same text back.
-        if format == "jsonl" {
+        if header == 0 {
             let value: serde_json::Value = serde_json::from_str(lines[0]).unwrap();
             assert!(value.to_string().contains(&serde_json::Value::from(HOSTILE).to_string()));
         } else {
-            assert!(lines[1].contains("\\x1b"), "{text:?}");
+            assert!(lines[header].contains("\\x1b"), "{text:?}");
+        }
+        if format == "markdown" {
+            // In a code span, where it is no markup.
+            let (before, _) = lines[header].split_once("<script>").unwrap();
+            assert_eq!(before.matches('`').count() % 2, 1, "{text}");
         }
     }
+    // A page's lines are its own: what the event says begins none.
+    for line in printed(&log, &rules, "table").lines() {
+        assert!(!line.trim_start().starts_with("forged line"), "{line}");
+    }
+    let formula = forged(&[with_fields([("F", Value::from("=forged|'/c calc'!A1"))])]);
+    let text = printed(&formula, &rules, "csv --columns F");
+    assert_eq!(text, "F\n'=forged|'/c calc'!A1\n");
 }
 
 /// The two lanes see the same in what the traps above are made of.

@@ -45,13 +45,26 @@ pub enum RulesCommand {
   harrier hunt Security.evtx                        one log, built-in rules
   harrier hunt triage/ -r sigma/rules -r mine.yml   folders, own rules
   harrier hunt triage/ -o hits.jsonl --ledger l.json --fail-on high
+  harrier hunt triage/ -o hits.csv -o case.timesketch.jsonl -o -
+  harrier hunt triage/ --columns Time,Computer,Rule,CommandLine -o hits.md
   harrier hunt triage/ | jq -r '[.timestamp, .rule.title] | @tsv'
   harrier hunt triage/ --from 2026-03-01 --to 2026-03-02 --computer 'WS-*'
   harrier hunt triage/ --from -7d --channel Security,Sysmon --event-id 1,4624-4625
   harrier hunt triage/ -r sigma/rules --tag 'attack.t1562*' --exclude-rule @noisy.txt
 
-Output goes to standard output, and to FILE with -o. Without --format it is a table if it goes to a
-terminal, else JSON Lines (schema harrier.hit/1).
+Output:
+  Hits go to standard output, or to the files that -o names. A file's name tells the format:
+    .csv   .jsonl .json   .md   .txt (table)   .timesketch.jsonl   .ecs.jsonl
+  The format may also stand before the file, -o ecs:hits.json, or be given with --format. A name
+  without an ending is jsonl, and so is standard output, unless it is a terminal: that gets a table.
+  A file is called FILE.partial until it is complete.
+  Nothing is ever written into a folder of evidence.
+
+Columns, besides the events' own fields (data.NAME if a name is in this list):
+  TimeUTC Level Rule Computer Event Channel Provider EventID Title RecordID User TargetUser Process
+  CommandLine Parent ParentCommandLine Target SourceIP DestinationIP Match1 Match2 Match3 Matched
+  Fields Techniques Tags Status RuleID RuleFile Path Chunk Offset HeaderRecordID Recovered Where
+  Details
 
 LIST is a,b or the option given again. --from and --to are compared with the event's own time
 (TimeCreated); --from is included, --to is not. An event that does not say when it was is looked at.
@@ -146,13 +159,21 @@ pub struct RuleArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub struct OutputArgs {
-    /// How hits look
+    /// How hits look, if the file's name does not tell
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub format: Option<FormatArg>,
-    /// Write hits to FILE; never over evidence
-    #[arg(short, long, value_name = "FILE")]
-    pub output: Option<PathBuf>,
-    /// Write an account of every source, chunk, record and rule to FILE, as JSON
+    /// Write hits to FILE, in the format that its name ends in or that stands before it; may be
+    /// given several times; - is standard output
+    #[arg(short, long, value_name = "[FORMAT:]FILE")]
+    pub output: Vec<PathBuf>,
+    /// Columns of table, csv and markdown: minimal, standard, verbose, or names, also of the
+    /// events' fields
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub columns: Vec<String>,
+    /// Tables: one line a hit, however long, and nothing cut
+    #[arg(long)]
+    pub wide: bool,
+    /// Write an account of every source, chunk, record and rule to FILE, as JSON; - is standard output
     #[arg(long, value_name = "FILE")]
     pub ledger: Option<PathBuf>,
     /// Exit with 3 if there is a hit of this level or above
@@ -199,10 +220,21 @@ pub struct TestArgs {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum FormatArg {
-    /// A JSON object on each line
-    Jsonl,
     /// Aligned columns, to be read
+    #[value(alias = "txt")]
     Table,
+    /// Comma-separated values, for spreadsheets and Timeline Explorer
+    Csv,
+    /// A JSON object on each line, schema harrier.hit/1
+    #[value(alias = "json")]
+    Jsonl,
+    /// JSON lines for Timesketch
+    Timesketch,
+    /// JSON lines in the Elastic Common Schema
+    Ecs,
+    /// A table in Markdown, for reports and tickets
+    #[value(alias = "md")]
+    Markdown,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -297,5 +329,15 @@ mod tests {
     #[test]
     fn the_definition_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_names_all_columns() {
+        let mut command = Cli::command();
+        let hunt = command.find_subcommand_mut("hunt").unwrap();
+        let help = hunt.render_long_help().to_string();
+        let list = help.split("in this list):").nth(1).unwrap().split("\n\n").next().unwrap();
+        let listed: Vec<&str> = list.split_whitespace().collect();
+        assert_eq!(listed, harrier::report::Columns::names().collect::<Vec<_>>());
     }
 }

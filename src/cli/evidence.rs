@@ -30,22 +30,26 @@ pub fn check(paths: &[PathBuf]) -> Result<()> {
     Ok(())
 }
 
-/// Fails if writing to `target` would change evidence: if it is one of the named files, or an
-/// existing file in one of the named folders, or any event log at all. A new file in a folder of
-/// evidence is the user's wish, and changes none.
-pub fn refuse_to_overwrite(target: &Path, evidence: &[PathBuf]) -> Result<()> {
-    let Ok(real) = std::fs::canonicalize(target) else { return Ok(()) };
+/// Fails if writing to `target` would touch evidence: if it is one of the named files, or lies in one
+/// of the named folders, there already or not, or is an event log.
+pub fn refuse(target: &Path, evidence: &[PathBuf]) -> Result<()> {
+    // What cannot be resolved cannot be written either, and that will be said then.
+    let Some(real) = real(target) else { return Ok(()) };
     let name = target.display();
     // A terminal or pipe such as /dev/stdout holds nothing.
-    if !std::fs::metadata(&real).is_ok_and(|metadata| metadata.is_file()) {
+    let metadata = std::fs::metadata(&real);
+    if metadata.as_ref().is_ok_and(|metadata| !metadata.is_file()) {
         return Ok(());
     }
     for path in evidence {
         if std::fs::canonicalize(path).is_ok_and(|path| real.starts_with(path)) {
-            bail!(
-                "{name}: exists and is part of the evidence ({}): write to another place",
-                path.display()
-            );
+            let evidence = path.display();
+            if metadata.is_ok() {
+                bail!(
+                    "{name}: exists and is part of the evidence ({evidence}): name another place"
+                );
+            }
+            bail!("{name}: would lie in the evidence ({evidence}): name a place outside of it");
         }
     }
     let mut start = Vec::new();
@@ -55,4 +59,14 @@ pub fn refuse_to_overwrite(target: &Path, evidence: &[PathBuf]) -> Result<()> {
         bail!("{name}: is an event log and would be lost: write to another file");
     }
     Ok(())
+}
+
+/// A path without links, of a file that need not be there yet.
+pub fn real(path: &Path) -> Option<PathBuf> {
+    if let Ok(real) = std::fs::canonicalize(path) {
+        return Some(real);
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = std::fs::canonicalize(folder.unwrap_or(Path::new("."))).ok()?;
+    Some(folder.join(path.file_name()?))
 }

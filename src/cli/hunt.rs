@@ -4,6 +4,7 @@ use super::args::HuntArgs;
 use super::event_filter::Events;
 use super::progress::Progress;
 use super::rules::Rules;
+use super::target::{Pending, Target, incomplete};
 use super::{Exit, evidence, output, say_error, say_warning, summary};
 use anyhow::{Context as _, Result, bail};
 use harrier::{
@@ -12,7 +13,11 @@ use harrier::{
     ledger::{Ledger, LedgerFile},
     sigma::Level,
 };
-use std::{io::ErrorKind, thread::available_parallelism, time::Instant};
+use std::{
+    io::{BufWriter, ErrorKind},
+    thread::available_parallelism,
+    time::Instant,
+};
 
 /// Hunts and tells of it.
 pub fn run(args: &HuntArgs) -> Result<Exit> {
@@ -21,15 +26,17 @@ pub fn run(args: &HuntArgs) -> Result<Exit> {
     let events = Events::build(&args.events)?;
     let rules = Rules::load(&args.rules, out.verbose)?;
     rules.report(out.verbose)?;
-    let output = output::open(out, &args.evidence)?;
-    let ledger_file = output::open_ledger(out, &args.evidence)?;
-    let ledger_file = ledger_file.map(LedgerFile::begin).transpose();
-    let mut ledger = Ledger::new(ledger_file.context("the ledger cannot be written")?);
+    let outputs = output::open(out, &args.evidence)?;
 
     let begun = Instant::now();
     let progress = Progress::begin(!out.no_progress && !out.quiet, &args.evidence);
-    let mut writer =
-        if output.on_terminal { progress.beside(output.writer) } else { output.writer };
+    let (mut places, mut pending) = (Vec::new(), Vec::new());
+    for output in outputs.hits {
+        let beside = output.on_terminal;
+        let writer = if beside { progress.beside(output.writer) } else { output.writer };
+        places.push((output.format, writer));
+        pending.push(output.pending);
+    }
     let advance = |bytes| progress.advance(bytes);
     let hunt = Hunt {
         rules: &rules.set,
@@ -41,29 +48,77 @@ pub fn run(args: &HuntArgs) -> Result<Exit> {
     };
     let filter = events.resolve(&args.events, &hunt, &args.evidence, out.verbose)?;
     let hunt = Hunt { filter: Some(&filter), ..hunt };
-    let mut outputs = [Output { format: &output.format, writer: &mut *writer }];
+    let (ledger_file, ledger_pending) = open_ledger(outputs.ledger)?;
+    let mut ledger = Ledger::new(ledger_file);
+    let mut outputs: Vec<Output<'_>> = places
+        .iter_mut()
+        .map(|(format, writer)| Output { format, writer: &mut **writer })
+        .collect();
     let hits = hunt.run(Walk::new(&args.evidence), &mut outputs, &mut ledger);
     progress.finish();
     let hits = match hits {
         Ok(hits) => hits,
         // Whoever read the hits has seen enough.
         Err(HuntError::Output { error, .. }) if error.kind() == ErrorKind::BrokenPipe => {
+            drop(ledger);
+            let rest = incomplete(ledger_pending.iter());
+            if !rest.is_empty() {
+                say_warning(&format!("the reader of the hits went away{rest}"));
+            }
             return Ok(Exit::Complete);
         }
-        Err(HuntError::Output { error, .. }) => {
-            bail!("{}: cannot be written: {error}: hits are missing", output.name)
+        Err(HuntError::Output { which, error }) => {
+            drop(ledger);
+            let name = pending.get(which).map_or("", Pending::name);
+            let rest = incomplete(pending.iter().chain(&ledger_pending));
+            bail!("{name}: cannot be written: {error}: hits are missing{rest}")
         }
         Err(error) => bail!("{error}: try fewer with --threads"),
     };
+    drop(places);
     let sources_complete = rules.log_sources_complete();
     ledger.set_rules(rules.with_hits(&hits));
-    let exit = finish(args, &mut ledger, begun)?;
+    if ledger.sources().all() == 0 {
+        pending.drain(..).for_each(Pending::discard);
+    } else if ledger.cut_short() {
+        let rest = incomplete(pending.iter());
+        if !rest.is_empty() {
+            say_warning(&format!("the hunt ended early{rest}"));
+        }
+    } else {
+        pending.drain(..).try_for_each(Pending::complete)?;
+    }
+    let exit = finish(args, &mut ledger, ledger_pending, begun)?;
     Ok(if exit == Exit::Complete && !sources_complete { Exit::Incomplete } else { exit })
 }
 
-fn finish(args: &HuntArgs, ledger: &mut Ledger, begun: Instant) -> Result<Exit> {
+/// The ledger's file, begun, and what is left to do with it.
+fn open_ledger(target: Option<Target>) -> Result<(Option<LedgerFile>, Option<Pending>)> {
+    let Some(Target { writer, pending }) = target else { return Ok((None, None)) };
+    let file = LedgerFile::begin(Box::new(BufWriter::new(writer)));
+    Ok((Some(file.with_context(|| unwritten(&pending))?), Some(pending)))
+}
+
+fn unwritten(pending: &Pending) -> String {
+    format!("{}: the ledger cannot be written", pending.name())
+}
+
+fn finish(
+    args: &HuntArgs,
+    ledger: &mut Ledger,
+    pending: Option<Pending>,
+    begun: Instant,
+) -> Result<Exit> {
     let out = &args.output;
-    ledger.finish().context("the ledger cannot be written")?;
+    match (ledger.finish(), pending) {
+        (Ok(()), Some(pending)) => pending.complete()?,
+        (Err(error), _) if error.kind() == ErrorKind::BrokenPipe => return Ok(Exit::Complete),
+        (Err(error), Some(pending)) => {
+            let rest = incomplete(std::iter::once(&pending));
+            bail!("{}: {error}{rest}", unwritten(&pending))
+        }
+        (done, None) => done.context("the ledger cannot be written")?,
+    }
     summary::problems(ledger, out.verbose);
     if ledger.sources().all() == 0 {
         let names: Vec<String> =

@@ -16,6 +16,7 @@ mod rule_filter;
 mod rules;
 mod rules_test;
 mod summary;
+mod target;
 mod taxonomy;
 mod when;
 

@@ -1,71 +1,216 @@
-//! Where hits and the ledger go, and how they look there.
+//! Where hits and the ledger go, and how hits look there.
+//!
+//! Nothing is opened before all of it is known to be sound: the formats, that no two outputs are one
+//! file, that none is evidence.
 
 use super::args::{ColorArg, FormatArg, OutputArgs};
-use super::evidence::refuse_to_overwrite;
+use super::evidence::{real, refuse};
+use super::target::{Pending, Target};
 use anyhow::{Result, anyhow, bail};
-use harrier::report::{Format, TableStyle};
+use clap::ValueEnum as _;
+use harrier::report::{Columns, Format, Medium, Table};
 use std::{
-    fs::File,
     io::{self, IsTerminal as _, Write},
     path::{Path, PathBuf},
 };
 
-/// Where hits go.
+/// How wide a table is that goes to no terminal: fits a page of landscape and most screens.
+const PAGE: usize = 160;
+
+/// Where hits go, and the ledger.
+pub struct Outputs {
+    /// Hits: one place at least.
+    pub hits: Vec<Output>,
+    /// The ledger, if it is wanted.
+    pub ledger: Option<Target>,
+}
+
+/// One of the places that hits go to.
 pub struct Output {
     /// What takes them.
     pub writer: Box<dyn Write + Send>,
+    /// What has to be done once they are all there.
+    pub pending: Pending,
     /// How they look.
     pub format: Format,
     /// Whether they are shown on a terminal.
     pub on_terminal: bool,
-    /// What errors call it.
-    pub name: String,
 }
 
-/// Opens the output.
-pub fn open(args: &OutputArgs, evidence: &[PathBuf]) -> Result<Output> {
-    let on_terminal = args.output.is_none() && io::stdout().is_terminal();
-    let format = match args.format {
-        Some(FormatArg::Jsonl) => Format::Jsonl,
-        Some(FormatArg::Table) => Format::Table(table(args.color, on_terminal)),
-        None if on_terminal => Format::Table(table(args.color, true)),
-        None => Format::Jsonl,
-    };
-    let (writer, name): (Box<dyn Write + Send>, _) = match &args.output {
-        Some(path) => (Box::new(create(path, evidence)?), path.display().to_string()),
-        None => (Box::new(io::stdout()), "standard output".to_owned()),
-    };
-    Ok(Output { writer, format, on_terminal, name })
+/// A place, as named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Place {
+    Stdout,
+    File(PathBuf),
 }
 
-/// Opens the ledger's file.
-pub fn open_ledger(
-    args: &OutputArgs,
-    evidence: &[PathBuf],
-) -> Result<Option<Box<dyn Write + Send>>> {
-    let Some(path) = &args.ledger else { return Ok(None) };
-    // What hits go to exists by now, so that two names of one file are seen to be that.
-    let real = |path: &Path| std::fs::canonicalize(path).ok().filter(|path| path.is_file());
-    if args
-        .output
-        .as_deref()
-        .is_some_and(|output| real(output).is_some_and(|o| real(path) == Some(o)))
-    {
-        bail!("{}: is named for hits and ledger both: give two files", path.display());
+impl Place {
+    fn new(path: &Path) -> Place {
+        if path.as_os_str() == "-" { Place::Stdout } else { Place::File(path.to_owned()) }
     }
-    Ok(Some(Box::new(io::BufWriter::new(create(path, evidence)?))))
+
+    fn name(&self) -> String {
+        match self {
+            Place::Stdout => "standard output".to_owned(),
+            Place::File(path) => path.display().to_string(),
+        }
+    }
+
+    fn on_terminal(&self) -> bool {
+        *self == Place::Stdout && io::stdout().is_terminal()
+    }
 }
 
-fn create(path: &Path, evidence: &[PathBuf]) -> Result<File> {
-    refuse_to_overwrite(path, evidence)?;
-    File::create(path).map_err(|error| {
-        anyhow!("{}: cannot be written: {error}: choose another file", path.display())
+/// Opens all outputs.
+pub fn open(args: &OutputArgs, evidence: &[PathBuf]) -> Result<Outputs> {
+    let named = places(args);
+    let ledger = args.ledger.as_deref().map(Place::new);
+    check(&named, ledger.as_ref(), evidence)?;
+    let places = formats(named, args)?;
+    let has_columns =
+        |format| matches!(format, FormatArg::Table | FormatArg::Csv | FormatArg::Markdown);
+    if !args.columns.is_empty() && !places.iter().any(|(_, format)| has_columns(*format)) {
+        bail!("--columns: only table, csv and markdown have columns: choose one with --format");
+    }
+    if args.wide && !places.iter().any(|(_, format)| *format == FormatArg::Table) {
+        bail!("--wide: is for tables: add --format table, or leave it out");
+    }
+    let mut hits = Vec::with_capacity(places.len());
+    for (place, format) in places {
+        let on_terminal = place.on_terminal();
+        let format = build(format, args, on_terminal)?;
+        let Target { writer, pending } = target(&place)?;
+        hits.push(Output { writer, pending, format, on_terminal });
+    }
+    Ok(Outputs { hits, ledger: ledger.as_ref().map(target).transpose()? })
+}
+
+fn target(place: &Place) -> Result<Target> {
+    let opened = match place {
+        Place::Stdout => return Ok(Target::stdout()),
+        Place::File(path) => Target::file(path),
+    };
+    opened.map_err(|error| {
+        anyhow!("{}: cannot be written: {error}: choose another file", place.name())
     })
 }
 
-fn table(colour: ColorArg, on_terminal: bool) -> TableStyle {
-    let width = on_terminal.then(|| terminal_size::terminal_size().map(|(w, _)| usize::from(w.0)));
-    TableStyle { colour: wants_colour(colour, on_terminal), width: width.flatten() }
+/// A place, and the format that was named with it.
+type Named = (Option<FormatArg>, Place);
+
+/// Each place, with the format that stands before it.
+fn places(args: &OutputArgs) -> Vec<Named> {
+    if args.output.is_empty() {
+        return vec![(None, Place::Stdout)];
+    }
+    let split = args.output.iter().map(|path| split_format(path));
+    split.map(|(format, path)| (format, Place::new(path))).collect()
+}
+
+/// Each place with its format: what stands before it, what `--format` says, what its name ends in.
+fn formats(named: Vec<Named>, args: &OutputArgs) -> Result<Vec<(Place, FormatArg)>> {
+    let alone = named.len() == 1;
+    if args.format.is_some() && !alone && !named.iter().any(|(_, place)| *place == Place::Stdout) {
+        bail!("--format: is for one output, and here are several: write -o FORMAT:FILE instead");
+    }
+    let with_format = named.into_iter().map(|(format, place)| {
+        let chosen = format.or(args.format.filter(|_| alone || place == Place::Stdout));
+        let format = match (chosen, &place) {
+            (Some(format), _) => format,
+            (None, Place::File(path)) => by_ending(path)?,
+            (None, Place::Stdout) if place.on_terminal() => FormatArg::Table,
+            (None, Place::Stdout) => FormatArg::Jsonl,
+        };
+        Ok((place, format))
+    });
+    with_format.collect()
+}
+
+/// The format that stands before a file, `csv:hits`, and the file. A drive's letter is no format.
+fn split_format(path: &Path) -> (Option<FormatArg>, &Path) {
+    let split = path.to_str().and_then(|text| text.split_once(':'));
+    match split.and_then(|(name, file)| Some((FormatArg::from_str(name, true).ok()?, file))) {
+        Some((format, file)) if !file.is_empty() => (Some(format), Path::new(file)),
+        _ => (None, path),
+    }
+}
+
+/// The format that a file's name ends in. One without an ending gets what a pipe gets.
+fn by_ending(path: &Path) -> Result<FormatArg> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    let mut endings = name.rsplit('.');
+    Ok(match (endings.next().filter(|last| *last != name), endings.next()) {
+        (Some("jsonl" | "ndjson" | "json"), Some("timesketch")) => FormatArg::Timesketch,
+        (Some("jsonl" | "ndjson" | "json"), Some("ecs")) => FormatArg::Ecs,
+        (None | Some("jsonl" | "ndjson" | "json"), _) => FormatArg::Jsonl,
+        (Some("csv"), _) => FormatArg::Csv,
+        (Some("md" | "markdown"), _) => FormatArg::Markdown,
+        (Some("txt"), _) => FormatArg::Table,
+        (Some(ending), _) => bail!(
+            "{}: no format is known by the ending .{ending}: end it in .csv, .jsonl, .md or .txt, \
+             or write -o FORMAT:FILE",
+            path.display()
+        ),
+    })
+}
+
+/// Fails if two outputs are one, or one would touch evidence.
+fn check(hits: &[Named], ledger: Option<&Place>, evidence: &[PathBuf]) -> Result<()> {
+    // Where letters' case does not tell files apart, it may not tell outputs apart.
+    let same_file = |path: &Path| match real(path) {
+        Some(path) if cfg!(any(windows, target_os = "macos")) => {
+            Some(path.to_string_lossy().to_lowercase().into())
+        }
+        real => real,
+    };
+    let same = |a: &Place, b: &Place| match (a, b) {
+        (Place::File(a), Place::File(b)) => {
+            // A device or a pipe may well take several.
+            let apart = std::fs::metadata(a).is_ok_and(|metadata| !metadata.is_file());
+            !apart && same_file(a).is_some_and(|a| same_file(b) == Some(a))
+        }
+        (a, b) => a == b,
+    };
+    for (n, (_, place)) in hits.iter().enumerate() {
+        if hits.iter().take(n).any(|(_, other)| same(other, place)) {
+            bail!("{}: is named for hits twice: give two places", place.name());
+        }
+        if ledger.is_some_and(|ledger| same(ledger, place)) {
+            bail!("{}: is named for hits and ledger both: give two places", place.name());
+        }
+    }
+    for place in hits.iter().map(|(_, place)| place).chain(ledger) {
+        if let Place::File(path) = place {
+            refuse(path, evidence)?;
+        }
+    }
+    Ok(())
+}
+
+/// A format as the arguments want it.
+fn build(format: FormatArg, args: &OutputArgs, on_terminal: bool) -> Result<Format> {
+    let columns = |medium| match &args.columns[..] {
+        [] => Ok(Columns::standard(medium)),
+        names => Columns::parse(names, medium).map_err(|why| anyhow!("--columns: {why}")),
+    };
+    Ok(match format {
+        FormatArg::Jsonl => Format::Jsonl,
+        FormatArg::Timesketch => Format::Timesketch,
+        FormatArg::Ecs => Format::Ecs,
+        FormatArg::Csv => Format::Csv(columns(Medium::Sheet)?),
+        FormatArg::Markdown => Format::Markdown(columns(Medium::Page)?),
+        FormatArg::Table => {
+            let colour = wants_colour(args.color, on_terminal);
+            let page = (!args.wide).then(|| if on_terminal { terminal() } else { PAGE });
+            Format::Table(Table::new(&columns(Medium::Page)?, colour, page))
+        }
+    })
+}
+
+/// How wide the terminal is. One that does not know is taken to be a page.
+fn terminal() -> usize {
+    let width = terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
+    width.filter(|width| *width > 0).unwrap_or(PAGE)
 }
 
 /// Whether to colour something that goes to a terminal or not. See <https://no-color.org>.

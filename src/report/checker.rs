@@ -11,7 +11,7 @@
 //! Source of facts: SigmaHQ/sigma, `.github/workflows/matchgrep.sh` and `known-FPs.csv`,
 //! `tests/regression_tests_runner.py`, `tests/windows_goodlog_baseline_runner.py`.
 
-use super::jsonl::{Object, grouped};
+use super::json::{Object, grouped};
 use super::{Fields, Hit};
 
 /// Stands between two fields of the text.

@@ -4,17 +4,28 @@
 //! engine. Rendering appends to a buffer of the caller and keeps no state between hits, so that it is
 //! done by whichever thread found the hit, and only the finished bytes have to be put in order.
 //!
-//! Invariant: whatever text an event holds, a rendered hit is one line, and nothing in it is a
-//! control sequence to a terminal ([`escape`]).
+//! Invariant: whatever text an event holds, nothing of it is a control sequence to a terminal or the
+//! end of a line ([`escape`]): a rendered hit is one line, but for a table that is wrapped to a page.
 
+mod account;
 mod checker;
+mod columns;
+mod csv;
+mod ecs;
+mod ecs_fields;
 pub mod escape;
 mod fields;
+mod json;
 mod jsonl;
+mod markdown;
 mod table;
+mod time;
+mod timesketch;
+mod wrap;
 
+pub use columns::{Columns, Medium};
 pub use fields::{Fields, Kind};
-pub use table::TableStyle;
+pub use table::Table;
 
 /// One rule on one record.
 #[derive(Debug, Clone, Copy)]
@@ -89,10 +100,18 @@ pub struct Place<'a> {
 /// How hits look.
 #[derive(Debug, Clone)]
 pub enum Format {
-    /// One JSON object a line.
+    /// One JSON object a line, schema `harrier.hit/1`.
     Jsonl,
-    /// A line of aligned columns.
-    Table(TableStyle),
+    /// Aligned columns, for reading.
+    Table(Table),
+    /// Comma-separated values, for spreadsheets.
+    Csv(Columns),
+    /// A table in Markdown, for reports.
+    Markdown(Columns),
+    /// One JSON object a line, for Timesketch.
+    Timesketch,
+    /// One JSON object a line, in the Elastic Common Schema.
+    Ecs,
     /// One JSON object a line, as SigmaHQ's checker has it.
     Checker,
 }
@@ -107,8 +126,10 @@ impl Format {
     /// Appends what stands before the first hit.
     pub fn begin(&self, out: &mut Vec<u8>) {
         match self {
-            Format::Jsonl | Format::Checker => {}
-            Format::Table(style) => table::header(style, out),
+            Format::Jsonl | Format::Timesketch | Format::Ecs | Format::Checker => {}
+            Format::Table(table) => table.header(out),
+            Format::Csv(columns) => csv::header(columns, out),
+            Format::Markdown(columns) => markdown::header(columns, out),
         }
     }
 
@@ -116,7 +137,11 @@ impl Format {
     pub fn hit(&self, hit: &Hit<'_>, out: &mut Vec<u8>) {
         match self {
             Format::Jsonl => jsonl::hit(hit, out),
-            Format::Table(style) => table::hit(style, hit, out),
+            Format::Table(table) => table.hit(hit, out),
+            Format::Csv(columns) => csv::hit(columns, hit, out),
+            Format::Markdown(columns) => markdown::hit(columns, hit, out),
+            Format::Timesketch => timesketch::hit(hit, out),
+            Format::Ecs => ecs::hit(hit, out),
             Format::Checker => checker::hit(hit, out),
         }
     }

@@ -7,7 +7,7 @@ use harrier::{
     evidence::Walk,
     hunt::{Hunt, HuntError, Output},
     ledger::Ledger,
-    report::{Format, TableStyle},
+    report::{Format, Table},
     sigma::{LoadOptions, load_str},
     taxonomy::{Options, Taxonomy},
 };
@@ -204,7 +204,7 @@ impl Write for Fails {
 fn several_outputs_get_what_each_gets_alone() {
     let bench = evidence();
     let rules = rule_set();
-    let formats = [Format::Jsonl, Format::Table(TableStyle::default())];
+    let formats = [Format::Jsonl, Format::Table(Table::default())];
     let run = |threads, writers: &mut [(usize, Fails)]| {
         let hunt = Hunt { threads, ..Hunt::new(&rules) };
         let mut outputs: Vec<Output<'_>> = writers
