@@ -96,6 +96,24 @@ fn a_match_is_a_line_that_sigmahq_s_scripts_can_read() {
 }
 
 #[test]
+fn an_event_s_body_has_the_name_that_the_log_gives_it() {
+    let (bench, program) = bench();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let rule = root.join("src/sigma/builtin/win_security_audit_log_cleared.yml");
+    let (rule, logs) = (rule.to_str().unwrap(), root.join("fixtures/evidence"));
+    let args = ["--rule-path", rule, "--evtx-path", logs.to_str().unwrap()];
+    let run = call(&program, &bench.path(""), &args);
+    assert_eq!((run.code, run.err.as_str()), (0, ""));
+    let lines = run.hits();
+    assert!(!lines.is_empty());
+    for line in &lines {
+        assert!(line["Event"]["UserData"]["SubjectUserName"].is_string(), "{line}");
+        assert_eq!(line["Event"]["EventData"], Json::Null, "{line}");
+        assert_eq!(line["Event"]["System"]["EventID"], 1102);
+    }
+}
+
+#[test]
 fn levels_are_that_and_above_and_low_by_default() {
     let (bench, program) = bench();
     let levels = ["informational", "low", "medium", "high", "critical"];
