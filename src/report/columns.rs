@@ -193,6 +193,10 @@ impl Column {
     /// What it is called.
     pub(super) fn name(&self) -> Cow<'_, str> {
         match self {
+            // A field that one of our columns is called like is shown as it has to be asked for.
+            Column::Field(name) if matches!(Column::parse(name), Column::Known(_)) => {
+                Cow::Owned(format!("{DATA}{name}"))
+            }
             Column::Field(name) => Cow::Owned(escape::lined(name)),
             Column::Known(known) => {
                 let name = KNOWN.iter().find(|(_, other)| other == known);

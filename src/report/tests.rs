@@ -269,7 +269,7 @@ fn columns_are_what_is_asked_for() {
         ("minimal", "TimeUTC,Level,Rule,Computer"),
         ("time,LEVEL, rule", "TimeUTC,Level,Rule"),
         ("Rule,minimal,Image", "Rule,TimeUTC,Level,Computer,Image"),
-        ("Process Name,data.User,User,Level,Level", "Process Name,User,User,Level"),
+        ("Process Name,data.User,User,Level,Level", "Process Name,data.User,User,Level"),
         ("=x", "'=x"),
     ] {
         assert_eq!(names(spec, Medium::Page).as_deref(), Ok(want), "{spec}");
