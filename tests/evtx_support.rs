@@ -5,19 +5,11 @@ use harrier::event::{Event, LeafKind, Section};
 use harrier::evtx::{ChunkReport, Damage, Reader, Record, Sink, State, open};
 use quick_xml::events::Event as Xml;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The folders with sample logs; `None`, with a note, where there are none.
 pub fn corpora() -> Option<PathBuf> {
-    let dir = std::env::var_os("HARRIER_CORPORA").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpora"),
-        PathBuf::from,
-    );
-    if !dir.is_dir() {
-        println!("skipped: there are no sample logs at {}", dir.display());
-        return None;
-    }
-    Some(dir)
+    crate::support::corpora(&crate::support::this_test())
 }
 
 /// All sample logs, in order.
@@ -324,7 +316,7 @@ pub fn assert_adds_up(data: &[u8], heard: &Heard) {
         };
         let (gaps, unreadable) = (
             damage(|kind| matches!(kind, DamageKind::Gap(_))),
-            damage(|kind| matches!(kind, DamageKind::Record)),
+            damage(|kind| matches!(kind, DamageKind::Record | DamageKind::LeftOver)),
         );
         let chunks = damage(|kind| matches!(kind, DamageKind::Chunk));
         match &chunk.bin {

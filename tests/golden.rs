@@ -59,7 +59,25 @@ fn compare(name: &str, got: &str) {
         assert_eq!(got, want, "{name}, line {}; HARRIER_GOLDEN=write writes it anew", n + 1);
     }
     assert_eq!(got_lines, want_lines, "{name}; HARRIER_GOLDEN=write writes it anew");
-    assert!(want_lines > 20, "{name} is nearly empty");
+    assert!(want_lines > 10, "{name} is nearly empty");
+}
+
+/// What is said after the hunt: short, and in full. How long it took is masked.
+#[test]
+fn the_summary_is_the_golden_one() {
+    let time = regex::Regex::new(r"(?m) in \d+\.\d\d s, .*/s$").unwrap();
+    for (name, option) in [("summary.txt", None), ("summary-verbose.txt", Some("-v"))] {
+        let output = Command::new(env!("CARGO_BIN_EXE_harrier"))
+            .args(["hunt", "fixtures/evidence"])
+            .args(option)
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(0), "{name}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(time.find_iter(&said).count(), 1, "{said}");
+        compare(name, &time.replace(&said, " in N s, N/s"));
+    }
 }
 
 #[test]
@@ -112,10 +130,8 @@ fn a_terminal_is_filled_and_not_overflown() {
     for width in [60, 100, 200] {
         for (color, name) in [("never", Some(format!("terminal.{width}.txt"))), ("auto", None)] {
             let Some(got) = on_terminal(width, color) else {
-                println!(
-                    "a_terminal_is_filled_and_not_overflown: skipped, no script(1) or stty(1)"
-                );
-                return;
+                let test = "a_terminal_is_filled_and_not_overflown";
+                return crate::support::skipped(test, "no script(1) or stty(1)");
             };
             assert_eq!(got.contains('\x1b'), color == "auto");
             let Some(name) = name else { continue };

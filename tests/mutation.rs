@@ -91,7 +91,7 @@ fn check_bins(log: &[u8], chunks: &[Vec<Seen>], told: &Told) {
         let damage: Vec<_> = told.damage.iter().filter(|d| d.chunk == n as u64).collect();
         assert!(damage.iter().all(|d| (start..end).contains(&d.offset) && !d.reason.is_empty()));
         let of = |is: fn(&DamageKind) -> bool| damage.iter().filter(|d| is(&d.kind)).count() as u64;
-        let unreadable = of(|kind| matches!(kind, DamageKind::Record));
+        let unreadable = of(|kind| matches!(kind, DamageKind::Record | DamageKind::LeftOver));
         let gaps = of(|kind| matches!(kind, DamageKind::Gap(_)));
         let whole = of(|kind| matches!(kind, DamageKind::Chunk));
         let recovered = records.iter().filter(|r| r.state == State::Recovered).count() as u64;

@@ -16,16 +16,7 @@ use rsigma_parser::{
 
 /// The folder of public corpora, if this machine has it.
 fn corpora() -> Option<PathBuf> {
-    let path = std::env::var_os("HARRIER_CORPORA").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/corpora"),
-        PathBuf::from,
-    );
-    if path.is_dir() {
-        Some(path)
-    } else {
-        println!("skipped: no corpora at {}", path.display());
-        None
-    }
+    crate::support::corpora(&crate::support::this_test())
 }
 
 fn load(path: &Path, options: &LoadOptions) -> LoadedRules {

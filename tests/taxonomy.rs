@@ -8,7 +8,7 @@ use harrier::taxonomy::{
     EventKey, FieldSource, Inputs, Mapping, Options, Source, Taxonomy, Tier, View,
 };
 use harrier::utf16::folded;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 const SECURITY: &str = "Microsoft-Windows-Security-Auditing";
@@ -610,20 +610,15 @@ fn titles_are_by_channel_id_and_provider() {
 
 /// `HARRIER_CORPORA`, or `../shared/corpora` beside the crate; says so if there is none.
 fn corpora() -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpora");
-    let path = std::env::var_os("HARRIER_CORPORA").map_or(beside, PathBuf::from);
-    if path.is_dir() {
-        return Some(path);
-    }
-    eprintln!("skipped: no corpora at {}", path.display());
-    None
+    crate::support::corpora(&crate::support::this_test())
 }
 
 /// The rows of a table of the reference, which is kept beside the corpora, as (column, cell).
 fn reference(name: &str) -> Option<Vec<Vec<(String, String)>>> {
     let path = corpora()?.parent()?.join("reference").join(name);
     if !path.is_file() {
-        eprintln!("skipped: no {}", path.display());
+        let why = format!("no {}", path.display());
+        crate::support::skipped(&crate::support::this_test(), &why);
         return None;
     }
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_path(path).unwrap();

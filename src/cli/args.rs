@@ -32,7 +32,31 @@ pub enum Command {
     /// Work with rules
     #[command(subcommand, arg_required_else_help = true)]
     Rules(RulesCommand),
+    /// Print the completions for a shell
+    #[command(after_help = COMPLETIONS_HELP)]
+    Completions {
+        /// The shell
+        #[arg(value_enum, value_name = "SHELL")]
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, of the program or of a command
+    #[command(after_help = MAN_HELP)]
+    Man {
+        /// The command, for example: hunt
+        #[arg(value_name = "COMMAND")]
+        command: Vec<String>,
+    },
 }
+
+const COMPLETIONS_HELP: &str = "Examples:
+  harrier completions bash > ~/.local/share/bash-completion/completions/harrier
+  harrier completions zsh > ~/.zfunc/_harrier       with fpath+=~/.zfunc before compinit
+  harrier completions fish > ~/.config/fish/completions/harrier.fish
+  harrier completions powershell >> $PROFILE";
+
+const MAN_HELP: &str = "Examples:
+  harrier man > /usr/local/share/man/man1/harrier.1
+  harrier man hunt | man -l -";
 
 #[derive(Debug, Subcommand)]
 pub enum RulesCommand {
@@ -51,6 +75,7 @@ pub enum RulesCommand {
   harrier hunt triage/ --from 2026-03-01 --to 2026-03-02 --computer 'WS-*'
   harrier hunt triage/ --from -7d --channel Security,Sysmon --event-id 1,4624-4625
   harrier hunt triage/ -r sigma/rules --tag 'attack.t1562*' --exclude-rule @noisy.txt
+  find / -name '*.evtx' -print0 | harrier hunt -0 -
 
 Output:
   Hits go to standard output, or to the files that -o names. A file's name tells the format:
@@ -74,11 +99,11 @@ Exit codes:
   0  everything was looked at
   1  something could not be read (a log, a record, a rule): standard error and the ledger say what
   2  nothing was hunted: bad arguments, no rules, no evidence, or the output cannot be written
-  3  --fail-on: a hit of that level or above was found (also if something could not be read)")]
+  3  --fail-on: a hit of that level or above was found (also if something could not be read)
+130  it was interrupted: what had been found was written, the rest was not looked at")]
 pub struct HuntArgs {
-    /// Logs and folders; in folders, event logs are known by their content
-    #[arg(value_name = "EVIDENCE")]
-    pub evidence: Vec<PathBuf>,
+    #[command(flatten)]
+    pub evidence: EvidenceArgs,
 
     #[command(flatten)]
     pub rules: RuleArgs,
@@ -95,6 +120,23 @@ pub struct HuntArgs {
     /// Evaluate every rule on every event, without the gate and the prefilter: slow, same hits
     #[arg(long, help_heading = "Running")]
     pub full_scan: bool,
+}
+
+#[derive(Debug, Default, Args)]
+pub struct EvidenceArgs {
+    /// Logs and folders; in folders, event logs are known by their content. Patterns such as
+    /// 'case/*/Security.evtx' or 'case/**/*.evtx'; '-' for a list of paths on standard input
+    #[arg(value_name = "EVIDENCE")]
+    pub evidence: Vec<PathBuf>,
+    /// Paths as in FILE, one on each line; '-' for standard input
+    #[arg(long, value_name = "FILE", help_heading = "Evidence")]
+    pub files_from: Vec<PathBuf>,
+    /// Paths on a list end with NUL, as 'find -print0' writes them
+    #[arg(short = '0', long, help_heading = "Evidence")]
+    pub null: bool,
+    /// Look for records in the slack of chunks, too: what the logs have deleted
+    #[arg(long, help_heading = "Evidence")]
+    pub recover: bool,
 }
 
 #[derive(Debug, Default, Args)]
@@ -213,7 +255,7 @@ pub struct TestArgs {
     /// The folder in which regression_data lies
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// Say only what did not pass, and the summary
+    /// Say only what failed, and the summary
     #[arg(short, long)]
     pub quiet: bool,
 }

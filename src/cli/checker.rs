@@ -18,7 +18,7 @@
 //! `.github/workflows/goodlog-tests.yml`, `matchgrep.sh` and `known-FPs.csv` (2026-11); the guide to
 //! the checker by its authors.
 
-use super::args::{LevelArg, RuleArgs};
+use super::args::{EvidenceArgs, LevelArg, RuleArgs};
 use super::rules::Rules;
 use super::{Exit, evidence, exit, say_warning, summary, usage};
 use anyhow::{Result, bail};
@@ -103,7 +103,8 @@ fn two_dashes(arg: OsString) -> OsString {
 }
 
 fn run(args: &CheckerArgs) -> Result<Exit> {
-    evidence::check(&args.evtx_path)?;
+    let logs = EvidenceArgs { evidence: args.evtx_path.clone(), ..EvidenceArgs::default() };
+    let logs = evidence::resolve(&logs)?;
     let wanted = RuleArgs {
         rules: args.rule_path.clone(),
         min_level: Some(args.rule_level),
@@ -116,17 +117,11 @@ fn run(args: &CheckerArgs) -> Result<Exit> {
     let rules = Rules::load(&wanted, true)?;
     report(&rules)?;
     let mut ledger = Ledger::new(None);
-    let hunt = Hunt {
-        rules: &rules.set,
-        filter: None,
-        threads: available_parallelism().map_or(1, Into::into),
-        full_scan: false,
-        cancel: None,
-        progress: None,
-    };
+    let threads = available_parallelism().map_or(1, Into::into);
+    let hunt = Hunt { threads, ..Hunt::new(&rules.set) };
     let mut stdout = io::stdout();
     let mut outputs = [Output { format: &Format::Checker, writer: &mut stdout }];
-    match hunt.run(Walk::new(&args.evtx_path), &mut outputs, &mut ledger) {
+    match hunt.run(Walk::new(&logs), &mut outputs, &mut ledger) {
         // Whoever read the matches has seen enough.
         Err(HuntError::Output { error, .. }) if error.kind() == ErrorKind::BrokenPipe => {
             return Ok(Exit::Complete);
@@ -139,8 +134,7 @@ fn run(args: &CheckerArgs) -> Result<Exit> {
     }
     summary::problems(&ledger, true);
     if ledger.sources().all() == 0 {
-        let names: Vec<String> =
-            args.evtx_path.iter().map(|path| path.display().to_string()).collect();
+        let names: Vec<String> = logs.iter().map(|path| path.display().to_string()).collect();
         bail!("{}: no event logs there: check the path", names.join(", "));
     }
     // The system takes the memory back at once; piece by piece it is a tenth of a short run.
@@ -153,7 +147,8 @@ fn report(rules: &Rules) -> Result<()> {
     if rules.entries.is_empty() {
         bail!("there are no rules: name files or folders of Sigma rules with --rule-path");
     }
-    rules.tell(usize::MAX);
+    rules.tell_errors(usize::MAX);
+    rules.tell_log_sources(usize::MAX);
     for (what, state) in
         [("left out", RuleState::LeftOut), ("not applicable", RuleState::NotApplicable)]
     {

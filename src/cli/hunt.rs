@@ -5,16 +5,17 @@ use super::event_filter::Events;
 use super::progress::Progress;
 use super::rules::Rules;
 use super::target::{Pending, Target, incomplete};
-use super::{Exit, evidence, output, say_error, say_warning, summary};
+use super::{Exit, evidence, interrupt, output, say_error, say_warning, summary};
 use anyhow::{Context as _, Result, bail};
 use harrier::{
     evidence::Walk,
-    hunt::{Hunt, HuntError, Output},
+    hunt::{Hunt, HuntError, Output, Step},
     ledger::{Ledger, LedgerFile},
     sigma::Level,
 };
 use std::{
     io::{BufWriter, ErrorKind},
+    path::PathBuf,
     thread::available_parallelism,
     time::Instant,
 };
@@ -22,14 +23,15 @@ use std::{
 /// Hunts and tells of it.
 pub fn run(args: &HuntArgs) -> Result<Exit> {
     let out = &args.output;
-    evidence::check(&args.evidence)?;
+    let paths = evidence::resolve(&args.evidence)?;
     let events = Events::build(&args.events)?;
+    let interrupt = interrupt::watch().context("interruptions cannot be handled")?;
     let rules = Rules::load(&args.rules, out.verbose)?;
-    rules.report(out.verbose)?;
-    let outputs = output::open(out, &args.evidence)?;
+    rules.report(out.verbose, out.quiet)?;
+    let outputs = output::open(out, &paths)?;
 
     let begun = Instant::now();
-    let progress = Progress::begin(!out.no_progress && !out.quiet, &args.evidence);
+    let mut progress = Progress::begin(!out.no_progress && !out.quiet, &paths);
     let (mut places, mut pending) = (Vec::new(), Vec::new());
     for output in outputs.hits {
         let beside = output.on_terminal;
@@ -37,16 +39,17 @@ pub fn run(args: &HuntArgs) -> Result<Exit> {
         places.push((output.format, writer));
         pending.push(output.pending);
     }
-    let advance = |bytes| progress.advance(bytes);
+    let advance = |step: &Step<'_>| progress.advance(step);
     let hunt = Hunt {
         rules: &rules.set,
         filter: None,
         threads: args.threads.unwrap_or_else(|| available_parallelism().map_or(1, Into::into)),
         full_scan: args.full_scan,
-        cancel: None,
+        recover: args.evidence.recover,
+        cancel: Some(&interrupt),
         progress: Some(&advance),
     };
-    let filter = events.resolve(&args.events, &hunt, &args.evidence, out.verbose)?;
+    let filter = events.resolve(&args.events, &hunt, &paths, out.verbose)?;
     let hunt = Hunt { filter: Some(&filter), ..hunt };
     let (ledger_file, ledger_pending) = open_ledger(outputs.ledger)?;
     let mut ledger = Ledger::new(ledger_file);
@@ -54,7 +57,7 @@ pub fn run(args: &HuntArgs) -> Result<Exit> {
         .iter_mut()
         .map(|(format, writer)| Output { format, writer: &mut **writer })
         .collect();
-    let hits = hunt.run(Walk::new(&args.evidence), &mut outputs, &mut ledger);
+    let hits = hunt.run(Walk::new(&paths), &mut outputs, &mut ledger);
     progress.finish();
     let hits = match hits {
         Ok(hits) => hits,
@@ -77,18 +80,21 @@ pub fn run(args: &HuntArgs) -> Result<Exit> {
     };
     drop(places);
     let sources_complete = rules.log_sources_complete();
-    ledger.set_rules(rules.with_hits(&hits));
-    if ledger.sources().all() == 0 {
+    ledger.set_rules(rules.with_hits(&hits, &ledger));
+    if ledger.sources().all() == 0 && !ledger.interrupted() {
         pending.drain(..).for_each(Pending::discard);
     } else if ledger.cut_short() {
         let rest = incomplete(pending.iter());
-        if !rest.is_empty() {
+        if ledger.interrupted() {
+            let told = "interrupted: what was found is written, the rest was not looked at";
+            say_warning(&format!("{told}{rest}"));
+        } else if !rest.is_empty() {
             say_warning(&format!("the hunt ended early{rest}"));
         }
     } else {
         pending.drain(..).try_for_each(Pending::complete)?;
     }
-    let exit = finish(args, &mut ledger, ledger_pending, begun)?;
+    let exit = finish(args, &paths, &mut ledger, ledger_pending, begun)?;
     Ok(if exit == Exit::Complete && !sources_complete { Exit::Incomplete } else { exit })
 }
 
@@ -105,6 +111,7 @@ fn unwritten(pending: &Pending) -> String {
 
 fn finish(
     args: &HuntArgs,
+    paths: &[PathBuf],
     ledger: &mut Ledger,
     pending: Option<Pending>,
     begun: Instant,
@@ -120,16 +127,16 @@ fn finish(
         (done, None) => done.context("the ledger cannot be written")?,
     }
     summary::problems(ledger, out.verbose);
-    if ledger.sources().all() == 0 {
-        let names: Vec<String> =
-            args.evidence.iter().map(|path| path.display().to_string()).collect();
-        bail!("{}: no event logs there: check the path", names.join(", "));
+    if ledger.sources().all() == 0 && !ledger.interrupted() {
+        bail!("{}: no event logs there: check the path", evidence::names(paths));
     }
     if !out.quiet {
         summary::summary(ledger, begun.elapsed(), out.verbose);
     }
     let records = &ledger.counts().records;
-    if records.filtered > 0 && records.filtered == records.seen - records.unreadable {
+    if records.filtered > 0
+        && records.filtered == records.seen - records.unreadable - records.unrecoverable
+    {
         let wanted = ledger.event_filter().unwrap_or_default();
         say_warning(&format!("no event was looked at, all were left out: {wanted}"));
     }
@@ -140,7 +147,9 @@ fn finish(
     let least = out.fail_on.map(Level::from);
     let found = Level::ALL.iter().zip(ledger.counts().hits);
     let found = found.filter(|(level, n)| *n > 0 && least.is_some_and(|least| **level >= least));
-    Ok(if found.count() > 0 {
+    Ok(if ledger.interrupted() {
+        Exit::Interrupted
+    } else if found.count() > 0 {
         Exit::Found
     } else if ledger.complete() && imbalances.is_empty() {
         Exit::Complete

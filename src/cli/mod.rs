@@ -9,15 +9,19 @@ mod checker;
 mod event_filter;
 mod evidence;
 mod hunt;
+mod interrupt;
 mod lists;
 mod output;
 mod progress;
 mod rule_filter;
 mod rules;
 mod rules_test;
+mod shell;
+mod sight;
 mod summary;
 mod target;
 mod taxonomy;
+mod timeline;
 mod when;
 
 use args::{Cli, Command, RulesCommand};
@@ -35,6 +39,8 @@ pub enum Exit {
     Fatal,
     /// `--fail-on`: there is such a hit.
     Found,
+    /// Ended by Ctrl-C or the like.
+    Interrupted,
 }
 
 impl Exit {
@@ -45,6 +51,7 @@ impl Exit {
             Exit::Incomplete => 1,
             Exit::Fatal => 2,
             Exit::Found => 3,
+            Exit::Interrupted => interrupt::CODE,
         }
     }
 }
@@ -61,6 +68,8 @@ pub fn run() -> Exit {
     exit(match &cli.command {
         Command::Hunt(args) => hunt::run(args),
         Command::Rules(RulesCommand::Test(args)) => rules_test::run(args),
+        Command::Completions { shell } => shell::completions(*shell),
+        Command::Man { command } => shell::man(command),
     })
 }
 

@@ -1,73 +1,196 @@
-//! A bar on standard error that tells how far a hunt is, in bytes.
+//! A line on standard error that tells how far a hunt is: bytes done of bytes found, rate, time left,
+//! hits so far, the log that was read last.
 //!
-//! Shown only on a terminal. How much there is to do is counted by a thread of its own, which walks
-//! through the evidence as the hunt does and looks at each file's first bytes; so the hunt begins at
-//! once, and the bar knows its end a little later.
+//! Shown only on a terminal, and only for a run that takes a while: what is over in half a second
+//! needs none. How much there is to do is counted by a thread of its own, which walks through the
+//! evidence as the hunt does and looks at each file's first bytes; so the hunt begins at once, and
+//! the line knows its end a little later. Another thread draws; the hunt only adds to numbers.
 
-use harrier::evidence::{Found, Walk, begins_like_a_log};
+use super::summary::{bytes, grouped};
+use harrier::{
+    evidence::{Found, Walk, begins_like_a_log},
+    hunt::Step,
+    ledger::Levels,
+    report::escape,
+    sigma::Level,
+};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::{
     io::{self, IsTerminal as _, Write},
     path::PathBuf,
     sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+        mpsc,
     },
-    time::Duration,
+    thread::JoinHandle,
+    time::{Duration, Instant},
 };
 
-/// How often the bar is drawn again.
+/// How often the line is drawn again.
 const TICK: Duration = Duration::from_millis(100);
 
-/// A bar, or none.
+/// A run shorter than this shows nothing.
+const SHORT: Duration = Duration::from_millis(500);
+
+/// What is known of the run, shared by those who work, count and draw.
+#[derive(Default)]
+struct State {
+    done: AtomicU64,
+    found: AtomicU64,
+    /// Whether all evidence was found.
+    all_found: AtomicBool,
+    /// Whether the run is over.
+    over: AtomicBool,
+    last: Mutex<Last>,
+}
+
+#[derive(Default)]
+struct Last {
+    hits: Levels,
+    source: String,
+}
+
+/// A line, or none.
 pub struct Progress {
     bar: ProgressBar,
-    done: Arc<AtomicBool>,
+    state: Arc<State>,
+    drawing: Option<(mpsc::Sender<()>, JoinHandle<()>)>,
 }
 
 impl Progress {
     /// Begins; shows nothing if not wanted, or if nobody sees it.
     pub fn begin(wanted: bool, evidence: &[PathBuf]) -> Progress {
-        let done = Arc::new(AtomicBool::new(false));
-        if !wanted || !io::stderr().is_terminal() {
-            return Progress { bar: ProgressBar::hidden(), done };
-        }
-        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-        bar.set_style(counting());
-        bar.enable_steady_tick(TICK);
-        let (counted, stop, paths) = (bar.clone(), Arc::clone(&done), evidence.to_vec());
-        std::thread::spawn(move || {
-            let mut total = 0;
-            for found in Walk::new(&paths) {
-                if stop.load(Ordering::Relaxed) {
-                    return;
-                }
-                let Found::Source(source) = found else { continue };
-                let log = source.open().and_then(|bytes| begins_like_a_log(&*bytes));
-                if log.unwrap_or(false) {
-                    total += source.size();
-                }
-            }
-            counted.set_length(total);
-            counted.set_style(known());
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
+        let state = Arc::new(State::default());
+        let drawing = (wanted && io::stderr().is_terminal()).then(|| {
+            let (counting, paths) = (Arc::clone(&state), evidence.to_vec());
+            // It ends with the run, or soon after: nobody waits for it.
+            std::thread::spawn(move || count(&counting, &paths));
+            let (end, ended) = mpsc::channel();
+            let (drawn, state) = (bar.clone(), Arc::clone(&state));
+            (end, std::thread::spawn(move || draw(&drawn, &state, &ended)))
         });
-        Progress { bar, done }
+        Progress { bar, state, drawing }
     }
 
-    /// Notes that so many bytes more are done.
-    pub fn advance(&self, bytes: u64) {
-        self.bar.inc(bytes);
+    /// Notes what was done.
+    pub fn advance(&self, step: &Step<'_>) {
+        self.state.done.fetch_add(step.bytes, Ordering::Relaxed);
+        if self.drawing.is_some() {
+            let mut last = self.state.last.lock().unwrap_or_else(PoisonError::into_inner);
+            last.hits.iter_mut().zip(step.hits).for_each(|(sum, n)| *sum += n);
+            last.source.clear();
+            last.source.push_str(step.source);
+        }
     }
 
-    /// Takes the bar away.
-    pub fn finish(&self) {
-        self.done.store(true, Ordering::Relaxed);
+    /// Takes the line away.
+    pub fn finish(&mut self) {
+        self.state.over.store(true, Ordering::Relaxed);
+        if let Some((end, thread)) = self.drawing.take() {
+            drop(end);
+            // Had it panicked, there would be no line to take away.
+            let _ = thread.join();
+        }
         self.bar.finish_and_clear();
     }
 
-    /// A writer to the terminal on which the bar is: it steps aside for what is written.
+    /// A writer to the terminal on which the line is: it steps aside for what is written.
     pub fn beside(&self, inner: Box<dyn Write + Send>) -> Box<dyn Write + Send> {
         Box::new(Beside { bar: self.bar.clone(), inner })
+    }
+}
+
+/// Counts the bytes of all logs.
+fn count(state: &State, paths: &[PathBuf]) {
+    for found in Walk::new(paths) {
+        if state.over.load(Ordering::Relaxed) {
+            return;
+        }
+        let Found::Source(source) = found else { continue };
+        let log = source.open().and_then(|bytes| begins_like_a_log(&*bytes));
+        if log.unwrap_or(false) {
+            state.found.fetch_add(source.size(), Ordering::Relaxed);
+        }
+    }
+    state.all_found.store(true, Ordering::Relaxed);
+}
+
+/// Draws until the other end of `ended` is gone.
+fn draw(bar: &ProgressBar, state: &State, ended: &mpsc::Receiver<()>) {
+    let begun = Instant::now();
+    if ended.recv_timeout(SHORT) != Err(mpsc::RecvTimeoutError::Timeout) {
+        return;
+    }
+    // The template is a constant and valid; were it not, the usual bar would be shown.
+    let style = ProgressStyle::with_template("[{bar:20}] {wide_msg}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    bar.set_style(style.progress_chars("=> "));
+    let mut shown = false;
+    loop {
+        let (done, found) = (&state.done, &state.found);
+        let (done, found) = (done.load(Ordering::Relaxed), found.load(Ordering::Relaxed));
+        let all_found = state.all_found.load(Ordering::Relaxed);
+        let (hits, source) = {
+            let last = state.last.lock().unwrap_or_else(PoisonError::into_inner);
+            (last.hits, escape::lined(&last.source))
+        };
+        let line = Line { done, found, all_found, elapsed: begun.elapsed(), hits };
+        bar.set_length(found.max(done).max(1));
+        bar.set_position(if all_found { done } else { 0 });
+        bar.set_message(format!("{line}{}{source}", if source.is_empty() { "" } else { "  " }));
+        if !shown {
+            bar.set_draw_target(ProgressDrawTarget::stderr());
+            shown = true;
+        }
+        bar.tick();
+        if ended.recv_timeout(TICK) != Err(mpsc::RecvTimeoutError::Timeout) {
+            return;
+        }
+    }
+}
+
+/// What the line says, the log's name aside.
+struct Line {
+    done: u64,
+    found: u64,
+    all_found: bool,
+    elapsed: Duration,
+    hits: Levels,
+}
+
+impl std::fmt::Display for Line {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let rate = self.done as f64 / self.elapsed.as_secs_f64().max(1e-9);
+        let of = if self.all_found { "" } else { " found so far, still looking" };
+        // The two threads are not in step.
+        let found = self.found.max(self.done);
+        let (done, found_text) = (bytes(self.done as f64), bytes(found as f64));
+        write!(f, "{done} of {found_text}{of}, {}/s", bytes(rate))?;
+        if self.all_found && self.done > 0 {
+            write!(f, ", {} left", duration((found - self.done) as f64 / rate))?;
+        }
+        let levels = Level::ALL.iter().zip(self.hits).rev().filter(|(_, n)| *n > 0);
+        let levels: Vec<String> =
+            levels.map(|(level, n)| format!("{} {}", grouped(n), level.as_str())).collect();
+        if levels.is_empty() {
+            write!(f, "; no hits")
+        } else {
+            write!(f, "; {}", levels.join(", "))
+        }
+    }
+}
+
+/// Seconds up to two minutes, then minutes and hours.
+fn duration(seconds: f64) -> String {
+    let seconds = seconds.ceil();
+    if seconds < 120.0 {
+        format!("{seconds} s")
+    } else if seconds < 7200.0 {
+        format!("{} min", (seconds / 60.0).ceil())
+    } else {
+        format!("{:.1} h", seconds / 3600.0)
     }
 }
 
@@ -88,17 +211,30 @@ impl Write for Beside {
     }
 }
 
-fn counting() -> ProgressStyle {
-    style("{spinner} {decimal_bytes}  {decimal_bytes_per_sec}  {elapsed}")
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn known() -> ProgressStyle {
-    style(
-        "[{bar:30}] {decimal_bytes} of {decimal_total_bytes}  {decimal_bytes_per_sec}  {eta} left",
-    )
-}
-
-/// The templates above are constants and valid; were one not, the usual bar would be shown.
-fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+    #[test]
+    fn the_line_says_what_is_known() {
+        let line = |done, found, all_found, hits| {
+            let elapsed = Duration::from_secs(2);
+            Line { done, found, all_found, elapsed, hits }.to_string()
+        };
+        for (got, want) in [
+            (line(0, 0, false, [0; 5]), "0 B of 0 B found so far, still looking, 0 B/s; no hits"),
+            (
+                line(20_000_000, 5_000_000, false, [0, 0, 0, 1, 0]),
+                "20.0 MB of 20.0 MB found so far, still looking, 10.0 MB/s; 1 high",
+            ),
+            (
+                line(20_000_000, 100_000_000, true, [0, 2, 0, 1234, 5]),
+                "20.0 MB of 100.0 MB, 10.0 MB/s, 8 s left; 5 critical, 1,234 high, 2 low",
+            ),
+            (line(0, 100_000_000, true, [0; 5]), "0 B of 100.0 MB, 0 B/s; no hits"),
+        ] {
+            assert_eq!(got, want);
+        }
+        assert_eq!([0.2, 119.0, 121.0, 9000.0].map(duration), ["1 s", "119 s", "3 min", "2.5 h"]);
+    }
 }

@@ -3,18 +3,24 @@
 use super::args::RuleArgs;
 use super::rule_filter::RuleFilter;
 use super::taxonomy::{self, Doubt};
-use super::{say_error, say_warning};
+use super::{say_error, say_warning, sight};
 use anyhow::{Context as _, Result, bail};
 use harrier::{
     engine::{Applicability, RuleSet},
-    ledger::{RuleEntry, RuleState, reasons},
+    ledger::{Ledger, RuleEntry, RuleState, reasons, tactics},
     sigma::{self, LoadOptions, LoadedRules, RefusalKind},
     taxonomy::Taxonomy,
 };
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 
 /// So many refused rules are named on standard error; the ledger names all.
 const REFUSALS_SHOWN: usize = 10;
+
+/// So many placeholders without a list are named; `-v` names all.
+const LISTS_SHOWN: usize = 5;
 
 /// The rules of a run.
 pub struct Rules {
@@ -28,6 +34,8 @@ pub struct Rules {
     pub warnings: Vec<String>,
     /// Warnings of rules whose log source is not known.
     unknown: Vec<String>,
+    /// Lists that were given and that no rule asks for.
+    idle_lists: Vec<String>,
     /// YAML documents that are no rules.
     pub not_rules: usize,
     /// What of the files of log sources was not understood.
@@ -43,6 +51,7 @@ impl Rules {
             expand: expansions(&args.expand)?,
             include_inactive: filter.includes_inactive(),
         };
+        let lists: Vec<String> = options.expand.keys().cloned().collect();
         let loaded = if args.rules.is_empty() {
             sigma::load_builtin()
         } else {
@@ -50,7 +59,11 @@ impl Rules {
                 .map_err(|error| anyhow::anyhow!("rules: {error}: check the path"))?
         };
         filter.check(&loaded, verbose)?;
-        Ok(Rules { doubts, ..Rules::compile(loaded, &filter, taxonomy) })
+        let used = loaded.lists_used.clone();
+        let mut rules = Rules::compile(loaded, &filter, taxonomy);
+        rules.doubts = doubts;
+        rules.idle_lists = lists.into_iter().filter(|name| !used.contains(name)).collect();
+        Ok(rules)
     }
 
     fn compile(loaded: LoadedRules, filter: &RuleFilter, taxonomy: Taxonomy) -> Rules {
@@ -61,6 +74,8 @@ impl Rules {
             id: None,
             title: None,
             level: None,
+            about: None,
+            tactics: Vec::new(),
             state: RuleState::Refused,
             reason: Some(file.reason.clone()),
             hits: 0,
@@ -73,6 +88,8 @@ impl Rules {
                 id: rule.id.clone(),
                 title: Some(rule.title.clone()),
                 level: Some(rule.level as usize),
+                about: rule.logsource.category.clone().or_else(|| rule.logsource.service.clone()),
+                tactics: tactics(&rule.tags),
                 state: if left_out.is_some() { RuleState::LeftOut } else { RuleState::Loaded },
                 reason: left_out.clone(),
                 hits: 0,
@@ -99,13 +116,13 @@ impl Rules {
         entries.extend(not_loaded);
         let warnings = loaded.warnings.iter().map(ToString::to_string).collect();
         let not_rules = loaded.not_rules.len();
-        Rules { set, entries, places, warnings, unknown, not_rules, doubts: Vec::new() }
+        let (idle_lists, doubts) = (Vec::new(), Vec::new());
+        Rules { set, entries, places, warnings, unknown, idle_lists, not_rules, doubts }
     }
 
-    /// Names what of the log sources was not understood, the rules that could not be loaded and those
-    /// of unknown log sources, up to so many of each.
-    pub fn tell(&self, shown: usize) {
-        self.doubts.iter().for_each(Doubt::say);
+    /// Names the log sources and rules that could not be taken, up to so many rules.
+    pub fn tell_errors(&self, shown: usize) {
+        self.doubts.iter().filter(|doubt| doubt.lost).for_each(Doubt::say);
         let refused = || self.entries.iter().filter(|entry| entry.state == RuleState::Refused);
         for entry in refused().take(shown) {
             let reason = entry.reason.as_deref().unwrap_or("not understood");
@@ -115,6 +132,11 @@ impl Rules {
         if more > 0 {
             say_error(&format!("{more} more rules not loaded: -v or --ledger names them"));
         }
+    }
+
+    /// Names what of the log sources is not known, and rules of unknown log sources, up to so many.
+    pub fn tell_log_sources(&self, shown: usize) {
+        self.doubts.iter().filter(|doubt| !doubt.lost).for_each(Doubt::say);
         self.unknown.iter().take(shown).for_each(|warning| say_warning(warning));
         let more = self.unknown.len().saturating_sub(shown);
         if more > 0 {
@@ -122,7 +144,7 @@ impl Rules {
         }
     }
 
-    /// Whether this is why a rule is not applicable of which [`Rules::tell`] tells.
+    /// Whether [`Rules::tell_log_sources`] tells of the rules that are not applicable for this reason.
     pub fn is_told(&self, reason: &str) -> bool {
         self.unknown.iter().any(|warning| warning.contains(reason))
     }
@@ -133,13 +155,11 @@ impl Rules {
     }
 
     /// Tells what is amiss with the rules, and fails if there is none to hunt with.
-    pub fn report(&self, verbose: bool) -> Result<()> {
-        self.tell(if verbose { usize::MAX } else { REFUSALS_SHOWN });
-        if verbose {
-            self.warnings.iter().for_each(|warning| say_warning(warning));
-            if self.not_rules > 0 {
-                say_warning(&format!("{} YAML documents are no rules", self.not_rules));
-            }
+    pub fn report(&self, verbose: bool, quiet: bool) -> Result<()> {
+        let shown = if verbose { usize::MAX } else { REFUSALS_SHOWN };
+        self.tell_errors(shown);
+        if !quiet {
+            self.warn(verbose, shown);
         }
         if self.count(RuleState::Loaded) > 0 {
             return Ok(());
@@ -163,19 +183,73 @@ impl Rules {
         );
     }
 
+    /// Names what is odd, and what is missing.
+    fn warn(&self, verbose: bool, shown: usize) {
+        self.tell_log_sources(shown);
+        if let Some(warning) = missing_lists(&self.entries, verbose) {
+            say_warning(&warning);
+        }
+        for name in &self.idle_lists {
+            say_warning(&format!("--expand {name}: no rule has a placeholder %{name}%"));
+        }
+        if verbose {
+            self.warnings.iter().for_each(|warning| say_warning(warning));
+            if self.not_rules > 0 {
+                say_warning(&format!("{} YAML documents are no rules", self.not_rules));
+            }
+        }
+    }
+
     /// Whether every log source that a file explains was understood.
     pub fn log_sources_complete(&self) -> bool {
         !self.doubts.iter().any(|doubt| doubt.lost)
     }
 
-    /// The entries, with what each rule hit.
-    pub fn with_hits(self, hits: &[u64]) -> Vec<RuleEntry> {
+    /// The entries, with what each rule hit, and which had nothing to look at. Of a hunt that was cut
+    /// short nobody knows the latter.
+    pub fn with_hits(self, hits: &[u64], ledger: &Ledger) -> Vec<RuleEntry> {
         let mut entries = self.entries;
         for (hits, place) in hits.iter().zip(&self.places) {
             entries[*place].hits = *hits;
         }
+        if ledger.cut_short() {
+            return entries;
+        }
+        let sighted = self.set.sighted(ledger.kinds());
+        for (((_, rule), sighted), place) in self.set.rules().zip(sighted).zip(&self.places) {
+            let entry = &mut entries[*place];
+            if entry.state == RuleState::Loaded && !sighted {
+                entry.state = RuleState::Blind;
+                entry.reason = Some(sight::missing(rule, &self.set, ledger.kinds()));
+            }
+        }
         entries
     }
+}
+
+/// How many rules wait for lists of values, and for which.
+fn missing_lists(entries: &[RuleEntry], verbose: bool) -> Option<String> {
+    let mut rules = 0u64;
+    let mut names: BTreeSet<&str> = BTreeSet::new();
+    for entry in entries.iter().filter(|entry| entry.state == RuleState::LeftOut) {
+        // The loader names placeholders as rules write them, `%name%`.
+        let reason = entry.reason.as_deref().unwrap_or("");
+        let Some(list) = reason.strip_prefix("no list of values is given for ") else { continue };
+        rules += 1;
+        names.extend(list.split('%').skip(1).step_by(2));
+    }
+    let shown = if verbose { names.len() } else { LISTS_SHOWN };
+    let named: Vec<String> = names.iter().take(shown).map(|name| format!("%{name}%")).collect();
+    let more = names.len().saturating_sub(shown);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    (rules > 0).then(|| {
+        let s = if rules == 1 { "" } else { "s" };
+        format!(
+            "{rules} rule{s} left out for want of lists of values for {}{more}: give each with \
+             --expand NAME=FILE",
+            named.join(", ")
+        )
+    })
 }
 
 /// A rule that asks for what was not given is left out; one that cannot be understood is refused.
@@ -189,6 +263,8 @@ fn refused(rule: &sigma::Refused) -> RuleEntry {
         id: rule.id.clone(),
         title: rule.title.clone(),
         level: None,
+        about: None,
+        tactics: Vec::new(),
         state,
         reason: Some(rule.reason.clone()),
         hits: 0,

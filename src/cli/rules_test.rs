@@ -56,7 +56,7 @@ pub fn run(args: &TestArgs) -> Result<Exit> {
         ..RuleArgs::default()
     };
     let rules = Rules::load(&wanted, false)?;
-    rules.report(false)?;
+    rules.report(false, args.quiet)?;
     let refused = rules.entries.iter().filter(|entry| entry.state == RuleState::Refused).count();
     let roots = roots(args);
     let mut slots: Vec<Result<Case<'_>, Outcome>> = Vec::new();
@@ -191,7 +191,7 @@ fn tell(outcomes: &[Outcome], refused: usize, quiet: bool) -> Result<Exit> {
             Verdict::Fail { .. } => failed += 1,
             Verdict::Missing { .. } => missing += 1,
         }
-        if !(quiet && matches!(outcome.verdict, Verdict::Pass { .. })) {
+        if !quiet || matches!(outcome.verdict, Verdict::Fail { .. }) {
             text.push_str(&escape::lined(&outcome.to_string()));
             text.push('\n');
         }

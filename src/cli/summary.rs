@@ -1,17 +1,22 @@
 //! What is said on standard error after a hunt: what was found, what was looked at, what was not.
 
-use super::{say, say_error};
+use super::{say, say_error, sight, timeline};
 use harrier::{
-    ledger::{Ledger, Problem, RuleEntry, RuleState, SourceState, reasons},
+    ledger::{Host, Ledger, Levels, Problem, RuleEntry, RuleState, SourceState, reasons},
     report::escape,
     sigma::Level,
 };
-use std::time::Duration;
+use std::{cmp::Reverse, collections::BTreeMap, time::Duration};
 
 /// So many places that could not be read are named; the ledger's file names more.
 const PROBLEMS_SHOWN: usize = 20;
 /// So many rules with the most hits are named.
-const TOP_RULES: usize = 10;
+const TOP_RULES: usize = 5;
+/// So many hosts with the most hits.
+const HOSTS_SHOWN: usize = 5;
+/// So many logs whose absence keeps rules from seeing, and so many kinds of these rules.
+const BLIND_SHOWN: usize = 3;
+const KINDS_SHOWN: usize = 3;
 
 /// Names what could not be read.
 pub fn problems(ledger: &Ledger, verbose: bool) {
@@ -41,47 +46,187 @@ fn advice(problem: &Problem) -> &'static str {
             ": collect it again if it should hold events"
         }
         SourceState::NotALog => ": check what it is, or collect it again",
-        SourceState::Read | SourceState::Damaged => "",
+        SourceState::Read | SourceState::Damaged | SourceState::Interrupted => "",
     }
 }
 
 /// The summary.
 pub fn summary(ledger: &Ledger, elapsed: Duration, verbose: bool) {
+    let blind = blind(ledger, verbose);
+    let mut blind = blind.iter();
+    if ledger.counts().all_hits() == 0 {
+        line("Hits", &nothing(ledger, blind.next()));
+    } else {
+        line("Hits", &hits(ledger));
+        hosts(ledger, verbose);
+        let tactics = ledger.tactics().into_iter();
+        let tactics: Vec<String> =
+            tactics.map(|(name, hits)| format!("{name} {}", grouped(hits))).collect();
+        if !tactics.is_empty() {
+            line("Tactics", &tactics.join(", "));
+        }
+        time(ledger, verbose);
+        top_rules(ledger, verbose);
+    }
+    block("Not seen", blind.cloned());
+    let mut about = Vec::new();
+    looked_at(ledger, &mut about);
+    if verbose {
+        details(ledger, &mut about);
+    }
+    about.into_iter().for_each(|(name, text)| line(name, &text));
+    let bytes_read = ledger.sources().bytes as f64;
+    let seconds = elapsed.as_secs_f64();
+    let rate = bytes(bytes_read / seconds.max(1e-9));
+    line("Bytes", &format!("{} in {seconds:.2} s, {rate}/s", bytes(bytes_read)));
+    if ledger.cut_short() && !ledger.interrupted() {
+        line("Cut short", "the hunt ended before the evidence did");
+    }
+}
+
+fn hits(ledger: &Ledger) -> String {
+    let counts = ledger.counts();
+    let (hits, records) = (grouped(counts.all_hits()), counted(counts.records_hit, "record"));
+    format!("{hits} on {records} ({})", levels(&counts.hits))
+}
+
+/// Hits by level, the gravest first.
+fn levels(hits: &Levels) -> String {
+    let by_level = Level::ALL.iter().zip(hits).rev().filter(|(_, n)| **n > 0);
+    let by_level = by_level.map(|(level, n)| format!("{} {}", grouped(*n), level.as_str()));
+    by_level.collect::<Vec<_>>().join(", ")
+}
+
+/// What an empty result means: that nothing was there to be seen, or that it was looked at.
+fn nothing(ledger: &Ledger, blind: Option<&String>) -> String {
+    match blind {
+        Some(blind) => format!("0 hits; {blind}"),
+        None if ledger.cut_short() => "0 hits so far".to_owned(),
+        None => {
+            let rules = counted(ledger.rule_totals().loaded, "rule");
+            format!("0 hits; there were events to look at for each of {rules}")
+        }
+    }
+}
+
+/// What is missing, and for which rules: a line for each thing that is, those with the most rules
+/// first.
+fn blind(ledger: &Ledger, verbose: bool) -> Vec<String> {
+    let mut groups: BTreeMap<&str, BTreeMap<String, u64>> = BTreeMap::new();
+    for rule in ledger.rules().iter().filter(|rule| rule.state == RuleState::Blind) {
+        let kind = sight::kind(rule.about.as_deref().unwrap_or("other"));
+        let group = groups.entry(rule.reason.as_deref().unwrap_or("")).or_default();
+        *group.entry(kind).or_default() += 1;
+    }
+    let mut groups: Vec<(u64, &str, String)> = groups
+        .into_iter()
+        .map(|(missing, kinds)| (kinds.values().sum(), missing, kinds_of_rules(&kinds, verbose)))
+        .collect();
+    groups.sort_by_key(|(rules, missing, _)| (Reverse(*rules), *missing));
+    // Of what could not be read nobody knows what it would have shown.
+    let sources = ledger.sources();
+    let whole = sources.state(SourceState::Read) == sources.all();
+    let place = match ledger.event_filter() {
+        Some(_) => "among the events asked for",
+        None if whole => "in this evidence",
+        None => "in what could be read",
+    };
+    let shown = if verbose { usize::MAX } else { BLIND_SHOWN };
+    let mut lines: Vec<String> = groups
+        .iter()
+        .take(shown)
+        .map(|(_, missing, rules)| format!("{missing} {place}: {rules} could not see"))
+        .collect();
+    let rest = groups.get(lines.len()..).unwrap_or(&[]);
+    if !rest.is_empty() {
+        let rules = counted(rest.iter().map(|(rules, ..)| rules).sum(), "rule");
+        lines.push(format!("{} more logs: {rules} could not see: -v names them", rest.len()));
+    }
+    lines
+}
+
+/// `1,416 process rules`, or `412 rules for image load, file and 3 more`.
+fn kinds_of_rules(kinds: &BTreeMap<String, u64>, verbose: bool) -> String {
+    let all = kinds.values().sum();
+    let mut names: Vec<(&String, u64)> = kinds.iter().map(|(name, n)| (name, *n)).collect();
+    names.sort_by_key(|(_, rules)| Reverse(*rules));
+    match names.as_slice() {
+        [(name, _)] if name.as_str() == "other" => counted(all, "rule"),
+        [(name, _)] => counted(all, &format!("{name} rule")),
+        names => {
+            let shown = if verbose { names.len() } else { KINDS_SHOWN };
+            let named: Vec<&str> =
+                names.iter().take(shown).map(|(name, _)| name.as_str()).collect();
+            let more = names.len().saturating_sub(shown);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            format!("{} for {}{more}", counted(all, "rule"), named.join(", "))
+        }
+    }
+}
+
+fn hosts(ledger: &Ledger, verbose: bool) {
+    let tally = ledger.tally();
+    let mut hosts: Vec<&Host> = tally.hosts().iter().collect();
+    // A stable sort: hosts with as many hits stay in the order in which they were met.
+    hosts.sort_by_key(|host| Reverse(host.all_hits()));
+    let shown = if verbose { hosts.len() } else { HOSTS_SHOWN };
+    let mut lines: Vec<String> = hosts.iter().take(shown).map(|host| host_line(host)).collect();
+    let rest = hosts.get(lines.len()..).unwrap_or(&[]);
+    let hits = rest.iter().map(|host| host.all_hits()).sum::<u64>() + tally.elsewhere();
+    if hits > 0 {
+        let number = match tally.elsewhere() {
+            0 => grouped(rest.len() as u64),
+            _ => format!("more than {}", grouped(rest.len() as u64)),
+        };
+        lines.push(format!("{:>9}  on {number} more hosts", grouped(hits)));
+    }
+    block("Hosts", lines.into_iter());
+}
+
+fn host_line(host: &Host) -> String {
+    let name = escape::lined(&host.name);
+    let name = if name.is_empty() { "(no name)" } else { &name };
+    let span = host.span.map(|span| timeline::between(span.first, span.last)).unwrap_or_default();
+    format!("{:>9}  {name}  {span}", grouped(host.all_hits())).trim_end().to_owned()
+}
+
+fn time(ledger: &Ledger, verbose: bool) {
+    let hits = ledger.tally().timeline();
+    if verbose {
+        block("Timeline", timeline::lines(hits).into_iter());
+    } else if let Some(bars) = timeline::line(hits) {
+        line("Timeline", &bars);
+    }
+    if hits.undated() > 0 {
+        line("", &format!("{} on events without a time that can be", grouped(hits.undated())));
+    }
+}
+
+/// What was looked at, and with what.
+fn looked_at(ledger: &Ledger, lines: &mut Vec<(&'static str, String)>) {
     let (sources, counts) = (ledger.sources(), ledger.counts());
     let rules = ledger.rule_totals();
     let with_hits = ledger.rules().iter().filter(|rule| rule.hits > 0).count() as u64;
-    let hits = if counts.all_hits() == 0 {
-        "none".to_owned()
-    } else {
-        let by_level = Level::ALL.iter().zip(counts.hits).rev().filter(|(_, n)| *n > 0);
-        let by_level = by_level.map(|(level, n)| format!("{} {}", grouped(n), level.as_str()));
-        format!(
-            "{} on {} ({})",
-            grouped(counts.all_hits()),
-            counted(counts.records_hit, "record"),
-            by_level.collect::<Vec<_>>().join(", ")
-        )
-    };
-    line("Hits", &hits);
-    let applied = format!("{} evaluated, {} hit", grouped(rules.loaded), grouped(with_hits));
-    line(
+    lines.push((
         "Rules",
-        &with_rest(
-            applied,
+        with_rest(
+            format!("{} evaluated, {} hit", grouped(rules.loaded), grouped(with_hits)),
             &[
+                (rules.blind, "could not see"),
                 (rules.refused, "not loaded"),
                 (rules.not_applicable, "not applicable"),
                 (rules.left_out, "left out"),
             ],
         ),
-    );
+    ));
     let state = |state| sources.state(state);
-    line(
+    lines.push((
         "Logs",
-        &with_rest(
+        with_rest(
             format!("{} read", grouped(state(SourceState::Read))),
             &[
                 (state(SourceState::Damaged), "damaged"),
+                (state(SourceState::Interrupted), "read in part"),
                 (state(SourceState::Empty), "empty"),
                 (state(SourceState::NotALog), "not event logs"),
                 (state(SourceState::Unreadable), "unreadable"),
@@ -89,46 +234,41 @@ pub fn summary(ledger: &Ledger, elapsed: Duration, verbose: bool) {
                 (sources.other_files, "other files"),
             ],
         ),
-    );
+    ));
     if counts.chunks.irregular > 0 {
         let irregular = counted(counts.chunks.irregular, "chunk");
-        line("Irregular", &format!("{irregular} read, but not as written: --ledger says how"));
+        let text = format!("{irregular} read, but not as written: --ledger says how");
+        lines.push(("Irregular", text));
     }
     let records = &counts.records;
-    let read = records.seen - records.unreadable - records.filtered;
-    line(
+    let read = records.seen - records.unreadable - records.unrecoverable - records.filtered;
+    lines.push((
         "Records",
-        &with_rest(
+        with_rest(
             format!("{} read", grouped(read)),
             &[
-                (records.slow, "by the slow lane"),
+                (records.slow, "the slow way"),
                 (records.recovered, "recovered"),
+                (records.unrecoverable, "left over and overwritten in part"),
                 (records.filtered, "left out by the event filter"),
                 (records.unreadable, "unreadable"),
             ],
         ),
-    );
+    ));
     if let Some(wanted) = ledger.event_filter() {
-        line("Filter", &escape::lined(wanted));
+        lines.push(("Filter", escape::lined(wanted)));
     }
-    let seconds = elapsed.as_secs_f64();
-    let rate = sources.bytes as f64 / seconds.max(1e-9);
-    line("Bytes", &format!("{} in {seconds:.2} s, {}/s", bytes(sources.bytes as f64), bytes(rate)));
-    if verbose {
-        details(ledger);
-    }
-    top_rules(ledger);
-    if ledger.cut_short() {
-        line("Cut short", "the hunt ended before the evidence did");
+    if let Some(span) = counts.times {
+        lines.push(("Time", format!("{} UTC", timeline::between(span.first, span.last))));
     }
 }
 
-fn details(ledger: &Ledger) {
+fn details(ledger: &Ledger, lines: &mut Vec<(&'static str, String)>) {
     let (sources, counts) = (ledger.sources(), ledger.counts());
     let chunks = &counts.chunks;
-    line(
+    lines.push((
         "Chunks",
-        &with_rest(
+        with_rest(
             format!("{} read", grouped(chunks.read)),
             &[
                 (chunks.irregular, "irregular"),
@@ -136,36 +276,50 @@ fn details(ledger: &Ledger) {
                 (chunks.unreadable, "unreadable"),
             ],
         ),
-    );
+    ));
     for (number, what) in [
         (sources.links, "links to folders or to nothing, not followed"),
         (sources.special, "pipes, sockets or devices"),
     ] {
         if number > 0 {
-            line("Beside", &format!("{} {what}", grouped(number)));
+            lines.push(("Beside", format!("{} {what}", grouped(number))));
         }
     }
     for (title, state) in
         [("Left out", RuleState::LeftOut), ("No events", RuleState::NotApplicable)]
     {
         for (reason, rules) in reasons(ledger.rules(), state) {
-            line(title, &format!("{}: {}", counted(rules, "rule"), escape::lined(reason)));
+            lines.push((title, format!("{}: {}", counted(rules, "rule"), escape::lined(reason))));
         }
     }
 }
 
-fn top_rules(ledger: &Ledger) {
+fn top_rules(ledger: &Ledger, verbose: bool) {
     let mut top: Vec<&RuleEntry> = ledger.rules().iter().filter(|rule| rule.hits > 0).collect();
     // A stable sort: rules with as many hits stay in the order of the rule set.
-    top.sort_by_key(|rule| std::cmp::Reverse(rule.hits));
-    for (n, rule) in top.iter().take(TOP_RULES).enumerate() {
-        let level = rule.level.and_then(|n| Level::ALL.get(n)).map_or("", |level| level.as_str());
-        let title = escape::lined(rule.title.as_deref().unwrap_or(&rule.origin));
-        let name = if n == 0 { "Top rules" } else { "" };
-        line(name, &format!("{:>9}  {level:<13}  {title}", grouped(rule.hits)));
+    top.sort_by_key(|rule| Reverse(rule.hits));
+    let shown = if verbose { top.len() } else { TOP_RULES };
+    let mut lines: Vec<String> = top
+        .iter()
+        .take(shown)
+        .map(|rule| {
+            let level = rule.level.and_then(|n| Level::ALL.get(n));
+            let level = level.map_or("", |level| level.as_str());
+            let title = escape::lined(rule.title.as_deref().unwrap_or(&rule.origin));
+            format!("{:>9}  {level:<13}  {title}", grouped(rule.hits))
+        })
+        .collect();
+    let more = top.len().saturating_sub(shown);
+    if more > 0 {
+        lines.push(format!("{:>9}  more rules hit", grouped(more as u64)));
     }
-    if top.len() > TOP_RULES {
-        line("", &format!("{:>9}  more rules hit", grouped((top.len() - TOP_RULES) as u64)));
+    block("Top rules", lines.into_iter());
+}
+
+/// Lines of which the first has the name.
+fn block(name: &str, lines: impl Iterator<Item = String>) {
+    for (n, text) in lines.enumerate() {
+        line(if n == 0 { name } else { "" }, &text);
     }
 }
 
@@ -185,7 +339,7 @@ fn counted(number: u64, what: &str) -> String {
 }
 
 /// A number with a comma before every three digits.
-fn grouped(number: u64) -> String {
+pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (n, digit) in digits.chars().enumerate() {
@@ -198,7 +352,7 @@ fn grouped(number: u64) -> String {
 }
 
 /// Bytes in the unit that gives a number of one to four digits, decimal.
-fn bytes(number: f64) -> String {
+pub fn bytes(number: f64) -> String {
     let mut value = number;
     for unit in ["B", "kB", "MB", "GB"] {
         if value < 1000.0 {

@@ -15,6 +15,7 @@ mod block;
 mod check;
 mod expr;
 mod full;
+mod kinds;
 mod predicate;
 mod prefilter;
 mod program;
@@ -22,5 +23,6 @@ mod ruleset;
 mod scanner;
 mod wildcard;
 
+pub use kinds::Kinds;
 pub use ruleset::{Applicability, RuleId, RuleSet};
 pub use scanner::{Matched, ScanStats, Scanner};

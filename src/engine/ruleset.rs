@@ -253,7 +253,12 @@ impl RuleSet {
 
     /// A predicate's value, if the key alone tells it. `EventID` and `Provider_Name` are System's in
     /// every view, `Channel` only for Hayabusa's rules: event 104 has a `Channel` of its own.
-    fn known_by_key(&self, id: PredicateId, key: &Key<'_>, dialect: Dialect) -> Option<bool> {
+    pub(super) fn known_by_key(
+        &self,
+        id: PredicateId,
+        key: &Key<'_>,
+        dialect: Dialect,
+    ) -> Option<bool> {
         let predicate = self.predicates.get(id);
         let text = match predicate.item.field.as_deref()? {
             "EventID" => key.event_id,

@@ -18,6 +18,7 @@
 use super::check::FieldValues;
 use super::expr::{Expr, PredicateId};
 use super::full;
+use super::kinds::Kinds;
 use super::predicate::{FieldId, Predicates};
 use super::program::{Instance, Program, Slot, SlotAutomaton, SlotId};
 use super::ruleset::{Admitted, Key, MAX_KEYS, RuleId, RuleSet};
@@ -136,6 +137,7 @@ impl<'r> Scanner<'r> {
     pub fn scan_full<E: Event>(&mut self, event: &E) -> &[RuleId] {
         self.hits.clear();
         self.stats.events += 1;
+        with_key(event, |key| self.tables.kinds.note(&key.event_key()));
         let evaluated = full::scan(self.set, event, &mut self.hits);
         self.stats.candidates += evaluated;
         self.stats.matches += self.hits.len() as u64;
@@ -153,6 +155,12 @@ impl<'r> Scanner<'r> {
     pub fn stats(&self) -> ScanStats {
         self.stats
     }
+
+    /// The kinds of events that were looked at.
+    #[must_use]
+    pub fn kinds(&self) -> &Kinds {
+        &self.tables.kinds
+    }
 }
 
 /// What a scanner has learnt of kinds of events.
@@ -164,6 +172,8 @@ struct Tables {
     bindings: HashMap<(u32, usize), Option<Binding>>,
     /// Keeps the layouts whose addresses stand in `bindings`.
     layouts: Vec<Arc<Layout>>,
+    /// All kinds of events met; what else is known may be forgotten, this is not.
+    kinds: Kinds,
 }
 
 /// A program and where an event of one layout holds the values of its slots.
@@ -200,12 +210,14 @@ impl Tables {
         let generation = set.generation();
         let full = self.keys.len() >= MAX_KEYS || self.bindings.len() >= MAX_BINDINGS;
         if generation != self.generation || full {
-            *self = Tables { generation, ..Tables::default() };
+            let kinds = std::mem::take(&mut self.kinds);
+            *self = Tables { generation, kinds, ..Tables::default() };
         }
         let key = parts.of(bytes);
         let number = match self.keys.get(bytes) {
             Some(number) => *number,
             None => {
+                self.kinds.note(&key.event_key());
                 let number = u32::try_from(self.admitted.len()).unwrap_or(u32::MAX);
                 self.admitted.push(set.admitted(bytes, &key));
                 self.keys.insert(bytes.into(), number);

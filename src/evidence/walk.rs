@@ -15,7 +15,7 @@
 
 use super::{Source, display_name};
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     ffi::OsStr,
     fs, io,
     path::{Path, PathBuf},
@@ -54,6 +54,8 @@ pub enum Found {
 #[derive(Debug)]
 pub struct Walk {
     roots: Vec<Root>,
+    /// The first root of each real path. There may be very many, from a list.
+    by_path: HashMap<PathBuf, usize>,
     next_root: usize,
     folder: Option<walkdir::IntoIter>,
     /// Targets of links that lie outside all roots.
@@ -73,18 +75,20 @@ impl Walk {
     pub fn new(paths: &[PathBuf]) -> Walk {
         let root =
             |given: &PathBuf| Root { given: given.clone(), real: fs::canonicalize(given).ok() };
-        Walk {
-            roots: paths.iter().map(root).collect(),
-            next_root: 0,
-            folder: None,
-            outside: HashSet::new(),
+        let roots: Vec<Root> = paths.iter().map(root).collect();
+        let mut by_path = HashMap::new();
+        for (at, root) in roots.iter().enumerate() {
+            if let Some(real) = &root.real {
+                by_path.entry(real.clone()).or_insert(at);
+            }
         }
+        Walk { roots, by_path, next_root: 0, folder: None, outside: HashSet::new() }
     }
 
     fn begin_root(&mut self, at: usize) -> Option<Found> {
         let root = self.roots.get(at)?;
         let name = || display_name(&root.given);
-        if root.real.as_ref().is_some_and(|real| lies_in(self.roots.iter().take(at), real)) {
+        if root.real.as_ref().is_some_and(|real| self.lies_in_root_before(at, real)) {
             return Some(Found::Duplicate { name: name() });
         }
         match fs::metadata(&root.given) {
@@ -121,7 +125,7 @@ impl Walk {
             self.roots.get(current).filter(|_| current > 0)
         {
             let below = entry.path().strip_prefix(given).unwrap_or(entry.path());
-            if lies_in(self.roots.iter().take(current), &real.join(below)) {
+            if self.lies_in_root_before(current, &real.join(below)) {
                 let name = display_name(entry.path());
                 if let (true, Some(folder)) = (kind.is_dir(), &mut self.folder) {
                     folder.skip_current_dir();
@@ -160,10 +164,17 @@ impl Walk {
             Ok(real) => real,
             Err(error) => return Found::Unreadable { name, error },
         };
-        if lies_in(self.roots.iter(), &real) || !self.outside.insert(real) {
+        if self.lies_in_root_before(usize::MAX, &real) || !self.outside.insert(real) {
             return Found::Duplicate { name };
         }
         Found::Source(Source::file(path.to_owned(), metadata.len(), false))
+    }
+}
+
+impl Walk {
+    /// Whether a real path is one of the roots before this one, or below one.
+    fn lies_in_root_before(&self, root: usize, real: &Path) -> bool {
+        real.ancestors().any(|path| self.by_path.get(path).is_some_and(|at| *at < root))
     }
 }
 
@@ -192,11 +203,6 @@ impl Iterator for Walk {
             }
         }
     }
-}
-
-/// Whether a real path is one of these roots or below one.
-fn lies_in<'a>(mut roots: impl Iterator<Item = &'a Root>, real: &Path) -> bool {
-    roots.any(|root| root.real.as_ref().is_some_and(|root| real.starts_with(root)))
 }
 
 fn name_bytes(name: &OsStr) -> &[u8] {

@@ -62,7 +62,7 @@ pub enum Bin {
 /// `records + unreadable` is how many records were found. Of `records`, which the sink got,
 /// `declined` were read by the slow lane (the others by the fast lane), and, whichever lane read them,
 /// `recovered` are left over from an earlier round. Each of `unreadable` and of `gaps` is one
-/// [`Damage`], [`DamageKind::Record`] or [`DamageKind::Gap`].
+/// [`Damage`], [`DamageKind::Record`] or [`DamageKind::LeftOver`], and [`DamageKind::Gap`].
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Counts {
     /// Records that the sink got.
@@ -112,6 +112,8 @@ pub enum DamageKind {
     Medium(u32),
     /// A record.
     Record,
+    /// A record in a chunk's slack, of which not enough is left: no loss of the log's own.
+    LeftOver,
 }
 
 impl fmt::Display for Damage {
@@ -211,7 +213,9 @@ impl Reader {
         check(&header, data, &mut findings);
         walk::walk(data, &header, options.recover, finder, spans, &mut findings);
         let options = *options;
-        let mut pass = Pass { slot, offset, data, options, fast, counts: Counts::default() };
+        let slack = header.records_end().unwrap_or(chunk::SIZE);
+        let counts = Counts::default();
+        let mut pass = Pass { slot, offset, data, slack, options, fast, counts };
         sink.begin(data);
         pass.run(spans, slow, sink)?;
         let bin = match pass.counts {
@@ -265,6 +269,8 @@ struct Pass<'p> {
     slot: u64,
     offset: u64,
     data: &'p [u8],
+    /// From where on records are left over.
+    slack: usize,
     options: Options,
     fast: &'p mut FastLane,
     counts: Counts,
@@ -372,12 +378,17 @@ impl Pass<'_> {
         sink: &mut impl Sink,
     ) {
         self.counts.unreadable += 1;
+        let left_over = found.state == State::Recovered && super::index(found.at) >= self.slack;
         sink.damage(Damage {
             offset: self.offset + u64::from(found.at),
             chunk: self.slot,
             record_id: Some(found.id),
-            kind: DamageKind::Record,
-            reason: why.map_or_else(|| declined.to_string(), |why| format!("{declined}: {why}")),
+            kind: if left_over { DamageKind::LeftOver } else { DamageKind::Record },
+            reason: match why {
+                // Why the fast lane did not read it is of no use to who wants the record.
+                Some(why) => format!("record {} cannot be read: {why}", found.id),
+                None => format!("record {} cannot be read: {declined}", found.id),
+            },
         });
     }
 

@@ -43,16 +43,38 @@ pub(super) struct Feed<I> {
     next_number: u64,
     met: u64,
     large: Option<(Arc<Opened>, u64)>,
+    /// Whether nothing more is to be handed out.
+    closed: bool,
+    ended: bool,
+}
+
+impl<I> Feed<I> {
+    /// How many things were met in the evidence so far.
+    pub(super) fn met(&self) -> u64 {
+        self.met
+    }
+
+    /// Hands out nothing more.
+    pub(super) fn close(&mut self) {
+        self.closed = true;
+    }
+
+    /// Whether it was closed before its end.
+    pub(super) fn closed(&self) -> bool {
+        self.closed && !self.ended
+    }
+
+    /// The log that was opened and of which nothing was handed out.
+    pub(super) fn not_begun(&self) -> Option<SourceEntry> {
+        let (log, _) = self.large.as_ref().filter(|(_, from)| *from == 0)?;
+        let (name, size) = (log.source.name().to_owned(), log.source.size());
+        Some(SourceEntry::unread(name, size, SourceState::Interrupted, String::new()))
+    }
 }
 
 impl<I: Iterator<Item = Found>> Feed<I> {
     pub(super) fn new(walk: I) -> Feed<I> {
-        Feed { walk, next_number: 0, met: 0, large: None }
-    }
-
-    /// How many things were met in the evidence so far.
-    pub(super) fn met(&self) -> u64 {
-        self.met
+        Feed { walk, next_number: 0, met: 0, large: None, closed: false, ended: false }
     }
 
     fn pieces(&mut self) -> Vec<Piece> {
@@ -109,8 +131,12 @@ impl<I: Iterator<Item = Found>> Iterator for Feed<I> {
     type Item = Item;
 
     fn next(&mut self) -> Option<Item> {
+        if self.closed {
+            return None;
+        }
         let pieces = self.pieces();
         if pieces.is_empty() {
+            self.ended = true;
             return None;
         }
         let number = self.next_number;

@@ -22,9 +22,9 @@ mod sequence;
 mod time;
 mod work;
 
-use crate::engine::RuleSet;
+use crate::engine::{Kinds, RuleSet};
 use crate::evidence::Found;
-use crate::ledger::{Ledger, SourceEntry};
+use crate::ledger::{Ledger, Levels, SourceEntry, SourceState};
 use crate::report::Format;
 use feed::Feed;
 use open::Settled;
@@ -58,10 +58,24 @@ pub struct Hunt<'a> {
     pub threads: usize,
     /// Whether every rule is evaluated on every event, without gate and prefilter.
     pub full_scan: bool,
-    /// Set from outside to end the hunt before the evidence ends.
+    /// Whether to look for records in the slack of chunks, too: what the logs have deleted.
+    pub recover: bool,
+    /// Set from outside to end the hunt before the evidence ends. What is begun is finished: about
+    /// two megabytes for each thread.
     pub cancel: Option<&'a AtomicBool>,
-    /// Is told how many more bytes of evidence are done.
-    pub progress: Option<&'a (dyn Fn(u64) + Sync)>,
+    /// Is told what was done.
+    pub progress: Option<&'a (dyn Fn(&Step<'_>) + Sync)>,
+}
+
+/// A piece of evidence that was done.
+#[derive(Debug, Clone, Copy)]
+pub struct Step<'s> {
+    /// The source that it is of.
+    pub source: &'s str,
+    /// Its bytes.
+    pub bytes: u64,
+    /// Hits in it, by level.
+    pub hits: Levels,
 }
 
 impl fmt::Debug for Hunt<'_> {
@@ -113,7 +127,15 @@ impl<'a> Hunt<'a> {
     /// A hunt with these rules for all events, by one thread.
     #[must_use]
     pub fn new(rules: &'a RuleSet) -> Hunt<'a> {
-        Hunt { rules, filter: None, threads: 1, full_scan: false, cancel: None, progress: None }
+        Hunt {
+            rules,
+            filter: None,
+            threads: 1,
+            full_scan: false,
+            recover: false,
+            cancel: None,
+            progress: None,
+        }
     }
 
     /// Looks through all that `walk` finds, writes hits to all of `outputs` and everything else to
@@ -155,36 +177,44 @@ impl<'a> Hunt<'a> {
             hits
         });
         let mut sum = vec![0; self.rules.rules().count()];
-        for hits in hits {
+        let mut kinds = Kinds::default();
+        for (hits, met) in hits {
             sum.iter_mut().zip(hits).for_each(|(sum, n): (&mut u64, u64)| *sum += n);
+            kinds.merge(met);
         }
         let cut_short = sequencer.stopped();
-        let met = feed.into_inner().unwrap_or_else(PoisonError::into_inner).met();
+        let feed = feed.into_inner().unwrap_or_else(PoisonError::into_inner);
         let mut error = None;
         if let Some(mut collector) = sequencer.into_consumer() {
-            collector.ledger.set_met(met);
+            collector.ledger.set_met(feed.met());
+            collector.ledger.set_kinds(kinds);
             error = collector.failure();
             if cut_short || error.is_some() {
                 collector.ledger.set_cut_short();
+            } else if feed.closed() {
+                collector.interrupted(&feed);
             }
         }
         error.map_or(Ok(sum), |(which, error)| Err(HuntError::Output { which, error }))
     }
 
-    /// What each thread does; gives its hits by rule.
+    /// What each thread does; gives its hits by rule, and the kinds of events that it met.
     fn work<I: Iterator<Item = Found>>(
         &self,
         formats: &[&Format],
         feed: &Mutex<Feed<I>>,
         sequencer: &Sequencer<Collector<'_>>,
-    ) -> Vec<u64> {
+    ) -> (Vec<u64>, Kinds) {
         let mut worker = Worker::new(self, formats);
         while !sequencer.stopped() {
-            if self.cancelled() {
-                sequencer.stop();
-                break;
-            }
-            let item = feed.lock().unwrap_or_else(PoisonError::into_inner).next();
+            let item = {
+                let mut feed = feed.lock().unwrap_or_else(PoisonError::into_inner);
+                if self.cancelled() {
+                    // What was handed out is finished and written, so that all bins add up.
+                    feed.close();
+                }
+                feed.next()
+            };
             let Some(item) = item else { break };
             let number = item.number;
             if sequencer.admit(number) == Flow::Stop {
@@ -198,7 +228,7 @@ impl<'a> Hunt<'a> {
                 None => sequencer.stop(),
             }
         }
-        worker.into_hits()
+        worker.finish()
     }
 }
 
@@ -270,6 +300,18 @@ impl Collector<'_> {
         self.sinks.get_mut(which)?.error.take().map(|error| (which, error))
     }
 
+    /// Notes that the rest of the evidence was not wanted any more: what remained of a log that was
+    /// begun, and that the others were not met.
+    fn interrupted<I>(&mut self, feed: &Feed<I>) {
+        self.ledger.set_interrupted();
+        let begun = self.open.take();
+        if let Some(mut entry) = begun.or_else(|| feed.not_begun().map(Box::new)) {
+            entry.state = SourceState::Interrupted;
+            entry.reason = Some("the hunt was interrupted before its end".to_owned());
+            self.ledger.source(*entry);
+        }
+    }
+
     fn note(&mut self, note: Note) {
         match note {
             Note::Settled(Settled::Aside(aside)) => self.ledger.aside(aside),
@@ -305,6 +347,7 @@ impl Consumer for Collector<'_> {
     fn piece(&mut self, piece: Finished) -> Flow {
         let flow = self.write(&piece.rendered);
         piece.notes.into_iter().for_each(|note| self.note(note));
+        self.ledger.found(piece.tally);
         flow
     }
 }

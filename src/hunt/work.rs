@@ -4,18 +4,19 @@
 //! here but to count it; what is needed of a record to tell of its hits is copied out once, however
 //! many rules hit it.
 
-use super::Hunt;
 use super::feed::{CHUNK_BYTES, Item, Piece};
 use super::filter::Screen;
 use super::open::{Opened, Settled, open};
 use super::rendered::Rendered;
 use super::sequence::Flow;
-use crate::engine::{RuleId, Scanner};
+use super::time::event_time;
+use super::{Hunt, Step};
+use crate::engine::{Kinds, RuleId, Scanner};
 use crate::event::{Event, LeafId, Section};
 use crate::evtx::{
     self, Bin, ChunkReport, Damage, DamageKind, Finding, Lane, Log, Reader, Record, State,
 };
-use crate::ledger::{Counts, Damages, SourceEntry, SourceState};
+use crate::ledger::{Counts, Damages, Levels, SourceEntry, SourceState, Span, Tally};
 use crate::report::{EventInfo, Fields, Format, Hit, Place, RuleInfo};
 use std::ops::{ControlFlow, Range};
 
@@ -28,6 +29,7 @@ pub(super) const OUTPUT_BYTES: usize = 1 << 20;
 pub(super) struct Finished {
     pub(super) rendered: Rendered,
     pub(super) notes: Vec<Note>,
+    pub(super) tally: Tally,
 }
 
 /// What the ledger is to know, in evidence order.
@@ -49,6 +51,7 @@ pub(super) struct Worker<'a> {
     screen: Option<Screen<'a>>,
     scanner: Scanner<'a>,
     hits: Vec<u64>,
+    tally: Tally,
     rendered: Rendered,
     texts: SystemTexts,
     system: Fields,
@@ -57,13 +60,15 @@ pub(super) struct Worker<'a> {
 
 impl<'a> Worker<'a> {
     pub(super) fn new(hunt: &'a Hunt<'a>, formats: &'a [&'a Format]) -> Worker<'a> {
+        let options = evtx::Options { recover: hunt.recover, ..evtx::Options::default() };
         Worker {
             hunt,
             formats,
-            reader: Reader::new(evtx::Options::default()),
+            reader: Reader::new(options),
             screen: hunt.filter.filter(|filter| !filter.wants_all()).map(Screen::new),
             scanner: Scanner::new(hunt.rules),
             hits: vec![0; hunt.rules.rules().count()],
+            tally: Tally::default(),
             rendered: Rendered::new(formats.len()),
             texts: SystemTexts::default(),
             system: Fields::new(),
@@ -71,9 +76,9 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// Hits by rule.
-    pub(super) fn into_hits(self) -> Vec<u64> {
-        self.hits
+    /// Hits by rule, and the kinds of events that were met.
+    pub(super) fn finish(self) -> (Vec<u64>, Kinds) {
+        (self.hits, self.scanner.kinds().clone())
     }
 
     /// Works on an item; nothing if the hunt is to end.
@@ -90,7 +95,8 @@ impl<'a> Worker<'a> {
             });
         }
         // What is kept for the next item has the size that this one's output had.
-        Some(Finished { rendered: self.rendered.take(OUTPUT_BYTES), notes })
+        let rendered = self.rendered.take(OUTPUT_BYTES);
+        Some(Finished { rendered, notes, tally: std::mem::take(&mut self.tally) })
     }
 
     /// Reads some slots of a log.
@@ -105,6 +111,7 @@ impl<'a> Worker<'a> {
             scanner: &mut self.scanner,
             entered: false,
             hits: &mut self.hits,
+            tally: &mut self.tally,
             rendered: &mut self.rendered,
             texts: &mut self.texts,
             system: &mut self.system,
@@ -134,8 +141,9 @@ impl<'a> Worker<'a> {
             });
         }
         if let Some(progress) = self.hunt.progress {
-            let whole = first && last;
-            progress(if whole { source.size() } else { (slots.end - slots.start) * CHUNK_BYTES });
+            let part = (slots.end - slots.start) * CHUNK_BYTES;
+            let bytes = if first && last { source.size() } else { part };
+            progress(&Step { source: source.name(), bytes, hits: counts.hits });
         }
         let entry = Box::new(SourceEntry {
             path: source.name().to_owned(),
@@ -159,6 +167,7 @@ struct Visit<'v, 'a> {
     /// Whether the scanner knows the chunk.
     entered: bool,
     hits: &'v mut Vec<u64>,
+    tally: &'v mut Tally,
     rendered: &'v mut Rendered,
     texts: &'v mut SystemTexts,
     system: &'v mut Fields,
@@ -173,6 +182,9 @@ struct Visit<'v, 'a> {
 
 impl evtx::Sink for Visit<'_, '_> {
     fn record(&mut self, record: &Record<'_>) -> ControlFlow<()> {
+        if record.state() == State::Live {
+            Span::reach(&mut self.counts.times, record.header_time());
+        }
         let records = &mut self.counts.records;
         if self.screen.as_mut().is_some_and(|screen| !screen.wants(record)) {
             records.filtered += 1;
@@ -224,7 +236,16 @@ impl evtx::Sink for Visit<'_, '_> {
     }
 
     fn damage(&mut self, damage: Damage) {
-        self.counts.records.unreadable += u64::from(damage.kind == DamageKind::Record);
+        match damage.kind {
+            // That it cannot be read any more is no damage of the log.
+            DamageKind::LeftOver => {
+                self.counts.records.unrecoverable += 1;
+                self.findings.push(damage.offset, || damage.reason);
+                return;
+            }
+            DamageKind::Record => self.counts.records.unreadable += 1,
+            _ => {}
+        }
         self.damages.push(damage.offset, || damage.reason);
     }
 }
@@ -291,13 +312,16 @@ impl Visit<'_, '_> {
             record_id: record.header_record_id(),
             recovered: record.state() == State::Recovered,
         };
+        let mut levels = Levels::default();
         for &id in rules {
             let rule = set.rule(id);
             if let Some(hits) = self.hits.get_mut(id.index()) {
                 *hits += 1;
             }
-            if let Some(hits) = self.counts.hits.get_mut(rule.level as usize) {
-                *hits += 1;
+            for hits in [&mut self.counts.hits, &mut levels] {
+                if let Some(hits) = hits.get_mut(rule.level as usize) {
+                    *hits += 1;
+                }
             }
             let matched = self.scanner.matched(record, id);
             let matched: Vec<(&str, &str)> =
@@ -316,6 +340,8 @@ impl Visit<'_, '_> {
             let hit = Hit { timestamp, rule: info, event, place, matched, system, body, data };
             self.rendered.hit(self.formats, &hit);
         }
+        let time = event_time(record).unwrap_or(record.header_time());
+        self.tally.hit(event.computer.unwrap_or(""), Some(time), &levels);
         self.hand_on()
     }
 

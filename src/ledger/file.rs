@@ -3,7 +3,8 @@
 //! Sources are written as they are finished, so that the file of a run over a hundred thousand logs
 //! needs no memory; totals stand at the end.
 
-use super::{Counts, DamageEntry, Damages, Ledger, RuleEntry, SourceEntry, SourceState};
+use super::{Counts, DamageEntry, Damages, Host, Ledger, RuleEntry, SourceEntry, SourceState};
+use crate::event::format_file_time as time;
 use serde_json::{Value, json};
 use std::io::{self, Write};
 
@@ -41,6 +42,8 @@ impl LedgerFile {
             "chunks": chunks(&entry.counts),
             "records": records(&entry.counts),
             "hits": entry.counts.all_hits(),
+            "first_time": entry.counts.times.map(|span| time(span.first)),
+            "last_time": entry.counts.times.map(|span| time(span.last)),
             "damages": places(&entry.damages),
             "more_damages": entry.damages.rest(),
             "findings": places(&entry.findings),
@@ -75,6 +78,8 @@ fn rule_line(rule: &RuleEntry) -> Value {
         "source": rule.origin,
         "id": rule.id,
         "title": rule.title,
+        "about": rule.about,
+        "tactics": rule.tactics,
         "state": rule.state.as_str(),
         "reason": rule.reason,
         "hits": rule.hits,
@@ -99,9 +104,19 @@ fn records(counts: &Counts) -> Value {
         "fast": records.fast,
         "slow": records.slow,
         "recovered": records.recovered,
+        "unrecoverable": records.unrecoverable,
         "filtered": records.filtered,
         "unreadable": records.unreadable,
         "hit": counts.records_hit,
+    })
+}
+
+fn host(host: &Host) -> Value {
+    json!({
+        "computer": host.name,
+        "hits": host.all_hits(),
+        "first_time": host.span.map(|span| time(span.first)),
+        "last_time": host.span.map(|span| time(span.last)),
     })
 }
 
@@ -111,6 +126,7 @@ fn totals(ledger: &Ledger) -> Value {
     json!({
         "complete": ledger.complete(),
         "cut_short": ledger.cut_short,
+        "interrupted": ledger.interrupted,
         "event_filter": ledger.event_filter,
         "met": sources.met,
         "sources": {
@@ -120,6 +136,7 @@ fn totals(ledger: &Ledger) -> Value {
             "empty": sources.state(SourceState::Empty),
             "not_an_event_log": sources.state(SourceState::NotALog),
             "unreadable": sources.state(SourceState::Unreadable),
+            "interrupted": sources.state(SourceState::Interrupted),
             "bytes": sources.bytes,
         },
         "beside": {
@@ -133,6 +150,7 @@ fn totals(ledger: &Ledger) -> Value {
         "rules": {
             "all": rules.met,
             "loaded": rules.loaded,
+            "blind": rules.blind,
             "left_out": rules.left_out,
             "not_applicable": rules.not_applicable,
             "refused": rules.refused,
@@ -145,6 +163,12 @@ fn totals(ledger: &Ledger) -> Value {
             "low": low,
             "informational": informational,
         },
+        "first_time": ledger.counts.times.map(|span| time(span.first)),
+        "last_time": ledger.counts.times.map(|span| time(span.last)),
+        "tactics": ledger.tactics().into_iter().map(|(name, hits)| (name.to_owned(), hits.into()))
+            .collect::<serde_json::Map<_, Value>>(),
+        "hosts": ledger.tally.hosts().iter().map(host).collect::<Vec<_>>(),
+        "hits_on_further_hosts": ledger.tally.elsewhere(),
         "problems": ledger.problems_total,
         "imbalances": ledger.imbalances(),
     })

@@ -16,11 +16,14 @@
 
 mod file;
 mod rules;
+mod tally;
 
+use crate::engine::Kinds;
 use std::io;
 
 pub use file::LedgerFile;
-pub use rules::{RuleEntry, RuleState, RuleTotals, reasons};
+pub use rules::{RuleEntry, RuleState, RuleTotals, TACTICS, reasons, tactics};
+pub use tally::{Host, Span, Tally, Timeline};
 
 /// Of one source this many places are kept with offset and reason, the rest counted: a
 /// source of nothing but damage has as many as records, and the first ones tell what is wrong.
@@ -28,6 +31,9 @@ pub const DAMAGES_KEPT: usize = 32;
 
 /// So many things that went wrong are kept for the summary; all of them stand in the ledger's file.
 pub const PROBLEMS_KEPT: usize = 64;
+
+/// Bytes of a chunk.
+const CHUNK_BYTES: u64 = 64 << 10;
 
 /// What became of a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,6 +48,8 @@ pub enum SourceState {
     NotALog,
     /// It could not be opened or read.
     Unreadable,
+    /// The run was stopped before it was read to its end.
+    Interrupted,
 }
 
 impl SourceState {
@@ -54,6 +62,7 @@ impl SourceState {
             SourceState::Empty => "empty",
             SourceState::NotALog => "not_an_event_log",
             SourceState::Unreadable => "unreadable",
+            SourceState::Interrupted => "interrupted",
         }
     }
 }
@@ -97,6 +106,8 @@ pub struct Records {
     pub slow: u64,
     /// Not in the log any more, and read nevertheless.
     pub recovered: u64,
+    /// Not in the log any more, and not to be read: what they were made of has been overwritten.
+    pub unrecoverable: u64,
     /// Left out by the caller's event filter: no rule was asked.
     pub filtered: u64,
     /// Not read.
@@ -117,6 +128,8 @@ pub struct Counts {
     pub hits: Levels,
     /// Records with at least one hit.
     pub records_hit: u64,
+    /// When the first and the last record were written, left-over ones aside.
+    pub times: Option<Span>,
 }
 
 impl Counts {
@@ -133,10 +146,12 @@ impl Counts {
         a.fast += b.fast;
         a.slow += b.slow;
         a.recovered += b.recovered;
+        a.unrecoverable += b.unrecoverable;
         a.filtered += b.filtered;
         a.unreadable += b.unreadable;
         self.hits.iter_mut().zip(other.hits).for_each(|(a, b)| *a += b);
         self.records_hit += other.records_hit;
+        Span::merge(&mut self.times, other.times);
     }
 
     /// All hits.
@@ -242,7 +257,7 @@ pub struct Sources {
     /// How many files, links and so on the evidence has, as whoever looked for them counted.
     pub met: u64,
     /// By [`SourceState`], in its order.
-    pub by_state: [u64; 5],
+    pub by_state: [u64; 6],
     /// The bytes of those that were read.
     pub bytes: u64,
     /// Files in folders that are no event logs.
@@ -282,6 +297,10 @@ pub struct Ledger {
     error: Option<io::Error>,
     /// Whether the run ended before the evidence did.
     cut_short: bool,
+    /// Whether it did because somebody wanted it to.
+    interrupted: bool,
+    tally: Tally,
+    kinds: Kinds,
     /// Which events the caller wanted, if not all.
     event_filter: Option<String>,
 }
@@ -304,16 +323,20 @@ impl Ledger {
             entry.state = SourceState::Damaged;
         }
         self.sources.by_state[entry.state as usize] += 1;
-        if matches!(entry.state, SourceState::Read | SourceState::Damaged) {
-            self.sources.bytes += entry.size;
-        }
+        self.sources.bytes += match entry.state {
+            SourceState::Read | SourceState::Damaged => entry.size,
+            SourceState::Interrupted => entry.counts.chunks.slots.saturating_mul(CHUNK_BYTES),
+            _ => 0,
+        };
         self.counts.add(&entry.counts);
         self.keep_problems(&entry);
         self.write(|file| file.source(&entry));
     }
 
     fn keep_problems(&mut self, entry: &SourceEntry) {
-        let whole = entry.reason.iter().map(|reason| (None, reason));
+        // That somebody ended the run is no fault of the source.
+        let stopped = entry.state == SourceState::Interrupted;
+        let whole = entry.reason.iter().filter(|_| !stopped).map(|reason| (None, reason));
         let parts = entry.damages.kept.iter().map(|damage| (Some(damage.offset), &damage.reason));
         for (offset, reason) in whole.chain(parts) {
             self.problems_total += 1;
@@ -345,9 +368,25 @@ impl Ledger {
         self.event_filter = Some(wanted);
     }
 
-    /// Notes that the run was stopped: what was not met is in no bin.
+    /// Adds what was found in evidence that comes next.
+    pub fn found(&mut self, tally: Tally) {
+        self.tally.merge(tally);
+    }
+
+    /// Notes the kinds of events that were met.
+    pub fn set_kinds(&mut self, kinds: Kinds) {
+        self.kinds = kinds;
+    }
+
+    /// Notes that the run failed before its end: what was not met is in no bin.
     pub fn set_cut_short(&mut self) {
         self.cut_short = true;
+    }
+
+    /// Notes that the run was stopped from outside: what was not met is in no bin, all else is.
+    pub fn set_interrupted(&mut self) {
+        self.cut_short = true;
+        self.interrupted = true;
     }
 
     fn write(&mut self, write: impl FnOnce(&mut LedgerFile) -> io::Result<()>) {
@@ -393,6 +432,17 @@ impl Ledger {
         RuleTotals::of(&self.rules)
     }
 
+    /// The tactics of the rules that hit and how many hits each has, in the order of an attack. A rule
+    /// of several tactics counts for each.
+    #[must_use]
+    pub fn tactics(&self) -> Vec<(&'static str, u64)> {
+        let hits = |tactic: &'static str| {
+            let of_it = self.rules.iter().filter(|rule| rule.tactics.contains(&tactic));
+            (tactic, of_it.map(|rule| rule.hits).sum())
+        };
+        TACTICS.into_iter().map(hits).filter(|(_, hits)| *hits > 0).collect()
+    }
+
     /// The first things that went wrong, in evidence order.
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
@@ -409,6 +459,24 @@ impl Ledger {
     #[must_use]
     pub fn cut_short(&self) -> bool {
         self.cut_short
+    }
+
+    /// Whether it did because it was stopped from outside.
+    #[must_use]
+    pub fn interrupted(&self) -> bool {
+        self.interrupted
+    }
+
+    /// What was found: when, and on which hosts.
+    #[must_use]
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// The kinds of events that were met.
+    #[must_use]
+    pub fn kinds(&self) -> &Kinds {
+        &self.kinds
     }
 
     /// Which events were looked at, in words; `None` for all.
@@ -432,8 +500,9 @@ impl Ledger {
     /// stopped has sources that were met and are in no bin.
     #[must_use]
     pub fn imbalances(&self) -> Vec<String> {
-        let Counts { chunks, records, hits, records_hit } = &self.counts;
+        let Counts { chunks, records, hits, records_hit, .. } = &self.counts;
         let read = records.fast + records.slow + records.recovered;
+        let hosts: u64 = self.tally.hosts().iter().map(Host::all_hits).sum();
         let rule_hits: u64 = self.rules.iter().map(|rule| rule.hits).sum();
         let mut out = Vec::new();
         let mut check = |what: &str, met: u64, binned: u64| {
@@ -441,18 +510,20 @@ impl Ledger {
                 out.push(format!("{what}: {met} met, {binned} accounted for"));
             }
         };
-        if !self.cut_short {
+        if !self.cut_short || self.interrupted {
             let beside = self.sources;
             let beside = beside.other_files + beside.duplicates + beside.links + beside.special;
             check("sources", self.sources.met, self.sources.all() + beside);
             check("hits of rules", hits.iter().sum(), rule_hits);
         }
+        check("hits on hosts", hits.iter().sum(), hosts + self.tally.elsewhere());
         check(
             "chunks",
             chunks.slots,
             chunks.read + chunks.irregular + chunks.unused + chunks.unreadable,
         );
-        check("records", records.seen, read + records.filtered + records.unreadable);
+        let unread = records.unrecoverable + records.filtered + records.unreadable;
+        check("records", records.seen, read + unread);
         if *records_hit > read {
             out.push(format!("records: {read} read, {records_hit} hit"));
         }

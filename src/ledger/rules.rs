@@ -7,6 +7,9 @@ use std::collections::BTreeMap;
 pub enum RuleState {
     /// Evaluated.
     Loaded,
+    /// Ready to be evaluated, and none of the events that it speaks of are in this evidence: that it
+    /// did not hit says nothing.
+    Blind,
     /// Left out because it was asked for: below the least level, deprecated, unsupported.
     LeftOut,
     /// Understood, and about events that are not in Windows event logs.
@@ -21,6 +24,7 @@ impl RuleState {
     pub fn as_str(self) -> &'static str {
         match self {
             RuleState::Loaded => "loaded",
+            RuleState::Blind => "blind",
             RuleState::LeftOut => "left_out",
             RuleState::NotApplicable => "not_applicable",
             RuleState::Refused => "refused",
@@ -39,6 +43,10 @@ pub struct RuleEntry {
     pub title: Option<String>,
     /// Its level's index, from informational.
     pub level: Option<usize>,
+    /// The category or service of its log source.
+    pub about: Option<String>,
+    /// The ATT&CK tactics that its tags name.
+    pub tactics: Vec<&'static str>,
     /// What became of it.
     pub state: RuleState,
     /// Why, if it is not loaded.
@@ -54,6 +62,8 @@ pub struct RuleTotals {
     pub met: u64,
     /// Evaluated.
     pub loaded: u64,
+    /// Without any of the events that they speak of.
+    pub blind: u64,
     /// Left out.
     pub left_out: u64,
     /// Not about such events.
@@ -69,6 +79,7 @@ impl RuleTotals {
             totals.met += 1;
             *match rule.state {
                 RuleState::Loaded => &mut totals.loaded,
+                RuleState::Blind => &mut totals.blind,
                 RuleState::LeftOut => &mut totals.left_out,
                 RuleState::NotApplicable => &mut totals.not_applicable,
                 RuleState::Refused => &mut totals.refused,
@@ -88,4 +99,56 @@ pub fn reasons(rules: &[RuleEntry], state: RuleState) -> Vec<(&str, u64)> {
     let mut counts: Vec<_> = counts.into_iter().collect();
     counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     counts
+}
+
+/// The tactics of ATT&CK for enterprises as Sigma tags them, in the order of an attack. Version 19 of
+/// ATT&CK divided defense evasion into stealth and defense impairment; rules have either.
+pub const TACTICS: [&str; 16] = [
+    "reconnaissance",
+    "resource-development",
+    "initial-access",
+    "execution",
+    "persistence",
+    "privilege-escalation",
+    "defense-evasion",
+    "stealth",
+    "defense-impairment",
+    "credential-access",
+    "discovery",
+    "lateral-movement",
+    "collection",
+    "command-and-control",
+    "exfiltration",
+    "impact",
+];
+
+/// The tactics that a rule's tags name, in the order of [`TACTICS`]. Older rules write them with `_`.
+#[must_use]
+pub fn tactics(tags: &[String]) -> Vec<&'static str> {
+    let named = |tactic: &&str| {
+        tags.iter().any(|tag| {
+            let name = tag.get(..7).filter(|start| start.eq_ignore_ascii_case("attack."));
+            let name = name.and_then(|_| tag.get(7..)).unwrap_or("");
+            name.replace('_', "-").eq_ignore_ascii_case(tactic)
+        })
+    };
+    TACTICS.into_iter().filter(named).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tactics_are_known_however_they_are_written() {
+        for (tags, want) in [
+            (&["attack.execution", "attack.t1059.001"][..], &["execution"][..]),
+            (&["attack.impact", "attack.Defense_Evasion"], &["defense-evasion", "impact"]),
+            (&["execution", "attack.", "ätzend.execution", "cve.2021-1"], &[]),
+            (&["attack.execution", "attack.execution"], &["execution"]),
+        ] {
+            let tags: Vec<String> = tags.iter().map(|tag| (*tag).to_owned()).collect();
+            assert_eq!(tactics(&tags), want);
+        }
+    }
 }

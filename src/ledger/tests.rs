@@ -43,6 +43,7 @@ fn counts(records: u64, hits: u64) -> Counts {
         records: Records { seen: records + 1, fast: records, unreadable: 1, ..Records::default() },
         hits: [0, 0, 0, hits, 0],
         records_hit: hits.min(records),
+        times: None,
     }
 }
 
@@ -66,6 +67,8 @@ fn rule(state: RuleState, hits: u64) -> RuleEntry {
         id: None,
         title: Some("A".to_owned()),
         level: Some(3),
+        about: None,
+        tactics: Vec::new(),
         state,
         reason: None,
         hits,
@@ -77,6 +80,11 @@ fn filled(file: Option<LedgerFile>) -> Ledger {
     let mut ledger = Ledger::new(file);
     ledger.source(source("one", 0));
     ledger.source(source("two \"\u{202e}", 40));
+    for (host, hits) in [("A", 3), ("B", 1)] {
+        let mut tally = Tally::default();
+        tally.hit(host, None, &[0, 0, 0, hits, 0]);
+        ledger.found(tally);
+    }
     let unread = |state| SourceEntry::unread("x".to_owned(), 7, state, "why".to_owned());
     for state in [SourceState::Empty, SourceState::NotALog, SourceState::Unreadable] {
         ledger.source(unread(state));
@@ -100,12 +108,13 @@ fn filled(file: Option<LedgerFile>) -> Ledger {
 fn bins_add_up_and_it_shows_if_they_do_not() {
     assert_eq!(filled(None).imbalances(), [""; 0]);
     type Spoil = fn(&mut Ledger);
-    let spoils: [(&str, Spoil); 6] = [
+    let spoils: [(&str, Spoil); 7] = [
         ("sources: 11 met, 10", |ledger| ledger.set_met(11)),
         ("sources: 10 met, 11", |ledger| ledger.aside(Aside::Link)),
         ("chunks: 7 met, 6", |ledger| ledger.counts.chunks.slots += 1),
         ("records: 23 met, 22", |ledger| ledger.counts.records.seen += 1),
-        ("hits of rules: 5 met, 4", |ledger| ledger.counts.hits[0] += 1),
+        ("hits of rules: 4 met, 3", |ledger| ledger.rules[0].hits -= 1),
+        ("hits on hosts: 4 met, 5", |ledger| ledger.tally.hit("A", None, &[1, 0, 0, 0, 0])),
         ("records: 20 read, 21 hit", |ledger| ledger.counts.records_hit = 21),
     ];
     for (want, spoil) in spoils {
@@ -170,6 +179,8 @@ fn the_file_is_json_with_every_source_and_rule() {
         ("/totals/rules/refused", 1.into()),
         ("/totals/hits/high", 4.into()),
         ("/totals/problems", 43.into()),
+        ("/totals/hosts/1/computer", "B".into()),
+        ("/totals/hosts/0/hits", 3.into()),
         ("/totals/imbalances", Value::Array(Vec::new())),
     ] {
         assert_eq!(json.pointer(pointer), Some(&want), "{pointer}");

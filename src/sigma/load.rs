@@ -10,7 +10,7 @@
 //! A rule set may come from anywhere, so sizes are capped: of a file, of what an archive unpacks to,
 //! of the number of its members.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -58,6 +58,8 @@ pub struct LoadedRules {
     pub templates: u64,
     /// Files that were read.
     pub files: u64,
+    /// Of the lists that were given for `expand`, those whose placeholder stands in a file.
+    pub lists_used: BTreeSet<String>,
     /// Files in folders and archives that are not named `.yml` or `.yaml`; they were not read.
     pub other_files: u64,
 }
@@ -78,6 +80,7 @@ impl LoadedRules {
         self.not_rules.append(&mut other.not_rules);
         self.unreadable.append(&mut other.unreadable);
         self.templates += other.templates;
+        self.lists_used.append(&mut other.lists_used);
         self.files += other.files;
         self.other_files += other.other_files;
     }
@@ -88,6 +91,7 @@ impl LoadedRules {
         self.refused.append(&mut file.refused);
         self.warnings.append(&mut file.warnings);
         self.templates += u64::from(file.templates);
+        self.lists_used.append(&mut file.lists_used);
         let not_rules = file.not_rules.into_iter();
         self.not_rules
             .extend(not_rules.map(|document| NotARule { path: name.path.clone(), document }));

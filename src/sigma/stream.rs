@@ -10,7 +10,7 @@
 //!
 //! Source of facts: pySigma `collection.py`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::detection::Context;
@@ -37,6 +37,8 @@ pub(super) struct FileRules {
     pub not_rules: Vec<u32>,
     /// How many documents only spoke about others.
     pub templates: u32,
+    /// Of the lists for `expand`, those whose placeholder stands in the text.
+    pub lists_used: BTreeSet<String>,
 }
 
 /// Reads the bytes of a file.
@@ -67,6 +69,8 @@ pub(super) fn read_text(name: &Arc<RuleFile>, text: &str, options: &LoadOptions)
         file: FileRules::default(),
     };
     yaml::documents(&source, |document| reader.document(document));
+    let lists = options.expand.keys().filter(|name| text.contains(&format!("%{name}%")));
+    reader.file.lists_used.extend(lists.cloned());
     reader.file
 }
 

@@ -102,6 +102,12 @@ impl Taxonomy {
         self.sources.mapping(logsource, dialect)
     }
 
+    /// A channel of some log source as it is written, given its folded name.
+    #[must_use]
+    pub fn channel_name(&self, folded: &str) -> Option<&str> {
+        self.sources.channel_name(folded)
+    }
+
     /// What in an event answers to the field `name` of a rule that sees the event through `view`.
     /// Nothing: the event has no such field. Several: the field has the values of all.
     #[must_use]

@@ -15,6 +15,7 @@
 use super::{table, view::View};
 use crate::sigma::rule::{Dialect, LogSource};
 use crate::utf16;
+use std::collections::BTreeMap;
 
 /// The product that the tables describe.
 const PRODUCT: &str = "windows";
@@ -166,6 +167,8 @@ pub enum Mapping {
 #[derive(Debug)]
 pub(super) struct Sources {
     rows: Vec<Row>,
+    /// Channels as the table writes them, by their folded names.
+    channels: BTreeMap<String, String>,
 }
 
 /// A line of the table, or a part of what an entry of a file stands for.
@@ -219,8 +222,12 @@ impl Sources {
             "note",
         ];
         let mut rows = Vec::new();
+        let mut names = BTreeMap::new();
         table::read(text, columns, |cells| {
-            let [category, service, tier, ..] = cells;
+            let [category, service, tier, channels, ..] = cells;
+            for name in channels.split(';') {
+                names.insert(utf16::folded(name), name.to_owned());
+            }
             let kind = match tier {
                 "never" => RowKind::Never(note_of(cells)?),
                 "default" => RowKind::Source(source(cells, Tier::Default)?),
@@ -237,7 +244,12 @@ impl Sources {
             }
             Ok(())
         })?;
-        Ok(Sources { rows })
+        Ok(Sources { rows, channels: names })
+    }
+
+    /// A channel as it is written, given its folded name.
+    pub(super) fn channel_name(&self, folded: &str) -> Option<&str> {
+        self.channels.get(folded).map(String::as_str)
     }
 
     /// Forgets all but what a product alone stands for.

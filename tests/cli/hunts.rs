@@ -5,7 +5,7 @@ use super::words;
 use harrier::{
     engine::RuleSet,
     evidence::Walk,
-    hunt::{Hunt, HuntError, Output},
+    hunt::{Hunt, HuntError, Output, Step},
     ledger::Ledger,
     report::{Format, Table},
     sigma::{LoadOptions, load_str},
@@ -146,7 +146,7 @@ fn a_panic_is_not_lost() {
     let bench = evidence();
     let rules = rule_set();
     for threads in [1, 2, 4] {
-        let panics = |_| panic!("on purpose");
+        let panics = |_: &Step<'_>| panic!("on purpose");
         let hunt = Hunt { threads, progress: Some(&panics), ..Hunt::new(&rules) };
         let walk = Walk::new(&[bench.path("logs")]);
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
@@ -165,8 +165,8 @@ fn a_hunt_can_be_cancelled() {
     let rules = rule_set();
     for (threads, at_once) in [(1, true), (3, true), (1, false), (3, false)] {
         let cancel = AtomicBool::new(at_once);
-        let soon = |_| cancel.store(true, Ordering::Relaxed);
-        let (cancel_by, told) = (Some(&cancel), Some(&soon as &(dyn Fn(u64) + Sync)));
+        let soon = |_: &Step<'_>| cancel.store(true, Ordering::Relaxed);
+        let (cancel_by, told) = (Some(&cancel), Some(&soon as &(dyn Fn(&Step<'_>) + Sync)));
         let hunt = Hunt { threads, cancel: cancel_by, progress: told, ..Hunt::new(&rules) };
         let (mut out, mut ledger) = (Vec::new(), Ledger::new(None));
         let mut outputs = [Output { format: &Format::Jsonl, writer: &mut out }];

@@ -7,6 +7,7 @@ mod filters;
 mod hunts;
 mod outputs;
 mod regression;
+mod surface;
 
 use bench::{Bench, EVIL};
 
@@ -55,7 +56,7 @@ fn failures_have_a_code_and_one_line() {
         ),
         ("one path missing", words("hunt logs nowhere -r rules"), 2, "nowhere: no such file"),
         ("below a file", words("hunt logs/good.evtx/x -r rules"), 2, "part of the path is a file"),
-        ("standard input", words("hunt - -r rules"), 2, "-: logs are read at positions"),
+        ("an empty list", words("hunt - -r rules"), 2, "there are no paths on the list"),
         ("empty folder", words("hunt void -r rules"), 2, "void: no event logs there: check"),
         ("folder without logs", words("hunt empty -r rules"), 2, "empty: no event logs there"),
         ("empty file", words("hunt bad -r rules -q"), 1, "empty.evtx: the file is empty: collect"),
@@ -264,7 +265,7 @@ fn what_may_not_be_read_is_told() {
     close("logs/closed.evtx", 0o000);
     close("logs/closed", 0o000);
     if std::fs::File::open(bench.path("logs/closed.evtx")).is_ok() {
-        println!("what_may_not_be_read_is_told: skipped, this user may read everything");
+        crate::support::skipped("what_may_not_be_read_is_told", "this user may read everything");
         close("logs/closed", 0o755);
         return;
     }

@@ -227,7 +227,10 @@ fn a_read_only_target_is_an_error() {
     };
     for target in targets {
         if allowed && !std::path::Path::new("/proc/version").exists() {
-            println!("a_read_only_target_is_an_error: skipped, this user may write anywhere");
+            crate::support::skipped(
+                "a_read_only_target_is_an_error",
+                "this user may write anywhere",
+            );
             continue;
         }
         for args in [format!("-o {target}"), format!("--ledger {target}")] {

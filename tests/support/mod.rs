@@ -139,6 +139,18 @@ pub fn corpora(test: &str) -> Option<PathBuf> {
     if root.is_dir() {
         return Some(root);
     }
-    println!("{test}: skipped, no corpora at {}", root.display());
+    skipped(test, &format!("no corpora at {}", root.display()));
     None
+}
+
+/// The name of the test that runs: its thread's.
+pub fn this_test() -> String {
+    std::thread::current().name().unwrap_or("a test").to_owned()
+}
+
+/// Says that a test, or a part of it, is not run here. It goes past what the test harness captures,
+/// so that a log of the tests shows it without further options.
+pub fn skipped(test: &str, why: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "{test}: skipped, {why}");
 }
