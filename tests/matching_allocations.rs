@@ -47,7 +47,7 @@ fn a_record_without_hits_allocates_nothing() {
     let mut reader = Reader::default();
     let mut scanner = Scanner::new(&set);
     let mut counts = Vec::new();
-    for pass in 0..2 {
+    for pass in 0..MOST_PASSES {
         let (mut records, mut matched, mut without, mut with) = (0u64, 0u64, 0, 0);
         for log in &logs {
             let mut chunk = None;
@@ -73,10 +73,17 @@ fn a_record_without_hits_allocates_nothing() {
         );
         assert!(records > 5_000 && matched < records);
         counts.push(without);
+        if without == 0 {
+            break;
+        }
     }
     assert!(counts[0] > 0, "nothing is counted");
-    assert_eq!(counts[1], 0);
+    assert_eq!(counts.last(), Some(&0), "{counts:?}");
 }
+
+/// So often the same records are scanned until nothing is new to the scanner: an automaton is built
+/// when its literals were looked for some hundred times.
+const MOST_PASSES: usize = 40;
 
 /// Kinds of events without end: what a scanner and its rules keep of them is capped.
 #[test]

@@ -29,14 +29,24 @@ pub(super) type Atom = Box<[u8]>;
 #[derive(Debug)]
 pub(super) struct Atoms {
     pub(super) set: Vec<Atom>,
+    /// For each atom, the four bytes that it is best known by.
+    pub(super) fours: Box<[Option<Four>]>,
     cost: f64,
+}
+
+/// The four bytes of an atom that are rarest in text by estimate, and where they stand in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Four {
+    pub(super) offset: usize,
+    pub(super) bytes: [u8; 4],
 }
 
 impl Atoms {
     /// The atoms of an item, or `None` if it is open.
-    pub(super) fn of(item: &Item) -> Option<Atoms> {
+    pub(super) fn of(item: &Item, common: &CommonFours) -> Option<Atoms> {
         let set = of_item(item)?;
-        Some(Atoms { cost: cost(&set), set })
+        let fours = set.iter().map(|atom| common.rarest(atom)).collect();
+        Some(Atoms { cost: cost(&set), fours, set })
     }
 }
 
@@ -260,8 +270,8 @@ fn rarity(atom: &[u8]) -> f64 {
 #[derive(Debug)]
 pub(super) struct CommonFours(HashSet<[u8; 4]>);
 
-impl CommonFours {
-    pub(super) fn new() -> CommonFours {
+impl Default for CommonFours {
+    fn default() -> CommonFours {
         let mut fours = HashSet::new();
         for line in COMMON.lines() {
             // A value may start and end with any part of it.
@@ -276,20 +286,40 @@ impl CommonFours {
         }
         CommonFours(fours)
     }
+}
 
-    /// The four bytes of an atom that are rarest in text by estimate, and where they stand in it: of
-    /// equals the first, from which the automaton gets to the rest.
-    pub(super) fn rarest(&self, atom: &[u8]) -> Option<(usize, [u8; 4])> {
-        let bits = |four: &[u8; 4]| {
-            let bits: f64 = four.iter().map(|b| bits_of(*b)).sum();
-            if self.0.contains(four) { bits - 100.0 } else { bits }
-        };
-        let fours = atom.windows(4).filter_map(|four| four.first_chunk::<4>()).enumerate();
-        fours
-            .max_by(|(m, a), (n, b)| bits(a).total_cmp(&bits(b)).then(n.cmp(m)))
-            .map(|(offset, four)| (offset, *four))
+impl CommonFours {
+    /// The four bytes of an atom that are rarest in text by estimate: of equals the first, from which
+    /// the automaton gets to the rest.
+    pub(super) fn rarest(&self, atom: &[u8]) -> Option<Four> {
+        let bits = |bytes: &[u8; 4]| bytes.iter().map(|b| bits_of(*b)).sum::<f64>();
+        let mut best: Option<(bool, f64, Four)> = None;
+        for (offset, bytes) in atom.windows(4).filter_map(<[u8]>::first_chunk::<4>).enumerate() {
+            let bits = bits(bytes);
+            // Most are not rarer than the best so far, whether common or not.
+            if best.is_some_and(|(rare, most, _)| rare && bits <= most) {
+                continue;
+            }
+            let rare = !self.0.contains(bytes);
+            if best.is_none_or(|(was, most, _)| (rare, bits) > (was, most)) {
+                best = Some((rare, bits, Four { offset, bytes: *bytes }));
+            }
+        }
+        best.map(|(.., four)| four)
     }
 }
+
+/// What two bytes beside each other tell, in bits: little, if common text has them.
+pub(super) fn bits_of_pair(pair: [u8; 2]) -> f64 {
+    let bits = bits_of(pair[0]) + bits_of(pair[1]);
+    match memchr::memmem::find_iter(COMMON.as_bytes(), &pair).count() {
+        0 => bits,
+        count => (bits - COMMON_PAIR - (count as f64).log2()).max(0.0),
+    }
+}
+
+/// How many bits less a pair tells that stands in common text once.
+const COMMON_PAIR: f64 = 3.0;
 
 /// What a byte tells, in bits, in the text of commands and paths.
 pub(super) fn bits_of(byte: u8) -> f64 {

@@ -10,82 +10,149 @@ use super::check::FieldValues;
 use super::expr::{Expr, PredicateId};
 use super::predicate::FieldId;
 use super::program::Slot;
-use super::ruleset::{RuleId, RuleSet};
-use super::scanner::{FieldTexts, Matched, sources_of, with_key};
+use super::ruleset::{AdmittingSource, Gate, RuleId, RuleSet};
+use super::scanner::{FieldTexts, Matched};
+use super::tables::{sources_of, with_key};
 use crate::event::Event;
-use crate::taxonomy::{EventKey, FieldSource, View};
+use crate::taxonomy::{FieldSource, View};
 use hashbrown::HashMap;
+use std::sync::Arc;
 
 /// Adds the rules that match `event`, ascending, and says how many conditions were evaluated.
 pub(super) fn scan<E: Event>(set: &RuleSet, event: &E, hits: &mut Vec<RuleId>) -> u64 {
     let mut evaluated = 0;
-    with_key(event, |key| {
-        let mut look = Look::new(set, event, key.event_key());
-        look.admitting(|look, rules, view| {
-            for rule in rules {
+    let mut told = Told::default();
+    let mut look = Look { set, event, kind: 0, told: &mut told };
+    for (gate, source) in all_admitting(set, event, |_| true) {
+        let Some((gate, source)) = source_of(set, gate, source) else { continue };
+        if look.holds(&source.conditions, source.source.view) {
+            for rule in &gate.rules {
                 evaluated += 1;
-                if look.holds(&set.compiled[rule.index()].expr, view) {
+                if look.holds(&set.compiled[rule.index()].expr, source.source.view) {
                     hits.push(*rule);
                 }
             }
-        });
-    });
+        }
+    }
     hits.sort_unstable();
     hits.dedup();
     evaluated
 }
 
-/// The fields that make `rule` match `event`: those of the tests that are true and not negated.
-pub(super) fn matched<E: Event>(set: &RuleSet, event: &E, rule: RuleId) -> Vec<Matched> {
+/// A gate and one of its sources, by index.
+type Admission = (usize, usize);
+
+/// What showing why rules matched has found out, in part for kinds of events, in part for one event.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    /// Tells the event from others.
+    event: u64,
+    texts: FieldTexts,
+    slots: HashMap<Slot, Values>,
+    sources: HashMap<(u64, Slot), Arc<[FieldSource]>>,
+    admitting: HashMap<(u64, RuleId), Arc<[Admission]>>,
+}
+
+impl Told {
+    /// How much is kept of kinds of events before all of it is dropped: a kind has some dozens of
+    /// fields that rules which hit it ask for.
+    const MOST: usize = 1 << 14;
+
+    fn begin(&mut self, event: u64) {
+        if self.event != event {
+            self.event = event;
+            self.texts.folded.clear();
+            self.texts.original.clear();
+            self.slots.clear();
+        }
+        if self.sources.len() + self.admitting.len() > Told::MOST {
+            self.sources.clear();
+            self.admitting.clear();
+        }
+    }
+}
+
+/// The fields that make each of `rules` match `event`: those of the tests that are true and not
+/// negated. `kind` and `number` tell the event's kind and the event itself from all others that
+/// `told` was ever used for.
+pub(super) fn matched<E: Event>(
+    set: &RuleSet,
+    event: &E,
+    rules: &[RuleId],
+    (kind, number): (u64, u64),
+    told: &mut Told,
+) -> Vec<Vec<Matched>> {
+    told.begin(number);
+    rules.iter().map(|rule| matched_by(set, event, *rule, kind, told)).collect()
+}
+
+fn matched_by<E: Event>(
+    set: &RuleSet,
+    event: &E,
+    rule: RuleId,
+    kind: u64,
+    told: &mut Told,
+) -> Vec<Matched> {
+    let admitting = Arc::clone(told.admitting.entry((kind, rule)).or_insert_with(|| {
+        all_admitting(set, event, |gate| gate.rules.binary_search(&rule).is_ok()).into()
+    }));
+    let mut look = Look { set, event, kind, told };
     let mut matched = Vec::new();
-    with_key(event, |key| {
-        let mut look = Look::new(set, event, key.event_key());
-        look.admitting(|look, rules, view| {
-            let expr = &set.compiled[rule.index()].expr;
-            if matched.is_empty() && rules.binary_search(&rule).is_ok() && look.holds(expr, view) {
-                look.collect(expr, view, &mut matched);
+    for (gate, source) in admitting.iter() {
+        let Some((_, source)) = source_of(set, *gate, *source) else { continue };
+        let expr = &set.compiled[rule.index()].expr;
+        let view = source.source.view;
+        if look.holds(&source.conditions, view) && look.holds(expr, view) {
+            look.collect(expr, view, &mut matched);
+            // Another source may admit the event too; what was found by one is enough.
+            if !matched.is_empty() {
+                break;
             }
-        });
-    });
+        }
+    }
     matched
+}
+
+/// The sources that admit the event by its key, of the gates that are wanted.
+fn all_admitting<E: Event>(
+    set: &RuleSet,
+    event: &E,
+    wanted: impl Fn(&Gate) -> bool,
+) -> Vec<Admission> {
+    with_key(event, |key| {
+        let key = key.event_key();
+        let gates = set.gates.iter().enumerate().filter(|(_, gate)| wanted(gate));
+        let sources = gates.flat_map(|(n, gate)| {
+            gate.sources.iter().enumerate().map(move |(m, source)| ((n, m), source))
+        });
+        let admitting = sources.filter(|(_, source)| source.source.admits(&key));
+        admitting.map(|(at, _)| at).collect()
+    })
+}
+
+fn source_of(set: &RuleSet, gate: usize, source: usize) -> Option<(&Gate, &AdmittingSource)> {
+    let gate = set.gates.get(gate)?;
+    Some((gate, gate.sources.get(source)?))
 }
 
 /// One event looked at by whole conditions.
 struct Look<'a, E> {
     set: &'a RuleSet,
     event: &'a E,
-    key: EventKey<'a>,
-    texts: FieldTexts,
-    slots: HashMap<Slot, Values>,
+    kind: u64,
+    told: &'a mut Told,
 }
 
 /// A slot's sources and the places of its texts.
 #[derive(Debug, Clone)]
 struct Values {
-    sources: Vec<FieldSource>,
+    sources: Arc<[FieldSource]>,
     from: usize,
     to: usize,
     original_from: usize,
 }
 
-impl<'a, E: Event> Look<'a, E> {
-    fn new(set: &'a RuleSet, event: &'a E, key: EventKey<'a>) -> Look<'a, E> {
-        Look { set, event, key, texts: FieldTexts::default(), slots: HashMap::new() }
-    }
-
-    /// Calls `visit` with the rules and the view of each source that admits the event.
-    fn admitting(&mut self, mut visit: impl FnMut(&mut Self, &[RuleId], View)) {
-        let set = self.set;
-        for gate in &set.gates {
-            for admitting in &gate.sources {
-                let view = admitting.source.view;
-                if admitting.source.admits(&self.key) && self.holds(&admitting.conditions, view) {
-                    visit(self, &gate.rules, view);
-                }
-            }
-        }
-    }
-
+impl<E: Event> Look<'_, E> {
     fn holds(&mut self, expr: &Expr, view: View) -> bool {
         expr.evaluate(&mut |id| self.test(id, view))
     }
@@ -102,27 +169,30 @@ impl<'a, E: Event> Look<'a, E> {
 
     fn prepare(&mut self, view: View, field: Option<FieldId>) {
         let slot = Slot { view, field };
-        if !self.slots.contains_key(&slot) {
-            let sources = sources_of(self.set, &slot, &self.key, self.event.layout());
-            let from = self.texts.folded.len();
-            self.texts.push_folded(self.event, &sources);
-            let to = self.texts.folded.len();
-            let original_from = self.texts.original.len();
-            self.texts.push_original(self.event, &sources);
-            self.slots.insert(slot, Values { sources, from, to, original_from });
+        let Told { texts, slots, sources, .. } = &mut *self.told;
+        if slots.contains_key(&slot) {
+            return;
         }
+        let (set, event) = (self.set, self.event);
+        let sources = Arc::clone(sources.entry((self.kind, slot)).or_insert_with(|| {
+            with_key(event, |key| sources_of(set, &slot, &key.event_key(), event.layout())).into()
+        }));
+        let from = texts.folded.len();
+        texts.push_folded(event, &sources);
+        let to = texts.folded.len();
+        let original_from = texts.original.len();
+        texts.push_original(event, &sources);
+        slots.insert(slot, Values { sources, from, to, original_from });
     }
 
     fn values(&self, view: View, field: Option<FieldId>) -> FieldValues<'_> {
-        let (from, to, original_from) = self
-            .slots
-            .get(&Slot { view, field })
-            .map_or((0, 0, 0), |v| (v.from, v.to, v.original_from));
+        let slot = self.told.slots.get(&Slot { view, field });
+        let (from, to, original_from) = slot.map_or((0, 0, 0), |v| (v.from, v.to, v.original_from));
         FieldValues {
-            folded: &self.texts.folded,
+            folded: &self.told.texts.folded,
             from,
             to,
-            original: &self.texts.original,
+            original: &self.told.texts.original,
             original_from,
         }
     }
@@ -165,11 +235,11 @@ impl<'a, E: Event> Look<'a, E> {
 
     /// The name of the event's own field that holds the keywords' value with this index.
     fn keyword_field(&self, view: View, nth: usize) -> String {
-        let Some(values) = self.slots.get(&Slot { view, field: None }) else {
+        let Some(values) = self.told.slots.get(&Slot { view, field: None }) else {
             return String::new();
         };
         let mut left = nth;
-        for source in &values.sources {
+        for source in values.sources.iter() {
             let FieldSource::Leaf(leaf) = source else { continue };
             let mut count = 0;
             self.event.values(*leaf, |_| count += 1);

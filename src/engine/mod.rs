@@ -16,11 +16,13 @@ mod check;
 mod expr;
 mod full;
 mod kinds;
+mod memo;
 mod predicate;
 mod prefilter;
 mod program;
 mod ruleset;
 mod scanner;
+mod tables;
 mod wildcard;
 
 pub use kinds::Kinds;

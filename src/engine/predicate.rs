@@ -6,13 +6,13 @@
 //! predicate first takes part in a program: of 10,000 predicates a log with one kind of event needs
 //! few.
 
-use super::atoms::Atoms;
+use super::atoms::{Atoms, CommonFours};
 use super::check::Checks;
 use super::expr::PredicateId;
 use crate::sigma::{Item, Test};
 use hashbrown::HashMap;
 use std::hash::{Hash, Hasher};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// The index of a field name in its rule set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -34,6 +34,7 @@ pub(super) struct Predicate {
     pub(super) references: Box<[FieldId]>,
     checks: OnceLock<Checks>,
     atoms: OnceLock<Option<Atoms>>,
+    common: Arc<CommonFours>,
 }
 
 impl Predicate {
@@ -43,7 +44,7 @@ impl Predicate {
 
     /// The literals of which one is necessary, or `None` if it needs none.
     pub(super) fn atoms(&self) -> Option<&Atoms> {
-        self.atoms.get_or_init(|| Atoms::of(&self.item)).as_ref()
+        self.atoms.get_or_init(|| Atoms::of(&self.item, &self.common)).as_ref()
     }
 
     /// Its value for an event that does not have its field.
@@ -89,6 +90,7 @@ impl Predicates {
 /// Gathers predicates, each once.
 #[derive(Debug, Default)]
 pub(super) struct Interner {
+    common: Arc<CommonFours>,
     predicates: Predicates,
     by_meaning: HashMap<u64, Vec<PredicateId>>,
     by_name: HashMap<String, FieldId>,
@@ -116,6 +118,7 @@ impl Interner {
             references: references.into(),
             checks: OnceLock::new(),
             atoms: OnceLock::new(),
+            common: Arc::clone(&self.common),
         });
         self.by_meaning.entry(hash).or_default().push(id);
         id

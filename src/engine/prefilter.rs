@@ -17,7 +17,7 @@
 //! each field of each kind of event searches less text and reports fewer foreign literals than one
 //! for all. What the bitmap brings stands in `benches/RESULTS.md`.
 
-use super::atoms::CommonFours;
+use super::atoms::Four;
 use aho_corasick::automaton::{Automaton as _, OverlappingState};
 use aho_corasick::nfa::contiguous::NFA;
 use aho_corasick::{Anchored, Input, MatchKind, PatternID};
@@ -40,20 +40,21 @@ impl Automaton {
     /// # Errors
     /// All the rules, if the atoms do not fit into an automaton.
     pub(super) fn new(
-        atoms: HashMap<&[u8], Vec<u32>>,
-        common: &CommonFours,
+        atoms: HashMap<&[u8], (Option<Four>, Vec<u32>)>,
     ) -> Result<Automaton, Vec<u32>> {
         let mut atoms: Vec<_> = atoms.into_iter().collect();
-        atoms.sort_unstable();
+        atoms.sort_unstable_by_key(|(atom, _)| *atom);
         let nfa = NFA::builder()
             .match_kind(MatchKind::Standard)
             .prefilter(false)
             .build(atoms.iter().map(|(atom, _)| atom))
-            .map_err(|_| atoms.iter().flat_map(|(_, rules)| rules.clone()).collect::<Vec<_>>())?;
-        let filter = Starts::new(atoms.iter().map(|(atom, _)| *atom), common);
+            .map_err(|_| {
+                atoms.iter().flat_map(|(_, (_, rules))| rules.clone()).collect::<Vec<_>>()
+            })?;
+        let filter = Starts::new(atoms.iter().map(|(atom, (four, _))| (*atom, *four)));
         let mut starts = vec![0];
         let mut rules = Vec::new();
-        for (_, of_atom) in atoms {
+        for (_, (_, of_atom)) in atoms {
             rules.extend(of_atom);
             starts.push(u32::try_from(rules.len()).unwrap_or(u32::MAX));
         }
@@ -97,12 +98,25 @@ struct Starts {
     fours: Box<[u64]>,
     /// How far a 32-bit hash is shifted to be an index of a bit.
     shift: u32,
-    /// How far from the starts of atoms their four bytes stand.
-    offsets: HashMap<u32, Vec<usize>>,
+    /// The four bytes, with how far from the starts of their atoms they stand: a hash table with
+    /// linear probing, of which each entry is looked at up to the first free one.
+    offsets: Box<[Offset]>,
     /// The hashes of the first four bytes of the same atoms.
     firsts: Box<[u64]>,
     /// The first two bytes of the atoms that have two or three; empty if there are none.
     pairs: Box<[u64]>,
+}
+
+/// Where an atom's four bytes stand in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Offset {
+    four: u32,
+    offset: u32,
+}
+
+impl Offset {
+    /// No atom is as long as this.
+    const FREE: Offset = Offset { four: 0, offset: u32::MAX };
 }
 
 /// How many bits the bitmap has for each atom: at 64, two of a hundred other places pass.
@@ -113,34 +127,28 @@ const MIN_LOG_BITS: u32 = 9;
 const MAX_LOG_BITS: u32 = 17;
 
 impl Starts {
-    fn new<'a>(
-        atoms: impl Iterator<Item = &'a [u8]> + Clone,
-        common: &CommonFours,
-    ) -> Option<Starts> {
+    fn new<'a>(atoms: impl Iterator<Item = (&'a [u8], Option<Four>)> + Clone) -> Option<Starts> {
         let count = atoms.clone().count();
         let log = (count * BITS_AN_ATOM).next_power_of_two().trailing_zeros();
         let log = log.clamp(MIN_LOG_BITS, MAX_LOG_BITS);
         let mut starts = Starts {
             fours: vec![0; 1 << (log - 6)].into(),
             shift: 32 - log,
-            offsets: HashMap::new(),
+            offsets: vec![Offset::FREE; (2 * count).next_power_of_two()].into(),
             firsts: vec![0; 1 << (log - 6)].into(),
             pairs: Box::default(),
         };
-        for atom in atoms {
-            match (common.rarest(atom), atom) {
-                (Some((offset, four)), _) => {
-                    let four = u32::from_le_bytes(four);
+        for (atom, four) in atoms {
+            match (four, atom) {
+                (Some(Four { offset, bytes }), _) => {
+                    let four = u32::from_le_bytes(bytes);
                     let bit = starts.hash(four);
                     set_bit(&mut starts.fours, bit);
                     if let Some(first) = atom.first_chunk::<4>() {
                         let bit = starts.hash(u32::from_le_bytes(*first));
                         set_bit(&mut starts.firsts, bit);
                     }
-                    let offsets = starts.offsets.entry(four).or_default();
-                    if !offsets.contains(&offset) {
-                        offsets.push(offset);
-                    }
+                    starts.add(Offset { four, offset: u32::try_from(offset).ok()? });
                 }
                 (None, [a, b, ..]) => {
                     if starts.pairs.is_empty() {
@@ -152,6 +160,20 @@ impl Starts {
             }
         }
         Some(starts)
+    }
+
+    fn add(&mut self, new: Offset) {
+        let places = self.offsets.len();
+        let from = self.hash(new.four);
+        for at in from..from + places {
+            let Some(place) = self.offsets.get_mut(at % places) else { return };
+            if *place == Offset::FREE {
+                *place = new;
+            }
+            if *place == new {
+                return;
+            }
+        }
     }
 
     #[inline]
@@ -212,10 +234,19 @@ impl Starts {
         if !has_bit(&self.fours, self.hash(four)) {
             return;
         }
-        let Some(offsets) = self.offsets.get(&four) else { return };
-        for start in offsets.iter().filter_map(|offset| at.checked_sub(*offset)) {
-            let first = four_at(haystack, start);
-            if first.is_some_and(|first| has_bit(&self.firsts, self.hash(first))) {
+        // The table is half empty, and its size a power of two.
+        let mask = self.offsets.len() - 1;
+        let mut place = self.hash(four);
+        while let Some(known) = self.offsets.get(place & mask).filter(|o| **o != Offset::FREE) {
+            place += 1;
+            if known.four != four {
+                continue;
+            }
+            let start = at.checked_sub(known.offset as usize);
+            let first = start.and_then(|start| four_at(haystack, start));
+            if let (Some(start), Some(first)) = (start, first)
+                && has_bit(&self.firsts, self.hash(first))
+            {
                 visit(start);
             }
         }
@@ -241,6 +272,7 @@ fn set_bit(bits: &mut [u64], bit: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::atoms::CommonFours;
     use proptest::prelude::*;
 
     proptest! {
@@ -253,11 +285,13 @@ mod tests {
             ],
             haystack in "[ab\u{1}\u{2}]{0,40}",
         ) {
-            let mut by_atom: HashMap<&[u8], Vec<u32>> = HashMap::new();
+            let common = CommonFours::default();
+            let mut by_atom: HashMap<&[u8], (Option<Four>, Vec<u32>)> = HashMap::new();
             for (rule, atom) in (0u32..).zip(&atoms) {
-                by_atom.entry(atom.as_bytes()).or_default().push(rule);
+                let atom = atom.as_bytes();
+                by_atom.entry(atom).or_insert((common.rarest(atom), Vec::new())).1.push(rule);
             }
-            let mut automaton = Automaton::new(by_atom, &CommonFours::new()).unwrap();
+            let mut automaton = Automaton::new(by_atom).unwrap();
             let mut bits = [0];
             automaton.search(haystack.as_bytes(), &mut bits);
             for (rule, atom) in atoms.iter().enumerate() {

@@ -16,29 +16,22 @@
 //! Nothing is allocated for an event that does not match once the tables know its kind.
 
 use super::check::FieldValues;
-use super::expr::{Expr, PredicateId};
-use super::full;
+use super::expr::PredicateId;
+use super::full::{self, Told};
 use super::kinds::Kinds;
-use super::predicate::{FieldId, Predicates};
-use super::program::{Instance, Program, Slot, SlotAutomaton, SlotId};
-use super::ruleset::{Admitted, Key, MAX_KEYS, RuleId, RuleSet};
-use crate::event::{Event, Layout, LeafId, LeafKind, Section, Texts};
-use crate::taxonomy::{EventKey, FieldSource, Inputs, View};
-use hashbrown::HashMap;
+use super::memo::{Hash, Known, Memo};
+use super::program::{Program, SlotId, SlotTests};
+use super::ruleset::{RuleId, RuleSet};
+use super::tables::{Binding, Tables};
+use crate::event::{Event, Texts};
+use crate::taxonomy::{FieldSource, Inputs};
 use std::ops::AddAssign;
-use std::sync::Arc;
-
-/// How many bindings a scanner remembers; each is small, and an event whose binding was forgotten
-/// costs one more look at its layout.
-const MAX_BINDINGS: usize = 16_384;
 
 /// How many fields an item may refer to without an allocation; no known rule refers to more than one.
 const FEW_REFERENCES: usize = 4;
 
-/// Separates the parts of a key; no UTF-8 text has it.
-const KEY_SEPARATOR: u8 = 0xFF;
-/// Stands for an absent part of a key.
-const KEY_ABSENT: u8 = 0xFE;
+/// Stands after the values of each leaf in what identifies a slot's values; no kind of value is this.
+const END_OF_LEAF: u8 = 0xFF;
 
 /// What a scanner has done so far.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +72,9 @@ pub struct Matched {
 pub struct Scanner<'r> {
     set: &'r RuleSet,
     tables: Tables,
+    memo: Memo,
+    told: Told,
+    told_events: u64,
     scratch: Scratch,
     hits: Vec<RuleId>,
     stats: ScanStats,
@@ -93,6 +89,9 @@ impl<'r> Scanner<'r> {
         Scanner {
             set,
             tables: Tables::default(),
+            memo: Memo::default(),
+            told: Told::default(),
+            told_events: 0,
             scratch: Scratch::default(),
             hits: Vec::new(),
             stats: ScanStats::default(),
@@ -116,15 +115,15 @@ impl<'r> Scanner<'r> {
     pub fn scan<E: Event>(&mut self, event: &E) -> &[RuleId] {
         self.hits.clear();
         self.stats.events += 1;
-        let Scanner { set, tables, scratch, hits, stats, clean } = self;
-        let binding = tables.binding(set, event, scratch);
+        let Scanner { set, tables, memo, scratch, hits, stats, clean, .. } = self;
         let clean = *clean && event.is_verbatim();
+        let binding = tables.binding(set, event);
         let Some(binding) = binding.filter(|binding| !(clean && binding.covered)) else {
             stats.gated += 1;
             return hits;
         };
         scratch.start(&binding.program);
-        let mut run = Run { event, predicates: &set.predicates, binding, scratch, clean };
+        let mut run = Run { event, set, binding, memo, scratch, clean };
         let candidates = run.scan(hits);
         stats.candidates += candidates;
         stats.filtered += u64::from(candidates == 0);
@@ -137,17 +136,23 @@ impl<'r> Scanner<'r> {
     pub fn scan_full<E: Event>(&mut self, event: &E) -> &[RuleId] {
         self.hits.clear();
         self.stats.events += 1;
-        with_key(event, |key| self.tables.kinds.note(&key.event_key()));
+        self.tables.note(event);
         let evaluated = full::scan(self.set, event, &mut self.hits);
         self.stats.candidates += evaluated;
         self.stats.matches += self.hits.len() as u64;
         &self.hits
     }
 
-    /// The fields that make `rule` match `event`, for showing.
+    /// The fields that make each of `rules` match `event`, for showing.
     #[must_use]
-    pub fn matched<E: Event>(&self, event: &E, rule: RuleId) -> Vec<Matched> {
-        full::matched(self.set, event, rule)
+    pub fn matched<E: Event>(&mut self, event: &E, rules: &[RuleId]) -> Vec<Vec<Matched>> {
+        // Without a binding no rule can match it.
+        let Some(binding) = self.tables.binding(self.set, event) else {
+            return vec![Vec::new(); rules.len()];
+        };
+        self.told_events += 1;
+        let of = (binding.number, self.told_events);
+        full::matched(self.set, event, rules, of, &mut self.told)
     }
 
     /// What was done so far.
@@ -159,246 +164,26 @@ impl<'r> Scanner<'r> {
     /// The kinds of events that were looked at.
     #[must_use]
     pub fn kinds(&self) -> &Kinds {
-        &self.tables.kinds
+        self.tables.kinds()
     }
-}
-
-/// What a scanner has learnt of kinds of events.
-#[derive(Debug, Default)]
-struct Tables {
-    generation: u64,
-    keys: HashMap<Box<[u8]>, u32>,
-    admitted: Vec<Arc<Admitted>>,
-    bindings: HashMap<(u32, usize), Option<Binding>>,
-    /// Keeps the layouts whose addresses stand in `bindings`.
-    layouts: Vec<Arc<Layout>>,
-    /// All kinds of events met; what else is known may be forgotten, this is not.
-    kinds: Kinds,
-}
-
-/// A program and where an event of one layout holds the values of its slots.
-#[derive(Debug)]
-pub(super) struct Binding {
-    pub(super) program: Arc<Program>,
-    pub(super) slots: Box<[Box<[FieldSource]>]>,
-    /// Whether no rule can match a verbatim event of a clean block.
-    covered: bool,
-}
-
-impl Tables {
-    /// The binding for `event`, or `None` if no rule can match it.
-    fn binding<E: Event>(
-        &mut self,
-        set: &RuleSet,
-        event: &E,
-        scratch: &mut Scratch,
-    ) -> Option<&Binding> {
-        let key = make_key(event, &mut scratch.key);
-        let layout = event.layout();
-        let address = Arc::as_ptr(layout) as usize;
-        let known = self.keys.get(&*scratch.key).copied();
-        if known.is_none_or(|key| !self.bindings.contains_key(&(key, address))) {
-            self.learn(set, layout, &scratch.key, key);
-        }
-        let key = *self.keys.get(&*scratch.key)?;
-        self.bindings.get(&(key, address))?.as_ref()
-    }
-
-    /// Works out the binding for a kind of event that was not met before.
-    #[cold]
-    fn learn(&mut self, set: &RuleSet, layout: &Arc<Layout>, bytes: &[u8], parts: KeyParts) {
-        let generation = set.generation();
-        let full = self.keys.len() >= MAX_KEYS || self.bindings.len() >= MAX_BINDINGS;
-        if generation != self.generation || full {
-            let kinds = std::mem::take(&mut self.kinds);
-            *self = Tables { generation, kinds, ..Tables::default() };
-        }
-        let key = parts.of(bytes);
-        let number = match self.keys.get(bytes) {
-            Some(number) => *number,
-            None => {
-                self.kinds.note(&key.event_key());
-                let number = u32::try_from(self.admitted.len()).unwrap_or(u32::MAX);
-                self.admitted.push(set.admitted(bytes, &key));
-                self.keys.insert(bytes.into(), number);
-                number
-            }
-        };
-        let binding = if key_is_whole(set, &key.event_key(), layout) {
-            let admitted = self.admitted.get(number as usize).map_or(&[][..], |a| &a.instances);
-            bind(set, admitted, &key.event_key(), layout)
-        } else {
-            let admitted = set.admit(&Key { decides: false, ..key });
-            bind(set, &admitted.instances, &key.event_key(), layout)
-        };
-        self.layouts.push(Arc::clone(layout));
-        self.bindings.insert((number, Arc::as_ptr(layout) as usize), binding);
-    }
-}
-
-/// The program for events with this key and layout, bound to the layout; `None` if no rule is left.
-fn bind(
-    set: &RuleSet,
-    admitted: &[Instance],
-    key: &EventKey<'_>,
-    layout: &Layout,
-) -> Option<Binding> {
-    let mut resolved: HashMap<Slot, Box<[FieldSource]>> = HashMap::new();
-    let mut resolve = |view: View, field: Option<FieldId>| {
-        let slot = set.slot(view, field);
-        resolved
-            .entry(slot)
-            .or_insert_with(|| sources_of(set, &slot, key, layout).into())
-            .is_empty()
-    };
-    let mut instances = Vec::new();
-    for instance in admitted {
-        // Which predicates ask for a field that the layout does not have.
-        let mut absent: Vec<PredicateId> = Vec::new();
-        instance.residue.visit(&mut |id| {
-            if resolve(instance.view, set.predicates.get(id).field) {
-                absent.push(id);
-            }
-        });
-        let known = |id| absent.contains(&id).then(|| set.predicates.get(id).when_absent());
-        let residue = instance.residue.fold(&known);
-        if residue != Expr::Const(false) {
-            instances.push(Instance { residue, ..*instance });
-        }
-    }
-    if instances.is_empty() {
-        return None;
-    }
-    let program = set.program(&instances);
-    let slots = program
-        .slots
-        .iter()
-        .map(|slot| match resolved.remove(slot) {
-            Some(sources) => sources,
-            None => sources_of(set, slot, key, layout).into(),
-        })
-        .collect();
-    let covered = program.is_covered();
-    Some(Binding { program, slots, covered })
-}
-
-/// Where an event of this layout holds the values of a slot.
-pub(super) fn sources_of(
-    set: &RuleSet,
-    slot: &Slot,
-    key: &EventKey<'_>,
-    layout: &Layout,
-) -> Vec<FieldSource> {
-    match slot.field {
-        Some(field) => {
-            set.taxonomy.resolve(slot.view, set.predicates.field_name(field), key, layout)
-        }
-        None => layout
-            .iter()
-            .filter(|(_, leaf)| is_searched(leaf))
-            .map(|(id, _)| FieldSource::Leaf(id))
-            .collect(),
-    }
-}
-
-/// Whether keywords are looked for in a leaf: everything but what no one reads as text.
-fn is_searched(leaf: &crate::event::Leaf) -> bool {
-    !(leaf.section == Section::System
-        && leaf.kind == LeafKind::Attribute
-        && &*leaf.name == "EventID_Qualifiers")
-}
-
-/// Where the parts of a key stand in its bytes.
-#[derive(Debug, Clone, Copy)]
-struct KeyParts {
-    provider_end: usize,
-    channel_end: usize,
-    event_id_end: usize,
-}
-
-impl KeyParts {
-    fn of(self, bytes: &[u8]) -> Key<'_> {
-        fn part(bytes: Option<&[u8]>) -> Option<&str> {
-            std::str::from_utf8(bytes?).ok()
-        }
-        // The mark of absence is no UTF-8, so an absent part is None.
-        Key {
-            provider: part(bytes.get(..self.provider_end)),
-            channel: part(bytes.get(self.provider_end + 1..self.channel_end)),
-            event_id: part(bytes.get(self.channel_end + 1..self.event_id_end)),
-            decides: bytes.len() == self.event_id_end,
-        }
-    }
-}
-
-/// Writes what the gate asks of an event: provider, channel and event id, folded, each its first
-/// value. A mark at the end tells of a part with further values, which rules can see.
-fn make_key<E: Event>(event: &E, out: &mut Vec<u8>) -> KeyParts {
-    out.clear();
-    let system = *event.layout().system();
-    let mut several = false;
-    let mut part = |leaf: Option<LeafId>, out: &mut Vec<u8>| {
-        let mut found = false;
-        if let Some(leaf) = leaf {
-            event.values(leaf, |value| {
-                if !found {
-                    value.append_folded(out);
-                } else {
-                    several = true;
-                }
-                found = true;
-            });
-        }
-        if !found {
-            out.push(KEY_ABSENT);
-        }
-        out.len()
-    };
-    let provider_end = part(system.provider, out);
-    out.push(KEY_SEPARATOR);
-    let channel_end = part(system.channel, out);
-    out.push(KEY_SEPARATOR);
-    let event_id_end = part(system.event_id, out);
-    if several {
-        out.push(KEY_SEPARATOR);
-    }
-    KeyParts { provider_end, channel_end, event_id_end }
-}
-
-/// Whether the fields that the gate folds by the key are, in this layout, the leaves that the key is
-/// made of. A forged event may have several elements of a name, or only its like in the body.
-fn key_is_whole(set: &RuleSet, key: &EventKey<'_>, layout: &Layout) -> bool {
-    let system = layout.system();
-    [
-        ("EventID", View::Plain, system.event_id),
-        ("Provider_Name", View::Plain, system.provider),
-        ("Channel", View::Hayabusa, system.channel),
-    ]
-    .into_iter()
-    .all(|(name, view, leaf)| {
-        let sources = set.taxonomy.resolve(view, name, key, layout);
-        sources.iter().eq(leaf.map(FieldSource::Leaf).iter())
-    })
-}
-
-/// Calls `scan` with the event's key.
-pub(super) fn with_key<E: Event, T>(event: &E, scan: impl FnOnce(&Key<'_>) -> T) -> T {
-    let mut bytes = Vec::new();
-    let parts = make_key(event, &mut bytes);
-    scan(&parts.of(&bytes))
 }
 
 /// The texts of a record's fields and what was found out about it, reused from record to record.
 #[derive(Debug, Default)]
 struct Scratch {
-    key: Vec<u8>,
     /// Counts records; what is marked with another number is of an earlier record.
     record: u32,
     texts: FieldTexts,
     slots: Vec<SlotState>,
     /// For each local predicate, the record's number times two, plus its truth.
     truths: Vec<u64>,
-    candidates: Vec<u64>,
+    /// The rules that all slots so far leave, and those that are found or need not be.
+    left: Vec<u64>,
+    sought: Vec<u64>,
+    /// The identity of a slot's values, the tests whose literals they have, and what came of it.
+    key: Vec<u8>,
+    found: Vec<u64>,
+    verdict: Vec<u64>,
 }
 
 /// Which texts of the buffers are a slot's.
@@ -409,6 +194,9 @@ struct SlotState {
     from: u32,
     to: u32,
     original_from: u32,
+    /// Where the verdict on its values is remembered.
+    known_for: u32,
+    known: Known,
 }
 
 impl Scratch {
@@ -429,9 +217,28 @@ impl Scratch {
         }
         self.texts.folded.clear();
         self.texts.original.clear();
-        self.candidates.clear();
-        self.candidates.extend_from_slice(&program.always);
+        self.left.clear();
+        self.left.resize(program.words, u64::MAX);
+        self.sought.clear();
+        self.sought.extend_from_slice(&program.unsought);
     }
+}
+
+impl Scratch {
+    /// Applies the verdict that was just worked out.
+    fn apply(&mut self, tests: &SlotTests) {
+        apply(tests, &self.verdict, &mut self.left, &mut self.sought);
+    }
+}
+
+/// Takes away the rules that the slot does not leave and adds those that it finds. An empty verdict
+/// says that no test holds.
+#[inline]
+fn apply(tests: &SlotTests, verdict: &[u64], left: &mut [u64], sought: &mut [u64]) {
+    let (leaves, finds) = verdict.split_at(verdict.len() / 2);
+    let leaves = if leaves.is_empty() { &*tests.open } else { leaves };
+    left.iter_mut().zip(leaves).for_each(|(have, leaves)| *have &= leaves);
+    sought.iter_mut().zip(finds).for_each(|(have, finds)| *have |= finds);
 }
 
 /// Buffers for the texts of fields.
@@ -496,8 +303,9 @@ impl FieldTexts {
 /// The look at one record.
 struct Run<'a, E> {
     event: &'a E,
-    predicates: &'a Predicates,
+    set: &'a RuleSet,
     binding: &'a Binding,
+    memo: &'a mut Memo,
     scratch: &'a mut Scratch,
     /// Whether the event's texts are known to hold no keyword.
     clean: bool,
@@ -508,29 +316,107 @@ impl<E: Event> Run<'_, E> {
     fn scan(&mut self, hits: &mut Vec<RuleId>) -> u64 {
         let binding = self.binding;
         let program = &*binding.program;
-        for SlotAutomaton { slot, automaton, covered } in &program.automata {
-            if *covered && self.clean {
-                continue;
+        for tests in &program.tests {
+            let mut both = self.scratch.left.iter().zip(&tests.concerns);
+            if both.any(|(left, concerns)| left & concerns != 0) {
+                self.narrow(tests);
             }
-            let state = self.fold(*slot);
-            let haystack =
-                self.scratch.texts.folded.haystack(state.from as usize, state.to as usize);
-            automaton.search(haystack, &mut self.scratch.candidates);
         }
         let mut evaluated = 0;
-        for word in 0..self.scratch.candidates.len() {
-            let mut bits = self.scratch.candidates[word];
+        for word in 0..program.words {
+            let mut bits = self.scratch.left[word] & self.scratch.sought[word];
             while bits != 0 {
                 let index = word * 64 + bits.trailing_zeros() as usize;
                 bits &= bits - 1;
                 let Some(rule) = program.rules.get(index) else { break };
                 evaluated += 1;
-                if rule.expr.evaluate(&mut |id| self.test(id)) && hits.last() != Some(&rule.rule) {
-                    hits.push(rule.rule);
+                let refuted = rule.parts.iter().find(|p| !p.expr.evaluate(&mut |id| self.test(id)));
+                match refuted {
+                    Some(part) => self.refute(part.slot, index),
+                    None if hits.last() != Some(&rule.rule) => hits.push(rule.rule),
+                    None => {}
                 }
             }
         }
         evaluated
+    }
+
+    /// Leaves and finds what the slot's values do.
+    fn narrow(&mut self, tests: &SlotTests) {
+        if tests.covered && self.clean {
+            let scratch = &mut *self.scratch;
+            return apply(tests, &[], &mut scratch.left, &mut scratch.sought);
+        }
+        let number = self.binding.number << 5 ^ u64::from(tests.slot.number());
+        // The values of all fields together come again only with the whole event.
+        let pays = !tests.keywords && self.memo.pays(number, self.scratch.record);
+        let hash = if pays { self.identify(tests.slot) } else { None };
+        let Some(hash) = hash else {
+            self.judge(tests);
+            return self.scratch.apply(tests);
+        };
+        let scratch = &mut *self.scratch;
+        let state = &mut scratch.slots[tests.slot.index()];
+        state.known_for = scratch.record;
+        let found = self.memo.get(hash, &scratch.key);
+        let is_known = found.is_some();
+        match found {
+            Some((known, verdict)) => {
+                state.known = known;
+                apply(tests, verdict, &mut scratch.left, &mut scratch.sought);
+            }
+            None => {
+                self.judge(tests);
+                let scratch = &mut *self.scratch;
+                let known = self.memo.put(hash, &scratch.key, &scratch.verdict);
+                scratch.slots[tests.slot.index()].known = known;
+                scratch.apply(tests);
+            }
+        }
+        self.memo.note(number, is_known);
+    }
+
+    /// Remembers that the slot's values refute the rule.
+    fn refute(&mut self, slot: Option<SlotId>, rule: usize) {
+        let Some(slot) = slot else { return };
+        let state = self.scratch.slots[slot.index()];
+        if state.known_for == self.scratch.record
+            && let Some(tests) = self.binding.program.tests.iter().find(|t| t.slot == slot)
+        {
+            self.memo.clear_bit(state.known, rule, &tests.open);
+        }
+    }
+
+    /// Writes down what tells the slot's values from all others; gives the hash, if they are of a
+    /// length to be remembered.
+    fn identify(&mut self, slot: SlotId) -> Option<Hash> {
+        let key = &mut self.scratch.key;
+        key.clear();
+        key.extend_from_slice(&self.binding.number.to_le_bytes());
+        key.extend_from_slice(&slot.number().to_le_bytes());
+        for source in &self.binding.slots[slot.index()] {
+            let inputs = match source {
+                FieldSource::Leaf(leaf) => std::slice::from_ref(leaf),
+                FieldSource::Derived { inputs, .. } => inputs,
+            };
+            for leaf in inputs {
+                self.event.values(*leaf, |value| value.append_identity(key));
+                key.push(END_OF_LEAF);
+            }
+        }
+        self.memo.hash(key)
+    }
+
+    /// Works out the verdict on the slot's values.
+    fn judge(&mut self, tests: &SlotTests) {
+        let state = self.fold(tests.slot);
+        let mut found = std::mem::take(&mut self.scratch.found);
+        let mut verdict = std::mem::take(&mut self.scratch.verdict);
+        let haystack = self.scratch.texts.folded.haystack(state.from as usize, state.to as usize);
+        tests.search(self.set, haystack, &mut found);
+        tests.judge(&found, &mut verdict, &mut |expr| expr.evaluate(&mut |id| self.test(id)));
+        self.scratch.found = found;
+        self.scratch.verdict = verdict;
     }
 
     /// Whether the local predicate holds for this record.
@@ -542,7 +428,7 @@ impl<E: Event> Run<'_, E> {
         }
         let binding = self.binding;
         let predicate = &binding.program.predicates[local.index()];
-        let checks = self.predicates.get(predicate.id).checks();
+        let checks = self.set.predicates.get(predicate.id).checks();
         self.prepare(predicate.slot, checks.original);
         let holds = if predicate.references.is_empty() {
             checks.holds(self.values(predicate.slot), &[])

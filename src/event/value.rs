@@ -84,6 +84,35 @@ impl Value<'_> {
         }
     }
 
+    /// Appends bytes that tell this value from every other with another text: its kind, and what it
+    /// is stored as. Cheaper than the text, and shorter.
+    pub fn append_identity(self, out: &mut Vec<u8>) {
+        let (kind, raw) = match self {
+            Value::Empty => (0, [].as_slice()),
+            Value::Utf16(units) => (1, units),
+            Value::Text(text) => (2, text.as_bytes()),
+            Value::Binary(data) => (3, data),
+            Value::Guid(raw) => (4, raw.as_slice()),
+            Value::SystemTime(raw) => (5, raw.as_slice()),
+            Value::Sid(raw) => (6, raw),
+            Value::Signed(n) => return append_number(7, n.cast_unsigned(), out),
+            Value::Unsigned(n) => return append_number(8, n, out),
+            Value::Hex(n) => return append_number(9, n, out),
+            Value::FileTime(ticks) => return append_number(10, ticks, out),
+            Value::Float32(x) => return append_number(11, x.to_bits().into(), out),
+            Value::Float64(x) => return append_number(12, x.to_bits(), out),
+            Value::Bool(b) => return append_number(13, b.into(), out),
+            Value::Parts(parts) => {
+                append_number(14, parts.len() as u64, out);
+                return parts.iter().for_each(|part| part.append_identity(out));
+            }
+        };
+        // No value is longer than 4 GiB; the length's first byte beside the kind keeps this short.
+        let len = (raw.len() as u64) << 8 | kind;
+        out.extend_from_slice(&len.to_le_bytes()[..5]);
+        out.extend_from_slice(raw);
+    }
+
     /// The text form as a string, for output.
     #[must_use]
     pub fn to_text(self) -> String {
@@ -101,6 +130,12 @@ pub fn format_file_time(ticks: u64) -> String {
 
 fn integer(n: impl itoa::Integer, out: &mut Vec<u8>) {
     out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes());
+}
+
+/// A value of fixed size, as [`Value::append_identity`] tells it.
+fn append_number(kind: u8, n: u64, out: &mut Vec<u8>) {
+    out.push(kind);
+    out.extend_from_slice(&n.to_le_bytes());
 }
 
 /// `0x` and the digits without leading zeros, at least one.

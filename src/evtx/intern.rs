@@ -14,9 +14,10 @@
 use super::Decline;
 use super::index;
 use super::place::Context;
-use super::plan::{Item, Plan, Source};
+use super::plan::{Item, Part, Plan, Source};
 use super::template::{self, Budget};
 use crate::event::{Layout, Leaf};
+use hashbrown::hash_table::Entry;
 use hashbrown::{DefaultHashBuilder, HashTable};
 use std::hash::BuildHasher;
 use std::sync::Arc;
@@ -61,14 +62,36 @@ pub(super) struct Nest {
     pub(super) slot: u16,
 }
 
-/// Where the values of a leaf come from.
-#[derive(Debug)]
+/// Where the values of a leaf come from. Small, and without what differs between templates that are
+/// alike but for a literal, so that their records share one list of places: it is looked at for each
+/// value that a rule asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Place {
     /// Which of the record's instances has them.
     pub(super) instance: u16,
     pub(super) attribute: bool,
-    pub(super) source: Source,
-    pub(super) dependencies: Box<[u16]>,
+    pub(super) source: PlaceSource,
+    pub(super) depends: Depends,
+}
+
+/// The source of a value; what takes room stands in the [`Make`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum PlaceSource {
+    Empty,
+    Slot(u16),
+    /// The number of a text in [`Make::literals`].
+    Literal(u16),
+    /// The number of a list in [`Make::parts`].
+    Parts(u16),
+}
+
+/// Which substitutions must not be NullType for a leaf to be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Depends {
+    Never,
+    On(u16),
+    /// The number of a list in [`Make::dependencies`].
+    OnAll(u16),
 }
 
 /// The layout of records that are made of the same templates in the same places, with the place of
@@ -76,9 +99,55 @@ pub(super) struct Place {
 #[derive(Debug)]
 pub(super) struct Make {
     pub(super) layout: Arc<Layout>,
-    pub(super) places: Box<[Place]>,
+    pub(super) places: Arc<[Place]>,
+    pub(super) literals: Box<[Box<str>]>,
+    pub(super) parts: Box<[Box<[Part]>]>,
+    pub(super) dependencies: Box<[Box<[u16]>]>,
     /// Whether no text is put together of pieces.
     pub(super) verbatim: bool,
+}
+
+/// A make that is being put together.
+#[derive(Default)]
+struct Draft {
+    leaves: Vec<Leaf>,
+    places: Vec<Place>,
+    literals: Vec<Box<str>>,
+    parts: Vec<Box<[Part]>>,
+    dependencies: Vec<Box<[u16]>>,
+    cost: usize,
+}
+
+impl Draft {
+    /// Adds a place of an instance's plan.
+    fn push(&mut self, instance: u16, item: &Item, leaf: &Leaf) {
+        // There are fewer of each list than leaves.
+        let number = |len: usize| u16::try_from(len).unwrap_or(u16::MAX);
+        let source = match &item.source {
+            Source::Empty => PlaceSource::Empty,
+            Source::Slot(id) => PlaceSource::Slot(*id),
+            Source::Literal(text) => {
+                self.literals.push(text.clone());
+                PlaceSource::Literal(number(self.literals.len() - 1))
+            }
+            Source::Parts(parts) => {
+                self.parts.push(parts.clone());
+                PlaceSource::Parts(number(self.parts.len() - 1))
+            }
+        };
+        let depends = match &*item.dependencies {
+            [] => Depends::Never,
+            [one] => Depends::On(*one),
+            all => {
+                self.dependencies.push(all.into());
+                Depends::OnAll(number(self.dependencies.len() - 1))
+            }
+        };
+        // The layout has the name too.
+        self.cost += 2 * item.cost();
+        self.leaves.push(leaf.clone());
+        self.places.push(Place { instance, attribute: item.attribute, source, depends });
+    }
 }
 
 struct Known {
@@ -109,6 +178,11 @@ pub(super) struct Interner {
     makes: Vec<Option<Make>>,
     makes_cost: usize,
     makes_cost_here: usize,
+    /// The layouts of the makes, each once: templates that differ in a literal alone, such as the
+    /// computer's name, have one layout, and whatever is kept for a layout is kept once.
+    layouts: HashTable<Arc<Layout>>,
+    /// The lists of places of the makes, each once.
+    places: HashTable<Arc<[Place]>>,
     canonical: Vec<u8>,
 }
 
@@ -126,6 +200,8 @@ impl Interner {
             makes: Vec::new(),
             makes_cost: 0,
             makes_cost_here: 0,
+            layouts: HashTable::new(),
+            places: HashTable::new(),
             canonical: Vec::new(),
         }
     }
@@ -142,6 +218,8 @@ impl Interner {
             self.known_cost = 0;
             self.steps.clear();
             self.makes.clear();
+            self.layouts.clear();
+            self.places.clear();
             self.makes_cost = 0;
         }
     }
@@ -251,18 +329,50 @@ impl Interner {
         if self.makes_cost_here > MAKES_PER_CHUNK {
             return Err(Decline::Limit);
         }
-        let (mut leaves, mut places) = (Vec::new(), Vec::new());
-        let mut cost = 0;
+        let mut draft = Draft::default();
         let instances: Vec<_> = instances.collect();
-        let built = self.lay_out(&instances, &mut leaves, &mut places, &mut cost);
+        let built = self.lay_out(&instances, &mut draft);
         // What fails costs as well.
-        self.spend(cost);
+        self.spend(draft.cost);
         built?;
-        let verbatim = !places.iter().any(|place| matches!(place.source, Source::Parts(_)));
-        let make = Make { layout: Layout::new(leaves), places: places.into(), verbatim };
+        let make = Make {
+            layout: self.layout(draft.leaves),
+            places: self.places(draft.places),
+            verbatim: draft.parts.is_empty(),
+            literals: draft.literals.into(),
+            parts: draft.parts.into(),
+            dependencies: draft.dependencies.into(),
+        };
         let slot = self.makes.get_mut(index(node.0)).ok_or(Decline::Limit)?;
         *slot = Some(make);
         Ok(())
+    }
+
+    /// The layout of these leaves.
+    fn layout(&mut self, leaves: Vec<Leaf>) -> Arc<Layout> {
+        let hasher = &self.hasher;
+        let hash = hasher.hash_one(&*leaves);
+        let entry = self.layouts.entry(
+            hash,
+            |known| known.leaves() == leaves,
+            |known| hasher.hash_one(known.leaves()),
+        );
+        match entry {
+            Entry::Occupied(known) => Arc::clone(known.get()),
+            Entry::Vacant(new) => Arc::clone(new.insert(Layout::new(leaves)).get()),
+        }
+    }
+
+    /// The list of these places.
+    fn places(&mut self, places: Vec<Place>) -> Arc<[Place]> {
+        let hasher = &self.hasher;
+        let hash = hasher.hash_one(&*places);
+        let entry =
+            self.places.entry(hash, |known| **known == *places, |known| hasher.hash_one(known));
+        match entry {
+            Entry::Occupied(known) => Arc::clone(known.get()),
+            Entry::Vacant(new) => Arc::clone(new.insert(places.into()).get()),
+        }
     }
 
     fn spend(&mut self, cost: usize) {
@@ -272,13 +382,7 @@ impl Interner {
 
     /// The leaves of these instances in document order.
     #[cold]
-    fn lay_out(
-        &self,
-        instances: &[(Nest, PlanId)],
-        leaves: &mut Vec<Leaf>,
-        places: &mut Vec<Place>,
-        cost: &mut usize,
-    ) -> Result<(), Decline> {
+    fn lay_out(&self, instances: &[(Nest, PlanId)], draft: &mut Draft) -> Result<(), Decline> {
         // Where to go on: an instance and its next item. Each instance comes up once.
         let mut open = vec![(0u16, 0usize)];
         while let Some((instance, next)) = open.pop() {
@@ -294,28 +398,14 @@ impl Interner {
                     break;
                 }
                 if let Some(leaf) = &item.leaf {
-                    // The layout has the name too.
-                    *cost += 2 * item.cost();
-                    leaves.push(leaf.clone());
-                    places.push(Place::new(instance, item));
+                    draft.push(instance, item, leaf);
                 }
-                if leaves.len() > MAX_LEAVES {
+                if draft.leaves.len() > MAX_LEAVES {
                     return Err(Decline::Limit);
                 }
             }
         }
         Ok(())
-    }
-}
-
-impl Place {
-    fn new(instance: u16, item: &Item) -> Place {
-        Place {
-            instance,
-            attribute: item.attribute,
-            source: item.source.clone(),
-            dependencies: item.dependencies.clone(),
-        }
     }
 }
 

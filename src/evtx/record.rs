@@ -2,8 +2,8 @@
 
 use super::Decline;
 use super::instance::Instance;
-use super::intern::Make;
-use super::plan::{MAX_PARTS, Part, Source};
+use super::intern::{Depends, Make, PlaceSource};
+use super::plan::{MAX_PARTS, Part};
 use super::slow::{self, Format, SlowEvent};
 use super::value::Slot;
 use super::walk::{Found, State};
@@ -175,12 +175,20 @@ impl Fast<'_> {
         let Some(instance) = self.instances.get(usize::from(place.instance)) else { return };
         let slots = instance.slots(self.slots);
         let data = self.meta.chunk;
-        let null = |id: &u16| slots.get(usize::from(*id)).is_some_and(|slot| slot.is_null());
-        if place.dependencies.iter().any(null) {
+        let null = |id: u16| slots.get(usize::from(id)).is_some_and(|slot| slot.is_null());
+        let absent = match place.depends {
+            Depends::Never => false,
+            Depends::On(id) => null(id),
+            Depends::OnAll(number) => {
+                let all = self.make.dependencies.get(usize::from(number));
+                all.is_some_and(|all| all.iter().any(|id| null(*id)))
+            }
+        };
+        if absent {
             return;
         }
-        match &place.source {
-            Source::Slot(id) => match slots.get(usize::from(*id)) {
+        match place.source {
+            PlaceSource::Slot(id) => match slots.get(usize::from(id)) {
                 Some(slot) if place.attribute && slot.is_empty(data) => {}
                 Some(slot) if slot.is_array() => slot.items(data, visit),
                 Some(slot) => visit(slot.value(data)),
@@ -188,9 +196,13 @@ impl Fast<'_> {
                 // A substitution beyond the values is as good as none.
                 None => visit(Value::Empty),
             },
-            Source::Empty => visit(Value::Empty),
-            Source::Literal(text) => visit(Value::Text(text)),
-            Source::Parts(parts) => {
+            PlaceSource::Empty => visit(Value::Empty),
+            PlaceSource::Literal(number) => {
+                let text = self.make.literals.get(usize::from(number));
+                visit(text.map_or(Value::Empty, |text| Value::Text(text)));
+            }
+            PlaceSource::Parts(number) => {
+                let parts = self.make.parts.get(usize::from(number)).map_or(&[][..], |parts| parts);
                 let mut values = [Value::Empty; MAX_PARTS];
                 let mut empty = true;
                 for (value, part) in values.iter_mut().zip(parts) {

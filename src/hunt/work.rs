@@ -313,7 +313,8 @@ impl Visit<'_, '_> {
             recovered: record.state() == State::Recovered,
         };
         let mut levels = Levels::default();
-        for &id in rules {
+        let matched = self.scanner.matched(record, rules);
+        for (&id, matched) in rules.iter().zip(&matched) {
             let rule = set.rule(id);
             if let Some(hits) = self.hits.get_mut(id.index()) {
                 *hits += 1;
@@ -323,7 +324,6 @@ impl Visit<'_, '_> {
                     *hits += 1;
                 }
             }
-            let matched = self.scanner.matched(record, id);
             let matched: Vec<(&str, &str)> =
                 matched.iter().map(|m| (m.field.as_str(), m.value.as_str())).collect();
             let info = RuleInfo {

@@ -3,6 +3,7 @@
 //! Several rules often hit the same record: its body is copied once and rendered for each of them.
 
 use crate::event::Value;
+use std::cell::OnceCell;
 use std::ops::Range;
 
 /// What a value is where the output tells apart.
@@ -22,6 +23,8 @@ pub struct Fields {
     text: String,
     scratch: Vec<u8>,
     fields: Vec<Field>,
+    /// The fields as they were rendered for the first of the rules.
+    rendered: OnceCell<Vec<u8>>,
 }
 
 #[derive(Debug, Clone)]
@@ -42,6 +45,7 @@ impl Fields {
     pub fn clear(&mut self) {
         self.text.clear();
         self.fields.clear();
+        self.rendered.take();
     }
 
     /// Adds a value. One name may have several.
@@ -53,6 +57,7 @@ impl Fields {
             Value::Bool(_) => Kind::Bool,
             _ => Kind::Text,
         };
+        self.rendered.take();
         let start = self.text.len();
         self.text.push_str(name);
         let middle = self.text.len();
@@ -72,6 +77,16 @@ impl Fields {
         if let Some(field) = self.fields.pop_if(|field| field.value.is_empty()) {
             self.text.truncate(field.name.start);
         }
+    }
+
+    /// The fields as `render` appends them. It is called once, however often this is: all callers have
+    /// to render alike.
+    pub(super) fn rendered(&self, render: impl FnOnce(&Fields, &mut Vec<u8>)) -> &[u8] {
+        self.rendered.get_or_init(|| {
+            let mut out = Vec::new();
+            render(self, &mut out);
+            out
+        })
     }
 
     /// Whether there are none.

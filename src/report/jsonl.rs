@@ -24,7 +24,7 @@ pub(super) fn hit(hit: &Hit<'_>, out: &mut Vec<u8>) {
     object.key("matched");
     grouped(hit.matched.iter().map(|(name, value)| (*name, *value, Kind::Text)), object.out);
     object.key("data");
-    grouped(hit.data.iter(), object.out);
+    object.out.extend_from_slice(hit.data.rendered(|data, out| grouped(data.iter(), out)));
     object.end();
     out.push(b'\n');
 }
