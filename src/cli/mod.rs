@@ -5,7 +5,11 @@
 //! failure is one line, `harrier: error: what: what to do`, on standard error.
 
 mod args;
+<<<<<<< HEAD
 mod checker;
+=======
+mod bars;
+>>>>>>> main
 mod event_filter;
 mod evidence;
 mod hunt;
@@ -20,8 +24,11 @@ mod shell;
 mod sight;
 mod summary;
 mod target;
+<<<<<<< HEAD
 mod taxonomy;
 mod timeline;
+=======
+>>>>>>> main
 mod when;
 
 use args::{Cli, Command, RulesCommand};

@@ -1,6 +1,6 @@
 //! What is said on standard error after a hunt: what was found, what was looked at, what was not.
 
-use super::{say, say_error, sight, timeline};
+use super::{bars, say, say_error, sight};
 use harrier::{
     ledger::{Host, Ledger, Levels, Problem, RuleEntry, RuleState, SourceState, reasons},
     report::escape,
@@ -186,15 +186,15 @@ fn hosts(ledger: &Ledger, verbose: bool) {
 fn host_line(host: &Host) -> String {
     let name = escape::lined(&host.name);
     let name = if name.is_empty() { "(no name)" } else { &name };
-    let span = host.span.map(|span| timeline::between(span.first, span.last)).unwrap_or_default();
+    let span = host.span.map(|span| bars::between(span.first, span.last)).unwrap_or_default();
     format!("{:>9}  {name}  {span}", grouped(host.all_hits())).trim_end().to_owned()
 }
 
 fn time(ledger: &Ledger, verbose: bool) {
     let hits = ledger.tally().timeline();
     if verbose {
-        block("Timeline", timeline::lines(hits).into_iter());
-    } else if let Some(bars) = timeline::line(hits) {
+        block("Timeline", bars::lines(hits).into_iter());
+    } else if let Some(bars) = bars::line(hits) {
         line("Timeline", &bars);
     }
     if hits.undated() > 0 {
@@ -259,7 +259,7 @@ fn looked_at(ledger: &Ledger, lines: &mut Vec<(&'static str, String)>) {
         lines.push(("Filter", escape::lined(wanted)));
     }
     if let Some(span) = counts.times {
-        lines.push(("Time", format!("{} UTC", timeline::between(span.first, span.last))));
+        lines.push(("Time", format!("{} UTC", bars::between(span.first, span.last))));
     }
 }
 
