@@ -21,4 +21,5 @@ mod semantics;
 mod sigma_load;
 mod support;
 mod taxonomy;
+mod taxonomy_files;
 mod traps;
