@@ -1,7 +1,7 @@
 //! From the arguments about rules to a compiled rule set and its part of the ledger.
 
 use super::args::RuleArgs;
-use super::rule_filter::RuleFilter;
+use super::rule_filter::{RuleFilter, Warnings};
 use super::{say_error, say_warning, sight};
 use anyhow::{Context as _, Result, bail};
 use harrier::{
@@ -33,6 +33,8 @@ pub struct Rules {
     pub warnings: Vec<String>,
     /// Warnings of rules whose log source is not known.
     unknown: Vec<String>,
+    /// Warnings of ids that no rule has.
+    unmet: Warnings,
     /// Lists that were given and that no rule asks for.
     idle_lists: Vec<String>,
     /// YAML documents that are no rules.
@@ -41,7 +43,7 @@ pub struct Rules {
 
 impl Rules {
     /// Loads and compiles.
-    pub fn load(args: &RuleArgs, verbose: bool) -> Result<Rules> {
+    pub fn load(args: &RuleArgs) -> Result<Rules> {
         let filter = RuleFilter::build(args)?;
         let options = LoadOptions {
             expand: expansions(&args.expand)?,
@@ -55,9 +57,10 @@ impl Rules {
                 .map_err(|error| anyhow::anyhow!("rules: {error}: check the path"))?
         };
         let taxonomy = taxonomy::Options { optional_sources: args.extended_sources };
-        filter.check(&loaded, verbose)?;
+        let unmet = filter.check(&loaded)?;
         let used = loaded.lists_used.clone();
         let mut rules = Rules::compile(loaded, &filter, taxonomy);
+        rules.unmet = unmet;
         rules.idle_lists = lists.into_iter().filter(|name| !used.contains(name)).collect();
         Ok(rules)
     }
@@ -112,7 +115,16 @@ impl Rules {
         entries.extend(not_loaded);
         let warnings = loaded.warnings.iter().map(ToString::to_string).collect();
         let not_rules = loaded.not_rules.len();
-        Rules { set, entries, places, warnings, unknown, idle_lists: Vec::new(), not_rules }
+        Rules {
+            set,
+            entries,
+            places,
+            warnings,
+            unknown,
+            unmet: Warnings::default(),
+            idle_lists: Vec::new(),
+            not_rules,
+        }
     }
 
     /// Names the rules that could not be loaded, and fails if there is none to hunt with.
@@ -163,10 +175,12 @@ impl Rules {
         if let Some(warning) = missing_lists(&self.entries, verbose) {
             say_warning(&warning);
         }
+        self.unmet.always.iter().for_each(|warning| say_warning(warning));
         for name in &self.idle_lists {
             say_warning(&format!("--expand {name}: no rule has a placeholder %{name}%"));
         }
         if verbose {
+            self.unmet.verbose.iter().for_each(|warning| say_warning(warning));
             self.warnings.iter().for_each(|warning| say_warning(warning));
             if self.not_rules > 0 {
                 say_warning(&format!("{} YAML documents are no rules", self.not_rules));
