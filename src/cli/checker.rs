@@ -114,7 +114,7 @@ fn run(args: &CheckerArgs) -> Result<Exit> {
         include_unsupported: true,
         ..RuleArgs::default()
     };
-    let rules = Rules::load(&wanted, true)?;
+    let rules = Rules::load(&wanted)?;
     report(&rules)?;
     let mut ledger = Ledger::new(None);
     let threads = available_parallelism().map_or(1, Into::into);

@@ -1,5 +1,6 @@
 //! From the arguments about events to the filter of a hunt.
 
+use super::args::OutputArgs;
 use super::lists;
 use super::when::{self, When};
 use super::{say, say_warning};
@@ -76,7 +77,7 @@ impl Events {
         args: &EventArgs,
         hunt: &Hunt<'_>,
         evidence: &[PathBuf],
-        verbose: bool,
+        said: &OutputArgs,
     ) -> Result<EventFilter> {
         let needs_newest = [args.from, args.to].into_iter().flatten().any(When::needs_newest);
         let mut newest = None;
@@ -86,12 +87,13 @@ impl Events {
                 .newest(Walk::new(evidence))
                 .map_err(|error| anyhow!("{error}: try fewer with --threads"))?;
             match newest {
-                Some(time) if verbose => say(&format!(
+                Some(time) if said.verbose => say(&format!(
                     "Newest     event of {}, found in {:.2} s; --from and --to count from it",
                     format_file_time(time),
                     begun.elapsed().as_secs_f64()
                 )),
                 Some(_) => {}
+                None if said.quiet => {}
                 None => say_warning("no event says when it was: --from and --to leave out none"),
             }
         }

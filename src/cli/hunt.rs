@@ -28,7 +28,7 @@ pub fn run(args: &HuntArgs) -> Result<Exit> {
     let paths = evidence::resolve(&args.evidence)?;
     let events = Events::build(&args.events)?;
     let interrupt = interrupt::watch().context("interruptions cannot be handled")?;
-    let rules = Rules::load(&args.rules, out.verbose)?;
+    let rules = Rules::load(&args.rules)?;
     rules.report(out.verbose, out.quiet)?;
     let hunt = Hunt {
         threads: args.threads.unwrap_or_else(|| available_parallelism().map_or(1, Into::into)),
@@ -39,7 +39,7 @@ pub fn run(args: &HuntArgs) -> Result<Exit> {
         cancel: Some(&interrupt),
         ..Hunt::new(&rules.set)
     };
-    let filter = events.resolve(&args.events, &hunt, &paths, out.verbose)?;
+    let filter = events.resolve(&args.events, &hunt, &paths, out)?;
     let local = events.shown_zone().is_some();
     let look = Look { grouped: args.timeline.group, local };
     let outputs = output::open(out, &paths, look)?;
@@ -154,7 +154,8 @@ fn finish(
         summary::summary(ledger, begun.elapsed(), out.verbose);
     }
     let records = &ledger.counts().records;
-    if records.filtered > 0
+    if !out.quiet
+        && records.filtered > 0
         && records.filtered == records.seen - records.unreadable - records.unrecoverable
     {
         let wanted = ledger.event_filter().unwrap_or_default();

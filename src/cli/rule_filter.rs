@@ -7,7 +7,6 @@
 
 use super::args::{LevelArg, RuleArgs, StatusArg};
 use super::lists;
-use super::say_warning;
 use anyhow::{Result, bail};
 use harrier::{
     hunt::Glob,
@@ -101,9 +100,9 @@ impl RuleFilter {
         }
     }
 
-    /// Fails if a tag or an id that is wanted is that of no rule, and warns of ids that are to be left
-    /// out and are of none.
-    pub fn check(&self, loaded: &LoadedRules, verbose: bool) -> Result<()> {
+    /// Fails if a tag or an id that is wanted is that of no rule, and gives warnings: of ids that are in
+    /// a file, or are to be left out, and are of none.
+    pub fn check(&self, loaded: &LoadedRules) -> Result<Warnings> {
         let tags = loaded.rules.iter().flat_map(|rule| &rule.tags).map(String::as_str);
         let tags: BTreeSet<&str> = tags.collect();
         let ids = loaded.rules.iter().filter_map(|rule| rule.id.as_deref());
@@ -143,32 +142,36 @@ impl RuleFilter {
         if !self.ids.is_empty() && unknown.len() == self.ids.len() {
             bail!("--rule-id: none of the {} ids is that of a rule: check -r", unknown.len());
         }
-        warn_unknown("--rule-id", &unknown);
-        let known = |id: &&Named| !meets(&id.glob, &ids) && !meets(&id.glob, &refused);
+        let mut warnings = Warnings::default();
+        warnings.always.extend(of_no_rule("--rule-id", &unknown));
+        let unknown = |id: &&Named| !meets(&id.glob, &ids) && !meets(&id.glob, &refused);
         let (from_file, typed): (Vec<&Named>, Vec<&Named>) =
-            self.excluded.iter().filter(known).partition(|id| id.from_file);
-        for id in typed {
-            say_warning(&unmet("--exclude-rule", "id", &id.glob, &ids));
-        }
-        if verbose {
-            let names: Vec<&str> = from_file.iter().map(|id| id.glob.as_str()).collect();
-            warn_unknown("--exclude-rule", &names);
-        }
-        Ok(())
+            self.excluded.iter().filter(unknown).partition(|id| id.from_file);
+        let typed = typed.into_iter().map(|id| unmet("--exclude-rule", "id", &id.glob, &ids));
+        warnings.always.extend(typed);
+        let names: Vec<&str> = from_file.iter().map(|id| id.glob.as_str()).collect();
+        warnings.verbose.extend(of_no_rule("--exclude-rule", &names));
+        Ok(warnings)
     }
+}
+
+/// Warnings, and those that only matter to somebody who wants to know all.
+#[derive(Default)]
+pub struct Warnings {
+    pub always: Vec<String>,
+    pub verbose: Vec<String>,
 }
 
 fn meets(pattern: &Glob, names: &BTreeSet<&str>) -> bool {
     names.iter().any(|name| pattern.is_match(name))
 }
 
-fn warn_unknown(option: &str, names: &[&str]) {
-    if let Some(shown) = names.get(..names.len().min(UNMET_SHOWN)).filter(|shown| !shown.is_empty())
-    {
-        let more = if names.len() > shown.len() { ", …" } else { "" };
-        let of = if names.len() == 1 { "1 id is" } else { &format!("{} ids are", names.len()) };
-        say_warning(&format!("{option}: {of} of no rule: {}{more}", shown.join(", ")));
-    }
+/// What is to be said of names of a file that no rule has.
+fn of_no_rule(option: &str, names: &[&str]) -> Option<String> {
+    let shown = names.get(..names.len().min(UNMET_SHOWN)).filter(|shown| !shown.is_empty())?;
+    let more = if names.len() > shown.len() { ", …" } else { "" };
+    let of = if names.len() == 1 { "1 id is" } else { &format!("{} ids are", names.len()) };
+    Some(format!("{option}: {of} of no rule: {}{more}", shown.join(", ")))
 }
 
 /// Says that no rule has this tag or id, and which come near.

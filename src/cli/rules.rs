@@ -1,7 +1,7 @@
 //! From the arguments about rules to a compiled rule set and its part of the ledger.
 
 use super::args::RuleArgs;
-use super::rule_filter::RuleFilter;
+use super::rule_filter::{RuleFilter, Warnings};
 use super::taxonomy::{self, Doubt};
 use super::{say_error, say_warning, sight};
 use anyhow::{Context as _, Result, bail};
@@ -34,6 +34,8 @@ pub struct Rules {
     pub warnings: Vec<String>,
     /// Warnings of rules whose log source is not known.
     unknown: Vec<String>,
+    /// Warnings of ids that no rule has.
+    unmet: Warnings,
     /// Lists that were given and that no rule asks for.
     idle_lists: Vec<String>,
     /// YAML documents that are no rules.
@@ -44,7 +46,7 @@ pub struct Rules {
 
 impl Rules {
     /// Loads and compiles.
-    pub fn load(args: &RuleArgs, verbose: bool) -> Result<Rules> {
+    pub fn load(args: &RuleArgs) -> Result<Rules> {
         let filter = RuleFilter::build(args)?;
         let (taxonomy, doubts) = taxonomy::read(args)?;
         let options = LoadOptions {
@@ -58,10 +60,10 @@ impl Rules {
             sigma::load(&args.rules, &options)
                 .map_err(|error| anyhow::anyhow!("rules: {error}: check the path"))?
         };
-        filter.check(&loaded, verbose)?;
+        let unmet = filter.check(&loaded)?;
         let used = loaded.lists_used.clone();
         let mut rules = Rules::compile(loaded, &filter, taxonomy);
-        rules.doubts = doubts;
+        (rules.unmet, rules.doubts) = (unmet, doubts);
         rules.idle_lists = lists.into_iter().filter(|name| !used.contains(name)).collect();
         Ok(rules)
     }
@@ -116,8 +118,17 @@ impl Rules {
         entries.extend(not_loaded);
         let warnings = loaded.warnings.iter().map(ToString::to_string).collect();
         let not_rules = loaded.not_rules.len();
-        let (idle_lists, doubts) = (Vec::new(), Vec::new());
-        Rules { set, entries, places, warnings, unknown, idle_lists, not_rules, doubts }
+        Rules {
+            set,
+            entries,
+            places,
+            warnings,
+            unknown,
+            unmet: Warnings::default(),
+            idle_lists: Vec::new(),
+            not_rules,
+            doubts: Vec::new(),
+        }
     }
 
     /// Names the log sources and rules that could not be taken, up to so many rules.
@@ -189,10 +200,12 @@ impl Rules {
         if let Some(warning) = missing_lists(&self.entries, verbose) {
             say_warning(&warning);
         }
+        self.unmet.always.iter().for_each(|warning| say_warning(warning));
         for name in &self.idle_lists {
             say_warning(&format!("--expand {name}: no rule has a placeholder %{name}%"));
         }
         if verbose {
+            self.unmet.verbose.iter().for_each(|warning| say_warning(warning));
             self.warnings.iter().for_each(|warning| say_warning(warning));
             if self.not_rules > 0 {
                 say_warning(&format!("{} YAML documents are no rules", self.not_rules));

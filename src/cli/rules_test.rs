@@ -55,7 +55,7 @@ pub fn run(args: &TestArgs) -> Result<Exit> {
         include_unsupported: true,
         ..RuleArgs::default()
     };
-    let rules = Rules::load(&wanted, false)?;
+    let rules = Rules::load(&wanted)?;
     rules.report(false, args.quiet)?;
     let refused = rules.entries.iter().filter(|entry| entry.state == RuleState::Refused).count();
     let roots = roots(args);
