@@ -22,6 +22,7 @@ mod prefilter;
 mod program;
 mod ruleset;
 mod scanner;
+mod slot_tests;
 mod tables;
 mod wildcard;
 

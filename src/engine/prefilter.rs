@@ -1,7 +1,7 @@
-//! The prefilter: one Aho-Corasick automaton over the atoms of a slot's rules.
+//! The prefilter: one Aho-Corasick automaton over the atoms of a slot's tests.
 //!
 //! An automaton runs over the folded text of all values of a field, marks included, and says which
-//! rules have one of their atoms in it. It says nothing of whether they match: it over-approximates.
+//! tests have one of their atoms in it. It says nothing of whether they hold: it over-approximates.
 //!
 //! Most places in a text are the start of no atom. [`Starts`] knows that from four bytes: each atom is
 //! known by the rarest four of its bytes, and a bitmap of their hashes, small enough for the
@@ -9,7 +9,7 @@
 //! cannot, the automaton is asked, anchored at the place where the atom would start, and gives up
 //! within a few bytes if it was something else.
 //!
-//! Invariants: a rule of which some atom occurs in the haystack gets its bit; with and without
+//! Invariants: a test of which some atom occurs in the haystack gets its bit; with and without
 //! [`Starts`] the bits are the same (a test compares them).
 //!
 //! Why so (trials on 25,771 literals of SigmaHQ's rules): a contiguous NFA builds five to ten times
@@ -23,22 +23,22 @@ use aho_corasick::nfa::contiguous::NFA;
 use aho_corasick::{Anchored, Input, MatchKind, PatternID};
 use hashbrown::HashMap;
 
-/// Finds the rules whose atoms occur in a haystack.
+/// Finds the tests whose atoms occur in a haystack.
 #[derive(Debug)]
 pub(super) struct Automaton {
     nfa: NFA,
-    /// For pattern `p`, its rules are `rules[starts[p]..starts[p + 1]]`.
+    /// For pattern `p`, its tests are `tests[starts[p]..starts[p + 1]]`.
     starts: Box<[u32]>,
-    rules: Box<[u32]>,
+    tests: Box<[u32]>,
     /// Where atoms may start; `None` if some atom is too short to tell.
     filter: Option<Starts>,
 }
 
 impl Automaton {
-    /// The automaton for atoms with the rules that need each.
+    /// The automaton for atoms with the tests that need each.
     ///
     /// # Errors
-    /// All the rules, if the atoms do not fit into an automaton.
+    /// All the tests, if the atoms do not fit into an automaton.
     pub(super) fn new(
         atoms: HashMap<&[u8], (Option<Four>, Vec<u32>)>,
     ) -> Result<Automaton, Vec<u32>> {
@@ -49,19 +49,19 @@ impl Automaton {
             .prefilter(false)
             .build(atoms.iter().map(|(atom, _)| atom))
             .map_err(|_| {
-                atoms.iter().flat_map(|(_, (_, rules))| rules.clone()).collect::<Vec<_>>()
+                atoms.iter().flat_map(|(_, (_, tests))| tests.clone()).collect::<Vec<_>>()
             })?;
         let filter = Starts::new(atoms.iter().map(|(atom, (four, _))| (*atom, *four)));
         let mut starts = vec![0];
-        let mut rules = Vec::new();
+        let mut tests = Vec::new();
         for (_, (_, of_atom)) in atoms {
-            rules.extend(of_atom);
-            starts.push(u32::try_from(rules.len()).unwrap_or(u32::MAX));
+            tests.extend(of_atom);
+            starts.push(u32::try_from(tests.len()).unwrap_or(u32::MAX));
         }
-        Ok(Automaton { nfa, starts: starts.into(), rules: rules.into(), filter })
+        Ok(Automaton { nfa, starts: starts.into(), tests: tests.into(), filter })
     }
 
-    /// Sets in `bits` the bit of each rule of which an atom occurs in `haystack`.
+    /// Sets in `bits` the bit of each test of which an atom occurs in `haystack`.
     pub(super) fn search(&self, haystack: &[u8], bits: &mut [u64]) {
         match &self.filter {
             None => self.search_from(&Input::new(haystack), bits),
@@ -76,18 +76,18 @@ impl Automaton {
         let mut state = OverlappingState::start();
         while self.nfa.try_find_overlapping(input, &mut state).is_ok() {
             let Some(found) = state.get_match() else { break };
-            for rule in self.rules_of(found.pattern()) {
-                let rule = *rule as usize;
-                if let Some(word) = bits.get_mut(rule / 64) {
-                    *word |= 1 << (rule % 64);
+            for test in self.tests_of(found.pattern()) {
+                let test = *test as usize;
+                if let Some(word) = bits.get_mut(test / 64) {
+                    *word |= 1 << (test % 64);
                 }
             }
         }
     }
 
-    fn rules_of(&self, pattern: PatternID) -> &[u32] {
+    fn tests_of(&self, pattern: PatternID) -> &[u32] {
         let at = |n: usize| self.starts.get(n).map_or(0, |s| *s as usize);
-        self.rules.get(at(pattern.as_usize())..at(pattern.as_usize() + 1)).unwrap_or(&[])
+        self.tests.get(at(pattern.as_usize())..at(pattern.as_usize() + 1)).unwrap_or(&[])
     }
 }
 

@@ -1,13 +1,14 @@
 //! The scanner: one thread's way from an event to the rules that match it.
 //!
 //! For each event, cheapest first:
-//! - *gate*: provider, channel and event id give the rules that can speak of it at all, and with the
-//!   event's layout the [`Program`] for it. Both are looked up in the scanner's own tables; most
-//!   events stop here.
-//! - *prefilter*: the fields that have an automaton are folded, each once, and searched; the rules of
-//!   which an atom was found, and those that have none, are candidates.
-//! - *confirm*: the candidates' conditions are evaluated; each predicate at most once for a record,
-//!   whatever the number of rules that ask it.
+//! - *gate*: the event's kind gives the rules that can speak of it at all, and with them the
+//!   [`Program`] for it (`tables`). Most events of most logs stop here.
+//! - *prefilter*: for each slot, the verdict on its values leaves some of the rules (`slot_tests`).
+//!   Values that came before have theirs remembered (`memo`) and are not even folded; others are
+//!   folded, once, and searched for literals. A slot that concerns no rule that is left is not looked
+//!   at.
+//! - *confirm*: the conditions of the rules that are left are evaluated; each predicate at most once
+//!   for a record, whatever the number of rules that ask it.
 //!
 //! [`Scanner::scan_full`] does without all of this: it asks every rule whose source admits the event,
 //! by its whole condition. Both give the same rules for every event (invariant 1); tests compare
@@ -20,8 +21,9 @@ use super::expr::PredicateId;
 use super::full::{self, Told};
 use super::kinds::Kinds;
 use super::memo::{Hash, Known, Memo};
-use super::program::{Program, SlotId, SlotTests};
+use super::program::{Program, SlotId};
 use super::ruleset::{RuleId, RuleSet};
+use super::slot_tests::SlotTests;
 use super::tables::{Binding, Tables};
 use crate::event::{Event, Texts};
 use crate::taxonomy::{FieldSource, Inputs};
