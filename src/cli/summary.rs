@@ -69,7 +69,10 @@ pub fn summary(ledger: &Ledger, elapsed: Duration, verbose: bool) {
         time(ledger, verbose);
         top_rules(ledger, verbose);
     }
-    block("Not seen", blind.cloned());
+    // Who asks for some events knows that there are others.
+    if verbose || ledger.event_filter().is_none() || ledger.counts().all_hits() == 0 {
+        block("Not seen", blind.cloned());
+    }
     let mut about = Vec::new();
     looked_at(ledger, &mut about);
     if verbose {
