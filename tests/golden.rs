@@ -22,6 +22,10 @@ const ROWS: &[(&str, &str)] = &[
     ("hits.columns.md", "--format markdown --columns Rule,CommandLine"),
     ("hits.timesketch.jsonl", "--format timesketch"),
     ("hits.ecs.jsonl", "--format ecs"),
+    ("groups.txt", "--format table --group"),
+    ("groups.jsonl", "--format jsonl --group"),
+    ("timeline.txt", "--format table --sort time --context 1 --time-zone +01:00"),
+    ("timeline.jsonl", "--format jsonl --sort time --context 1"),
     ("ledger.json", "--format jsonl --ledger"),
 ];
 

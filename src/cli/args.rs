@@ -1,6 +1,7 @@
 //! The arguments as typed. Parsing does no I/O and decides nothing that needs it.
 
 use super::event_filter::EventArgs;
+use super::order::TimelineArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use harrier::sigma::{Level, Status};
 use std::path::PathBuf;
@@ -74,8 +75,16 @@ pub enum RulesCommand {
   harrier hunt triage/ | jq -r '[.timestamp, .rule.title] | @tsv'
   harrier hunt triage/ --from 2026-03-01 --to 2026-03-02 --computer 'WS-*'
   harrier hunt triage/ --from -7d --channel Security,Sysmon --event-id 1,4624-4625
+  harrier hunt triage/ --sort time --context 30 --time-zone Europe/Berlin
+  harrier hunt triage/ --group -o groups.csv
   harrier hunt triage/ -r sigma/rules --tag 'attack.t1562*' --exclude-rule @noisy.txt
   find / -name '*.evtx' -print0 | harrier hunt -0 -
+
+Filters:
+  LIST is a,b or the option given again. --from and --to are compared with the event's own time
+  (TimeCreated); --from is included, --to is not. -7d counts from the newest event of the evidence,
+  now-7d from now. An event that does not say when it was is looked at. What is left out, rules and
+  records, is counted in the summary and the ledger.
 
 Output:
   Hits go to standard output, or to the files that -o names. A file's name tells the format:
@@ -86,14 +95,10 @@ Output:
   Nothing is ever written into a folder of evidence.
 
 Columns, besides the events' own fields (data.NAME if a name is in this list):
-  TimeUTC Level Rule Computer Event Channel Provider EventID Title RecordID User TargetUser Process
-  CommandLine Parent ParentCommandLine Target SourceIP DestinationIP Match1 Match2 Match3 Matched
-  Fields Techniques Tags Status RuleID RuleFile Path Chunk Offset HeaderRecordID Recovered Where
-  Details
-
-LIST is a,b or the option given again. --from and --to are compared with the event's own time
-(TimeCreated); --from is included, --to is not. An event that does not say when it was is looked at.
-Rules and records that are left out are counted in the summary and the ledger.
+  TimeUTC Time Level Rule Computer Event Channel Provider EventID Title RecordID User TargetUser
+  Process CommandLine Parent ParentCommandLine Target SourceIP DestinationIP Match1 Match2 Match3
+  Matched Fields Techniques Tags Status RuleID RuleFile Path Chunk Offset HeaderRecordID Recovered
+  Where Details
 
 Exit codes:
   0  everything was looked at
@@ -110,6 +115,9 @@ pub struct HuntArgs {
 
     #[command(flatten)]
     pub events: EventArgs,
+
+    #[command(flatten)]
+    pub timeline: TimelineArgs,
 
     #[command(flatten)]
     pub output: OutputArgs,

@@ -34,15 +34,15 @@ pub struct EventArgs {
     /// Only events before this time, in the same forms
     #[arg(long, value_name = "TIME", value_parser = when::parse, allow_hyphen_values = true)]
     pub to: Option<When>,
-    /// Time zone of --from and --to without an offset: UTC, local, +02:00, Europe/Berlin
-    #[arg(long, value_name = "ZONE", default_value = "UTC")]
+    /// Time zone in which tables, CSV and Markdown show times, and of --from and --to without an
+    /// offset: UTC, local, +02:00, Europe/Berlin. JSON is in UTC always
+    #[arg(long, value_name = "ZONE", default_value = "UTC", allow_hyphen_values = true)]
     pub time_zone: String,
 }
 
 /// What the arguments say, but for the times.
 pub struct Events {
     filter: EventFilter,
-    /// How times are read if they have no offset.
     zone: TimeZone,
 }
 
@@ -64,10 +64,15 @@ impl Events {
         Ok(Events { filter, zone: when::zone(&args.time_zone)? })
     }
 
+    /// In which time zone times are shown, if it is not UTC.
+    pub fn shown_zone(&self) -> Option<&TimeZone> {
+        Some(&self.zone).filter(|zone| **zone != TimeZone::UTC)
+    }
+
     /// The filter with its times. If one is counted from the newest event, `hunt` looks for that in
     /// the evidence first.
     pub fn resolve(
-        self,
+        &self,
         args: &EventArgs,
         hunt: &Hunt<'_>,
         evidence: &[PathBuf],
@@ -96,7 +101,7 @@ impl Events {
         let filter = EventFilter {
             from: resolve("--from", args.from)?,
             to: resolve("--to", args.to)?,
-            ..self.filter
+            ..self.filter.clone()
         };
         if let (Some(from), Some(to)) = (filter.from, filter.to)
             && from >= to

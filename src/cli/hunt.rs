@@ -2,6 +2,8 @@
 
 use super::args::HuntArgs;
 use super::event_filter::Events;
+use super::order;
+use super::output::Look;
 use super::progress::Progress;
 use super::rules::Rules;
 use super::target::{Pending, Target, incomplete};
@@ -28,7 +30,21 @@ pub fn run(args: &HuntArgs) -> Result<Exit> {
     let interrupt = interrupt::watch().context("interruptions cannot be handled")?;
     let rules = Rules::load(&args.rules, out.verbose)?;
     rules.report(out.verbose, out.quiet)?;
-    let outputs = output::open(out, &paths)?;
+    let hunt = Hunt {
+        threads: args.threads.unwrap_or_else(|| available_parallelism().map_or(1, Into::into)),
+        full_scan: args.full_scan,
+        recover: args.evidence.recover,
+        order: order::order(&args.timeline),
+        sort_memory: args.timeline.sort_memory,
+        cancel: Some(&interrupt),
+        ..Hunt::new(&rules.set)
+    };
+    let filter = events.resolve(&args.events, &hunt, &paths, out.verbose)?;
+    let local = events.shown_zone().is_some();
+    let look = Look { grouped: args.timeline.group, local };
+    let outputs = output::open(out, &paths, look)?;
+    let (ledger_file, ledger_pending) = open_ledger(outputs.ledger)?;
+    let mut ledger = Ledger::new(ledger_file);
 
     let begun = Instant::now();
     let mut progress = Progress::begin(!out.no_progress && !out.quiet, &paths);
@@ -40,24 +56,17 @@ pub fn run(args: &HuntArgs) -> Result<Exit> {
         pending.push(output.pending);
     }
     let advance = |step: &Step<'_>| progress.advance(step);
-    let hunt = Hunt {
-        rules: &rules.set,
-        filter: None,
-        threads: args.threads.unwrap_or_else(|| available_parallelism().map_or(1, Into::into)),
-        full_scan: args.full_scan,
-        recover: args.evidence.recover,
-        cancel: Some(&interrupt),
-        progress: Some(&advance),
-    };
-    let filter = events.resolve(&args.events, &hunt, &paths, out.verbose)?;
-    let hunt = Hunt { filter: Some(&filter), ..hunt };
-    let (ledger_file, ledger_pending) = open_ledger(outputs.ledger)?;
-    let mut ledger = Ledger::new(ledger_file);
+    let hunt =
+        Hunt { filter: Some(&filter), zone: events.shown_zone(), progress: Some(&advance), ..hunt };
     let mut outputs: Vec<Output<'_>> = places
         .iter_mut()
         .map(|(format, writer)| Output { format, writer: &mut **writer })
         .collect();
-    let hits = hunt.run(Walk::new(&paths), &mut outputs, &mut ledger);
+    let walk = || Walk::new(&paths);
+    let hits = match args.timeline.context {
+        Some(reach) => hunt.run_with_context(&walk, reach, &mut outputs, &mut ledger),
+        None => hunt.run(walk(), &mut outputs, &mut ledger),
+    };
     progress.finish();
     let hits = match hits {
         Ok(hits) => hits,
@@ -75,6 +84,17 @@ pub fn run(args: &HuntArgs) -> Result<Exit> {
             let name = pending.get(which).map_or("", Pending::name);
             let rest = incomplete(pending.iter().chain(&ledger_pending));
             bail!("{name}: cannot be written: {error}: hits are missing{rest}")
+        }
+        Err(HuntError::Temporary(error)) => {
+            drop(ledger);
+            let (folder, rest) =
+                (std::env::temp_dir(), incomplete(pending.iter().chain(&ledger_pending)));
+            bail!(
+                "{}: temporary files cannot be written: {error}: hits are missing: name a folder with \
+                 room in {}{rest}",
+                folder.display(),
+                if cfg!(windows) { "TEMP" } else { "TMPDIR" }
+            )
         }
         Err(error) => bail!("{error}: try fewer with --threads"),
     };

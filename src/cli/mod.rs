@@ -11,6 +11,7 @@ mod evidence;
 mod hunt;
 mod interrupt;
 mod lists;
+mod order;
 mod output;
 mod progress;
 mod rule_filter;

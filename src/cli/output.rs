@@ -61,8 +61,17 @@ impl Place {
     }
 }
 
+/// What there is to be shown.
+#[derive(Clone, Copy)]
+pub struct Look {
+    /// Groups of hits, not hits.
+    pub grouped: bool,
+    /// Times in a time zone of their own.
+    pub local: bool,
+}
+
 /// Opens all outputs.
-pub fn open(args: &OutputArgs, evidence: &[PathBuf]) -> Result<Outputs> {
+pub fn open(args: &OutputArgs, evidence: &[PathBuf], look: Look) -> Result<Outputs> {
     let named = places(args);
     let ledger = args.ledger.as_deref().map(Place::new);
     check(&named, ledger.as_ref(), evidence)?;
@@ -75,10 +84,13 @@ pub fn open(args: &OutputArgs, evidence: &[PathBuf]) -> Result<Outputs> {
     if args.wide && !places.iter().any(|(_, format)| *format == FormatArg::Table) {
         bail!("--wide: is for tables: add --format table, or leave it out");
     }
+    if !args.columns.is_empty() && look.grouped {
+        bail!("--columns: groups have columns of their own: leave out --columns or --group");
+    }
     let mut hits = Vec::with_capacity(places.len());
     for (place, format) in places {
         let on_terminal = place.on_terminal();
-        let format = build(format, args, on_terminal)?;
+        let format = build(format, args, look, on_terminal)?;
         let Target { writer, pending } = target(&place)?;
         hits.push(Output { writer, pending, format, on_terminal });
     }
@@ -188,12 +200,21 @@ fn check(hits: &[Named], ledger: Option<&Place>, evidence: &[PathBuf]) -> Result
 }
 
 /// A format as the arguments want it.
-fn build(format: FormatArg, args: &OutputArgs, on_terminal: bool) -> Result<Format> {
-    let columns = |medium| match &args.columns[..] {
-        [] => Ok(Columns::standard(medium)),
-        names => Columns::parse(names, medium).map_err(|why| anyhow!("--columns: {why}")),
+fn build(format: FormatArg, args: &OutputArgs, look: Look, on_terminal: bool) -> Result<Format> {
+    let columns = |medium| {
+        let columns = match &args.columns[..] {
+            [] if look.grouped => Columns::grouped(),
+            [] => Columns::standard(medium),
+            names => Columns::parse(names, medium).map_err(|why| anyhow!("--columns: {why}"))?,
+        };
+        Ok::<_, anyhow::Error>(if look.local { columns.in_local_time() } else { columns })
     };
     Ok(match format {
+        FormatArg::Timesketch | FormatArg::Ecs if look.grouped => {
+            bail!(
+                "--group: timesketch and ecs have no form for groups: choose another with --format"
+            );
+        }
         FormatArg::Jsonl => Format::Jsonl,
         FormatArg::Timesketch => Format::Timesketch,
         FormatArg::Ecs => Format::Ecs,

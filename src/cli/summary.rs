@@ -259,6 +259,10 @@ fn looked_at(ledger: &Ledger, lines: &mut Vec<(&'static str, String)>) {
             ],
         ),
     ));
+    if ledger.context() > 0 {
+        let events = counted(ledger.context(), "event");
+        lines.push(("Context", format!("{events} around hits")));
+    }
     if let Some(wanted) = ledger.event_filter() {
         lines.push(("Filter", escape::lined(wanted)));
     }

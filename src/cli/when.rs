@@ -3,6 +3,7 @@
 use anyhow::{Context as _, Result};
 use harrier::hunt::{Ticks, first_tick, timestamp};
 use jiff::{SignedDuration, Timestamp, civil, fmt::temporal::DateTimeParser, tz::TimeZone};
+use std::time::Duration;
 
 /// What a user may write.
 const FORMS: &str = "give a date (2026-03-01), a time (2026-03-01T10:00, 2026-03-01T10:00Z), \
@@ -67,6 +68,13 @@ fn duration(text: &str) -> Result<SignedDuration, String> {
         (Some(seconds), None) => Ok(SignedDuration::from_secs(seconds)),
         _ => Err(FORMS.to_owned()),
     }
+}
+
+/// A span of time: seconds, or numbers with units.
+pub fn reach(text: &str) -> Result<Duration, String> {
+    let seconds = text.trim().parse().ok().map(Duration::from_secs);
+    let span = || duration(text.trim()).ok().and_then(|span| span.try_into().ok());
+    seconds.or_else(span).ok_or_else(|| "give seconds (30) or a span (5m, 1h)".to_owned())
 }
 
 impl When {
@@ -147,6 +155,16 @@ mod tests {
         assert!(parse("-99999999999999999999d").is_err());
         assert!(parse("-9999999999999d").unwrap().resolve("--from", &zone, newest).is_err());
         assert_eq!(parse("-1d").unwrap().resolve("--from", &zone, None).unwrap(), None);
+    }
+
+    #[test]
+    fn spans_are_seconds_or_have_units() {
+        for (text, want) in [("0", 0), ("30", 30), ("45s", 45), ("5m", 300), ("1h30m", 5400)] {
+            assert_eq!(reach(text), Ok(Duration::from_secs(want)), "{text}");
+        }
+        for text in ["", "-1", "m", "1x", "5m3", "now"] {
+            assert!(reach(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -3,39 +3,52 @@
 //! The evidence is cut into items of about two megabytes (`feed`), which workers take one after the
 //! other; a worker has its own reader and scanner and shares nothing while it reads (`work`). What
 //! it found it renders itself, once for each output (`rendered`), and `sequence` puts the rendered
-//! hits and the counts of all items back into evidence order.
+//! hits and the counts of all items back into evidence order; `collect` writes them, in that order or
+//! in another (`spill`, `group`). What is around hits takes a second reading (`context`), when the
+//! newest event was one before (`newest`).
 //!
 //! Invariants:
 //! - The output is the same bytes with any number of threads (invariant 5 of the design): an item's
 //!   output depends on nothing but the item, and items are written in their order.
-//! - Memory is bounded by threads (invariant 7): see `WINDOW` and `work::OUTPUT_BYTES`.
+//! - Memory is bounded by threads (invariant 7): see `WINDOW` and `work::OUTPUT_BYTES`. What waits for
+//!   its place in another order is bounded by [`Hunt::sort_memory`].
 //! - Everything handed out by the walk reaches the ledger, unless the hunt is stopped, which the
 //!   ledger then says (invariant 6).
 
+mod collect;
+mod context;
+mod describe;
 mod feed;
 mod filter;
 mod glob;
+mod group;
 mod newest;
 mod open;
 mod rendered;
 mod sequence;
+mod spill;
 mod time;
 mod work;
 
 use crate::engine::{Kinds, RuleSet};
 use crate::evidence::Found;
-use crate::ledger::{Ledger, Levels, SourceEntry, SourceState};
+use crate::evtx::{self, Reader};
+use crate::ledger::{Ledger, Levels, SourceEntry};
 use crate::report::Format;
+use collect::Collector;
+use context::Surveyor;
 use feed::Feed;
-use open::Settled;
-use rendered::Rendered;
+use jiff::tz::TimeZone;
 use sequence::{Consumer, Flow, Sequencer};
+use spill::Sorter;
 use std::{
     fmt, io,
     io::Write,
+    ops::ControlFlow,
     sync::{Mutex, PoisonError, atomic::AtomicBool},
+    time::Duration,
 };
-use work::{Finished, Note, Worker};
+use work::{Purpose, Work, Worker};
 
 pub use filter::EventFilter;
 pub use glob::Glob;
@@ -54,6 +67,13 @@ pub struct Hunt<'a> {
     pub rules: &'a RuleSet,
     /// Which events are looked at; all if there is none.
     pub filter: Option<&'a EventFilter>,
+    /// The time zone of [`Hit::local_time`](crate::report::Hit::local_time); UTC if there is none.
+    pub zone: Option<&'a TimeZone>,
+    /// In which order hits are written.
+    pub order: Order,
+    /// How many bytes of hits are held in memory, about, when they are not written in evidence order:
+    /// more go to temporary files.
+    pub sort_memory: usize,
     /// How many threads; at least one.
     pub threads: usize,
     /// Whether every rule is evaluated on every event, without gate and prefilter.
@@ -77,6 +97,23 @@ pub struct Step<'s> {
     /// Hits in it, by level.
     pub hits: Levels,
 }
+
+/// In which order hits are written. In each, hits on one record come in the order of the rules.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Order {
+    /// That of the evidence: path, chunk, record. Hits are written as they are found.
+    #[default]
+    Evidence,
+    /// By the events' times over all evidence, where these are the same in that of the evidence;
+    /// events that do not say when they were come last.
+    Time,
+    /// One line for all hits of a rule on a host by the same values, by the time of the first.
+    Grouped,
+}
+
+/// What [`Hunt::sort_memory`] is unless somebody says otherwise. It holds some fifty thousand hits; a
+/// temporary file costs little, so more would gain nothing.
+pub const SORT_MEMORY: usize = 64 << 20;
 
 impl fmt::Debug for Hunt<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -110,6 +147,8 @@ pub enum HuntError {
     },
     /// Threads could not be started.
     Threads(String),
+    /// A temporary file could not be written or read.
+    Temporary(io::Error),
 }
 
 impl fmt::Display for HuntError {
@@ -117,6 +156,9 @@ impl fmt::Display for HuntError {
         match self {
             HuntError::Output { error, .. } => write!(f, "cannot write hits: {error}"),
             HuntError::Threads(error) => write!(f, "cannot start threads: {error}"),
+            HuntError::Temporary(error) => {
+                write!(f, "cannot keep hits in temporary files: {error}")
+            }
         }
     }
 }
@@ -130,6 +172,9 @@ impl<'a> Hunt<'a> {
         Hunt {
             rules,
             filter: None,
+            zone: None,
+            order: Order::default(),
+            sort_memory: SORT_MEMORY,
             threads: 1,
             full_scan: false,
             recover: false,
@@ -145,34 +190,128 @@ impl<'a> Hunt<'a> {
     /// no other output is left.
     ///
     /// # Errors
-    /// If hits cannot be written, or no threads be started; the ledger then says that the hunt was
-    /// cut short.
+    /// If hits cannot be written or kept, or no threads be started; the ledger then says that the hunt
+    /// was cut short.
     ///
     /// # Panics
     /// Only if a thread of it does, which is a fault of the program.
-    pub fn run(
+    pub fn run<W: Iterator<Item = Found> + Send>(
         &self,
-        walk: impl Iterator<Item = Found> + Send,
+        walk: W,
         outputs: &mut [Output<'_>],
         ledger: &mut Ledger,
     ) -> Result<Vec<u64>, HuntError> {
-        let threads = self.threads.max(1);
-        let pool = pool(threads)?;
+        self.hunt::<W>(walk, None, outputs, ledger)
+    }
+
+    /// The same, with what else happened on the host of each hit, `reach` before it to `reach` after.
+    /// For that the evidence is read a second time, so it is asked for twice. Groups have no context.
+    ///
+    /// # Errors
+    /// As [`Hunt::run`].
+    ///
+    /// # Panics
+    /// As [`Hunt::run`].
+    pub fn run_with_context<W: Iterator<Item = Found> + Send>(
+        &self,
+        evidence: &dyn Fn() -> W,
+        reach: Duration,
+        outputs: &mut [Output<'_>],
+        ledger: &mut Ledger,
+    ) -> Result<Vec<u64>, HuntError> {
+        let reach = Ticks::try_from(reach.as_nanos() / 100).unwrap_or(Ticks::MAX);
+        let again = (self.order != Order::Grouped).then_some((reach, evidence));
+        self.hunt(evidence(), again, outputs, ledger)
+    }
+
+    fn hunt<W: Iterator<Item = Found> + Send>(
+        &self,
+        walk: W,
+        again: Option<(Ticks, &dyn Fn() -> W)>,
+        outputs: &mut [Output<'_>],
+        ledger: &mut Ledger,
+    ) -> Result<Vec<u64>, HuntError> {
+        let pool = pool(self.threads)?;
         if let Some(filter) = self.filter.filter(|filter| !filter.wants_all()) {
             ledger.set_event_filter(filter.to_string());
         }
-        let mut begin = Rendered::new(outputs.len());
-        begin.begin(outputs.iter().map(|output| output.format));
         let formats: Vec<&Format> = outputs.iter().map(|output| output.format).collect();
-        let sinks = outputs.iter_mut().map(|output| Sink { writer: output.writer, error: None });
-        let mut collector = Collector { sinks: sinks.collect(), ledger, open: None };
-        collector.write(&begin);
-        let sequencer = Sequencer::new(collector, (threads * WINDOW) as u64);
+        let purpose = Purpose { formats: &formats, context: again.map(|(reach, _)| reach) };
+        let mut collector = Collector::new(self, again.is_some(), outputs, ledger);
+        collector.begin(&formats);
+        let make = || Worker::new(self, purpose);
+        let passed = self.pass(&pool, walk, collector, make);
+        let Passed { mut collector, hits, kinds, rest, mut stopped } = passed;
+        if let Some((_, evidence)) = again.filter(|_| !stopped && !rest.closed)
+            && let Some(mut before) = collector.take()
+        {
+            let spans = before.take_around();
+            (collector, stopped) = self.survey(&pool, &formats, evidence, spans, before);
+        }
+        let Some(mut collector) = collector else { return Ok(hits) };
+        collector.ledger.set_met(rest.met);
+        collector.ledger.set_kinds(kinds);
+        if rest.closed && !stopped {
+            collector.interrupted(rest.not_begun);
+        }
+        collector.finish(self, &formats);
+        let error = collector.failure();
+        if stopped || error.is_some() {
+            collector.ledger.set_cut_short();
+        }
+        error.map_or(Ok(hits), Err)
+    }
+
+    /// Reads the evidence again for the context of hits; says whether it was stopped.
+    fn survey<'c, W: Iterator<Item = Found> + Send>(
+        &self,
+        pool: &rayon::ThreadPool,
+        formats: &[&Format],
+        evidence: &dyn Fn() -> W,
+        spans: Sorter,
+        collector: Collector<'c>,
+    ) -> (Option<Collector<'c>>, bool) {
+        let mut held = Some(collector);
+        let (mut stopped, mut interrupted) = (false, false);
+        let read = context::batches(spans, self.sort_memory, |around| {
+            let Some(collector) = held.take() else { return ControlFlow::Break(()) };
+            let make = || Surveyor::new(self, formats, around);
+            let passed = self.pass(pool, evidence(), collector, make);
+            held = passed.collector;
+            stopped = passed.stopped;
+            interrupted = passed.rest.closed;
+            if stopped || interrupted { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        // All hits are there, but not all that is around them.
+        if let (Some(collector), true) = (&mut held, interrupted) {
+            collector.ledger.set_interrupted();
+        }
+        if let (Some(collector), Err(error)) = (&mut held, read) {
+            collector.fail(error);
+        }
+        (held, stopped)
+    }
+
+    /// What each thread reads by; every reading of the evidence meets the same records.
+    fn reader(&self) -> Reader {
+        Reader::new(evtx::Options { recover: self.recover, ..evtx::Options::default() })
+    }
+
+    /// Has all threads work through the evidence once.
+    fn pass<'c, K: Work>(
+        &self,
+        pool: &rayon::ThreadPool,
+        walk: impl Iterator<Item = Found> + Send,
+        collector: Collector<'c>,
+        make: impl Fn() -> K + Sync,
+    ) -> Passed<'c> {
+        let window = pool.current_num_threads().saturating_mul(WINDOW);
+        let sequencer = Sequencer::new(collector, window as u64);
         let feed = Mutex::new(Feed::new(walk));
         let hits = pool.broadcast(|_| {
             // A worker that panics must not leave the others waiting for its item.
             let guard = StopUnlessDone(&sequencer);
-            let hits = self.work(&formats, &feed, &sequencer);
+            let hits = self.work(make(), &feed, &sequencer);
             std::mem::forget(guard);
             hits
         });
@@ -182,30 +321,19 @@ impl<'a> Hunt<'a> {
             sum.iter_mut().zip(hits).for_each(|(sum, n): (&mut u64, u64)| *sum += n);
             kinds.merge(met);
         }
-        let cut_short = sequencer.stopped();
+        let stopped = sequencer.stopped();
         let feed = feed.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let mut error = None;
-        if let Some(mut collector) = sequencer.into_consumer() {
-            collector.ledger.set_met(feed.met());
-            collector.ledger.set_kinds(kinds);
-            error = collector.failure();
-            if cut_short || error.is_some() {
-                collector.ledger.set_cut_short();
-            } else if feed.closed() {
-                collector.interrupted(&feed);
-            }
-        }
-        error.map_or(Ok(sum), |(which, error)| Err(HuntError::Output { which, error }))
+        let rest = Rest { met: feed.met(), closed: feed.closed(), not_begun: feed.not_begun() };
+        Passed { collector: sequencer.into_consumer(), hits: sum, kinds, rest, stopped }
     }
 
     /// What each thread does; gives its hits by rule, and the kinds of events that it met.
     fn work<I: Iterator<Item = Found>>(
         &self,
-        formats: &[&Format],
+        mut worker: impl Work,
         feed: &Mutex<Feed<I>>,
         sequencer: &Sequencer<Collector<'_>>,
     ) -> (Vec<u64>, Kinds) {
-        let mut worker = Worker::new(self, formats);
         while !sequencer.stopped() {
             let item = {
                 let mut feed = feed.lock().unwrap_or_else(PoisonError::into_inner);
@@ -232,6 +360,29 @@ impl<'a> Hunt<'a> {
     }
 }
 
+/// What came of working through the evidence once.
+struct Passed<'c> {
+    /// There unless somebody panicked while handing results to it.
+    collector: Option<Collector<'c>>,
+    /// By rule.
+    hits: Vec<u64>,
+    /// The kinds of events that were met.
+    kinds: Kinds,
+    rest: Rest,
+    /// Whether it failed before its end.
+    stopped: bool,
+}
+
+/// How far the evidence was met.
+struct Rest {
+    /// How many things were met in it.
+    met: u64,
+    /// Whether there is more, which was not wanted any more.
+    closed: bool,
+    /// The log that was opened and of which nothing was handed out.
+    not_begun: Option<SourceEntry>,
+}
+
 /// So many threads.
 fn pool(threads: usize) -> Result<rayon::ThreadPool, HuntError> {
     rayon::ThreadPoolBuilder::new()
@@ -247,107 +398,5 @@ struct StopUnlessDone<'s, C: Consumer>(&'s Sequencer<C>);
 impl<C: Consumer> Drop for StopUnlessDone<'_, C> {
     fn drop(&mut self) {
         self.0.stop();
-    }
-}
-
-/// Takes the results in evidence order.
-struct Collector<'a> {
-    sinks: Vec<Sink<'a>>,
-    ledger: &'a mut Ledger,
-    /// A log of which not all items came yet.
-    open: Option<Box<SourceEntry>>,
-}
-
-/// An output, and why it takes nothing more.
-struct Sink<'a> {
-    writer: &'a mut (dyn Write + Send),
-    error: Option<io::Error>,
-}
-
-impl Sink<'_> {
-    fn write(&mut self, output: &[u8]) {
-        if self.error.is_none() && !output.is_empty() {
-            let written = self.writer.write_all(output).and_then(|()| self.writer.flush());
-            self.error = written.err();
-        }
-    }
-
-    /// Whether nobody reads any more what is written here.
-    fn left(&self) -> bool {
-        self.error.as_ref().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
-    }
-}
-
-impl Collector<'_> {
-    fn write(&mut self, rendered: &Rendered) -> Flow {
-        self.sinks.iter_mut().zip(rendered.outputs()).for_each(|(sink, output)| sink.write(output));
-        if self.ends() { Flow::Stop } else { Flow::Go }
-    }
-
-    /// Whether nothing more can be written, or something not that is wanted.
-    fn ends(&self) -> bool {
-        let failed = self.sinks.iter().any(|sink| sink.error.is_some() && !sink.left());
-        failed || !self.sinks.is_empty() && self.sinks.iter().all(Sink::left)
-    }
-
-    /// What ended the hunt: the first output that failed, or that was left if all were.
-    fn failure(&mut self) -> Option<(usize, io::Error)> {
-        if !self.ends() {
-            return None;
-        }
-        let failed = self.sinks.iter().position(|sink| sink.error.is_some() && !sink.left());
-        let which = failed.unwrap_or(0);
-        self.sinks.get_mut(which)?.error.take().map(|error| (which, error))
-    }
-
-    /// Notes that the rest of the evidence was not wanted any more: what remained of a log that was
-    /// begun, and that the others were not met.
-    fn interrupted<I>(&mut self, feed: &Feed<I>) {
-        self.ledger.set_interrupted();
-        let begun = self.open.take();
-        if let Some(mut entry) = begun.or_else(|| feed.not_begun().map(Box::new)) {
-            entry.state = SourceState::Interrupted;
-            entry.reason = Some("the hunt was interrupted before its end".to_owned());
-            self.ledger.source(*entry);
-        }
-    }
-
-    fn note(&mut self, note: Note) {
-        match note {
-            Note::Settled(Settled::Aside(aside)) => self.ledger.aside(aside),
-            Note::Settled(Settled::Source(entry)) => self.ledger.source(*entry),
-            Note::Part { entry, last } => {
-                let entry = match self.open.take() {
-                    None => entry,
-                    Some(mut whole) => {
-                        whole.counts.add(&entry.counts);
-                        whole.damages.append(entry.damages);
-                        whole.findings.append(entry.findings);
-                        whole
-                    }
-                };
-                if last {
-                    self.ledger.source(*entry);
-                } else {
-                    self.open = Some(entry);
-                }
-            }
-        }
-    }
-}
-
-impl Consumer for Collector<'_> {
-    type Part = Rendered;
-    type Piece = Finished;
-
-    fn part(&mut self, rendered: &Rendered) -> Flow {
-        self.write(rendered)
-    }
-
-    fn piece(&mut self, piece: Finished) -> Flow {
-        let flow = self.write(&piece.rendered);
-        piece.notes.into_iter().for_each(|note| self.note(note));
-        self.ledger.found(piece.tally);
-        flow
     }
 }

@@ -1,37 +1,163 @@
 //! Rendered hits on their way from the worker that found them to the outputs.
 //!
-//! A hit is rendered once for each output, where it is found; from there on it is bytes. Whatever
-//! wants to put hits into another order than that of the evidence has its place here: this is where
-//! a hit is known both as what it says and as what it looks like.
+//! A hit is rendered once for each output, where it is found; from there on it is bytes. If hits are to
+//! be written in another order than that of the evidence, each has a mark, which says where it comes in
+//! that order and where its bytes end.
 //!
 //! Invariant: every output gets the same hits in the same order.
 
+use super::time::Ticks;
 use crate::report::{Format, Hit};
+use std::ops::Range;
+
+/// Where something that is shown comes: by its event's time, and where events have the same, by where
+/// they stand in the evidence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct At {
+    /// When the event was; [`At::TIMELESS`] if it does not say.
+    pub(super) time: Ticks,
+    /// The item of work.
+    pub(super) item: u64,
+    /// The record's number in the item.
+    pub(super) record: u32,
+    /// The rule's index; [`At::CONTEXT`] if it is no hit.
+    pub(super) rule: u32,
+}
+
+impl At {
+    /// Later than any FILETIME that is a time.
+    pub(super) const TIMELESS: Ticks = Ticks::MAX;
+    /// Behind all rules.
+    pub(super) const CONTEXT: u32 = u32::MAX;
+    /// Bytes of a key.
+    pub(super) const KEY: usize = 24;
+
+    /// Bytes that compare as what they are made of does.
+    pub(super) fn key(&self, by_time: bool) -> [u8; At::KEY] {
+        let time = if by_time { self.time } else { 0 };
+        let number =
+            u128::from(self.item) << 64 | u128::from(self.record) << 32 | u128::from(self.rule);
+        let mut key = [0; At::KEY];
+        let (first, rest) = key.split_at_mut(8);
+        first.copy_from_slice(&time.to_be_bytes());
+        rest.copy_from_slice(&number.to_be_bytes());
+        key
+    }
+
+    /// What the key of this, by time, is made of.
+    pub(super) fn of_key(key: &[u8; At::KEY]) -> At {
+        let number = |range: Range<usize>| {
+            let bytes = key.get(range).unwrap_or(&[]);
+            bytes.iter().fold(0, |n: u64, byte| n << 8 | u64::from(*byte))
+        };
+        let narrow = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
+        At {
+            time: number(0..8),
+            item: number(8..16),
+            record: narrow(number(16..20)),
+            rule: narrow(number(20..24)),
+        }
+    }
+}
+
+/// A span of time on a host, of which the context is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Around {
+    /// The host's name, folded.
+    pub(super) host: Vec<u8>,
+    pub(super) from: Ticks,
+    /// Included.
+    pub(super) to: Ticks,
+}
 
 /// What some hits look like, for each output.
 pub(super) struct Rendered {
     outputs: Vec<Vec<u8>>,
+    marks: Option<Vec<At>>,
+    /// For each mark, where its bytes end in each output.
+    ends: Vec<usize>,
+    around: Vec<Around>,
 }
 
 impl Rendered {
     /// Nothing yet, for so many outputs.
-    pub(super) fn new(outputs: usize) -> Rendered {
-        Rendered { outputs: vec![Vec::new(); outputs] }
+    pub(super) fn new(outputs: usize, marked: bool) -> Rendered {
+        Rendered {
+            outputs: vec![Vec::new(); outputs],
+            marks: marked.then(Vec::new),
+            ends: Vec::new(),
+            around: Vec::new(),
+        }
     }
 
     /// What stands before the first hit.
-    pub(super) fn begin<'f>(&mut self, formats: impl Iterator<Item = &'f Format>) {
-        formats.zip(&mut self.outputs).for_each(|(format, output)| format.begin(output));
+    pub(super) fn begin(&mut self, formats: &[&Format]) {
+        formats.iter().zip(&mut self.outputs).for_each(|(format, output)| format.begin(output));
     }
 
     /// Adds a hit.
-    pub(super) fn hit(&mut self, formats: &[&Format], hit: &Hit<'_>) {
+    pub(super) fn hit(&mut self, formats: &[&Format], hit: &Hit<'_>, at: At) {
         formats.iter().zip(&mut self.outputs).for_each(|(format, output)| format.hit(hit, output));
+        self.mark(at);
+    }
+
+    /// Adds bytes to an output, without a mark.
+    pub(super) fn append(&mut self, which: usize, bytes: &[u8]) {
+        if let Some(output) = self.outputs.get_mut(which) {
+            output.extend_from_slice(bytes);
+        }
+    }
+
+    /// Adds bytes, to the first output.
+    pub(super) fn bytes(&mut self, write: impl FnOnce(&mut Vec<u8>), at: At) {
+        if let Some(output) = self.outputs.first_mut() {
+            write(output);
+        }
+        self.mark(at);
+    }
+
+    fn mark(&mut self, at: At) {
+        if let Some(marks) = &mut self.marks {
+            marks.push(at);
+            self.ends.extend(self.outputs.iter().map(Vec::len));
+        }
+    }
+
+    /// Notes that the context of a hit is wanted. Hits of a host mostly come close together.
+    pub(super) fn around(&mut self, host: &[u8], from: Ticks, to: Ticks) {
+        if let Some(last) = self.around.last_mut()
+            && last.host == host
+            && from <= last.to
+            && to >= last.from
+        {
+            (last.from, last.to) = (last.from.min(from), last.to.max(to));
+            return;
+        }
+        self.around.push(Around { host: host.to_vec(), from, to });
+    }
+
+    /// The spans of time of which the context is wanted.
+    pub(super) fn spans(&self) -> &[Around] {
+        &self.around
     }
 
     /// The bytes for each output.
     pub(super) fn outputs(&self) -> impl Iterator<Item = &[u8]> {
         self.outputs.iter().map(Vec::as_slice)
+    }
+
+    /// What is marked, with its bytes for each output.
+    pub(super) fn marked(&self) -> impl Iterator<Item = (At, Vec<&[u8]>)> {
+        let marks = self.marks.as_deref().unwrap_or(&[]);
+        let mut from = vec![0; self.outputs.len()];
+        marks.iter().zip(self.ends.chunks(self.outputs.len().max(1))).map(move |(at, ends)| {
+            let bytes =
+                self.outputs.iter().zip(ends).zip(&mut from).map(|((output, end), from)| {
+                    let start = std::mem::replace(from, *end);
+                    output.get(start..*end).unwrap_or(&[])
+                });
+            (*at, bytes.collect())
+        })
     }
 
     /// How many bytes there are for all outputs together.
@@ -42,6 +168,9 @@ impl Rendered {
     /// Forgets the hits and keeps the memory.
     pub(super) fn clear(&mut self) {
         self.outputs.iter_mut().for_each(Vec::clear);
+        self.marks.iter_mut().for_each(Vec::clear);
+        self.ends.clear();
+        self.around.clear();
     }
 
     /// Gives what there is, and keeps room for as much again, `most` bytes for all outputs together
@@ -53,6 +182,69 @@ impl Rendered {
             left -= room;
             std::mem::replace(output, Vec::with_capacity(room))
         });
-        Rendered { outputs: outputs.collect() }
+        Rendered {
+            outputs: outputs.collect(),
+            marks: self.marks.as_mut().map(std::mem::take),
+            ends: std::mem::take(&mut self.ends),
+            around: std::mem::take(&mut self.around),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_compare_as_what_they_are_made_of() {
+        let mut all = Vec::new();
+        for time in [0, 1, 256, At::TIMELESS] {
+            for item in [0, 1, 1 << 40] {
+                for record in [0, 255, 256] {
+                    for rule in [0, 65_536, At::CONTEXT] {
+                        all.push(At { time, item, record, rule });
+                    }
+                }
+            }
+        }
+        assert!(all.is_sorted_by_key(|at| at.key(true)));
+        assert!(all.iter().all(|at| At::of_key(&at.key(true)) == *at));
+        let evidence = |at: &At| (at.item, at.record, at.rule);
+        all.sort_by_key(|at| at.key(false));
+        assert!(all.is_sorted_by_key(evidence));
+    }
+
+    #[test]
+    fn marked_bytes_are_cut_where_they_end() {
+        let at = |rule| At { time: 1, item: 2, record: 3, rule };
+        let mut rendered = Rendered::new(1, true);
+        for (rule, text) in [(0, "ab"), (1, ""), (2, "c")] {
+            rendered.bytes(|out| out.extend_from_slice(text.as_bytes()), at(rule));
+        }
+        let taken = rendered.take(10);
+        let got: Vec<_> = taken.marked().collect();
+        let want = [(at(0), vec![&b"ab"[..]]), (at(1), vec![&b""[..]]), (at(2), vec![&b"c"[..]])];
+        assert_eq!(got, want);
+        assert_eq!(rendered.marked().count(), 0);
+        let mut unmarked = Rendered::new(1, false);
+        unmarked.bytes(|out| out.push(b'x'), at(0));
+        assert_eq!((unmarked.marked().count(), unmarked.len()), (0, 1));
+    }
+
+    #[test]
+    fn spans_of_one_host_that_meet_are_one() {
+        let mut rendered = Rendered::new(0, true);
+        for (host, from, to) in [
+            ("a", 10, 20),
+            ("a", 15, 25),
+            ("a", 25, 30),
+            ("a", 5, 10),
+            ("a", 40, 50),
+            ("b", 40, 50),
+        ] {
+            rendered.around(host.as_bytes(), from, to);
+        }
+        let spans: Vec<_> = rendered.spans().iter().map(|s| (&*s.host, s.from, s.to)).collect();
+        assert_eq!(spans, [(&b"a"[..], 5, 30), (b"a", 40, 50), (b"b", 40, 50)]);
     }
 }

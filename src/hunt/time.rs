@@ -5,7 +5,7 @@
 //! the event. Nothing here looks at it.
 
 use crate::event::{Event, Value};
-use jiff::{Timestamp, ToSpan as _};
+use jiff::{Timestamp, ToSpan as _, tz::TimeZone};
 
 /// 100 ns since 1601-01-01 UTC.
 pub type Ticks = u64;
@@ -61,6 +61,19 @@ pub fn timestamp(ticks: Ticks) -> Option<Timestamp> {
     Timestamp::from_second(second).ok()?.checked_add(nanosecond.nanoseconds()).ok()
 }
 
+/// The text of a tick in a time zone, `2025-10-26 02:11:12.8808340+02:00`; nothing beyond the year
+/// 9999.
+pub(crate) fn local_text(ticks: Ticks, zone: &TimeZone) -> Option<String> {
+    let time = timestamp(ticks)?.to_zoned(zone.clone());
+    let fraction = ticks % 10_000_000;
+    // An offset of seconds, which some zones had before there were any, is cut to minutes.
+    let offset = time.offset().seconds() / 60;
+    let sign = if offset < 0 { '-' } else { '+' };
+    let (hours, minutes) = (offset.abs() / 60, offset.abs() % 60);
+    let clock = time.strftime("%Y-%m-%d %H:%M:%S");
+    Some(format!("{clock}.{fraction:07}{sign}{hours:02}:{minutes:02}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,6 +97,21 @@ mod tests {
         for text in ["", "yesterday", "2025-10-26", "2025-10-26T00:11:12", "0000-00-00T00:00:00Z"] {
             assert_eq!(value_time(Value::Text(text)), None, "{text}");
         }
+    }
+
+    #[test]
+    fn local_texts_have_their_offset() {
+        let zone = |name| TimeZone::get(name).unwrap();
+        for (name, time, want) in [
+            ("UTC", "2025-10-26T00:11:12.880834Z", "2025-10-26 00:11:12.8808340+00:00"),
+            ("Europe/Berlin", "2025-10-26T00:11:12Z", "2025-10-26 02:11:12.0000000+02:00"),
+            ("Europe/Berlin", "2025-10-26T01:11:12Z", "2025-10-26 02:11:12.0000000+01:00"),
+            ("America/St_Johns", "2025-01-01T00:00:00Z", "2024-12-31 20:30:00.0000000-03:30"),
+        ] {
+            let ticks = first_tick(time.parse().unwrap());
+            assert_eq!(local_text(ticks, &zone(name)).unwrap(), want);
+        }
+        assert_eq!(local_text(u64::MAX, &TimeZone::UTC), None);
     }
 
     #[test]

@@ -4,20 +4,22 @@
 //! here but to count it; what is needed of a record to tell of its hits is copied out once, however
 //! many rules hit it.
 
+use super::describe::{self, Description};
 use super::feed::{CHUNK_BYTES, Item, Piece};
 use super::filter::Screen;
+use super::group;
 use super::open::{Opened, Settled, open};
-use super::rendered::Rendered;
+use super::rendered::{At, Rendered};
 use super::sequence::Flow;
-use super::time::event_time;
-use super::{Hunt, Step};
+use super::time::{Ticks, event_time, local_text};
+use super::{Hunt, Order, Step, context};
 use crate::engine::{Kinds, RuleId, Scanner};
-use crate::event::{Event, LeafId, Section};
 use crate::evtx::{
     self, Bin, ChunkReport, Damage, DamageKind, Finding, Lane, Log, Reader, Record, State,
 };
 use crate::ledger::{Counts, Damages, Levels, SourceEntry, SourceState, Span, Tally};
-use crate::report::{EventInfo, Fields, Format, Hit, Place, RuleInfo};
+use crate::report::{Format, Hit, RuleInfo, Subject};
+use crate::sigma::Rule;
 use std::ops::{ControlFlow, Range};
 
 /// From this size on, for all outputs together, output of an item that is not finished waits for its
@@ -43,44 +45,67 @@ pub(super) enum Note {
 /// Hands on output of the item that is worked on, before it is finished.
 pub(super) type HandOn<'h> = &'h mut dyn FnMut(&Rendered) -> Flow;
 
+/// What works on items, one thread's.
+pub(super) trait Work {
+    /// Works on an item; nothing if the hunt is to end.
+    fn item(&mut self, item: Item, hand_on: HandOn<'_>) -> Option<Finished>;
+
+    /// Hits by rule, and the kinds of events that were met.
+    fn finish(self) -> (Vec<u64>, Kinds);
+}
+
+/// What becomes of hits.
+#[derive(Clone, Copy)]
+pub(super) struct Purpose<'a> {
+    pub(super) formats: &'a [&'a Format],
+    /// How far around hits the context is wanted, if it is.
+    pub(super) context: Option<Ticks>,
+}
+
 /// See the module.
 pub(super) struct Worker<'a> {
     hunt: &'a Hunt<'a>,
-    formats: &'a [&'a Format],
+    purpose: Purpose<'a>,
     reader: Reader,
     screen: Option<Screen<'a>>,
     scanner: Scanner<'a>,
     hits: Vec<u64>,
     tally: Tally,
     rendered: Rendered,
-    texts: SystemTexts,
-    data: Fields,
+    description: Description,
+    /// The item that is worked on, and how many records of it were met.
+    item: u64,
+    record: u32,
 }
 
 impl<'a> Worker<'a> {
-    pub(super) fn new(hunt: &'a Hunt<'a>, formats: &'a [&'a Format]) -> Worker<'a> {
-        let options = evtx::Options { recover: hunt.recover, ..evtx::Options::default() };
+    pub(super) fn new(hunt: &'a Hunt<'a>, purpose: Purpose<'a>) -> Worker<'a> {
+        // A group's line is made when all of its hits are known.
+        let outputs = if hunt.order == Order::Grouped { 1 } else { purpose.formats.len() };
+        let marked = hunt.order != Order::Evidence || purpose.context.is_some();
         Worker {
             hunt,
-            formats,
-            reader: Reader::new(options),
+            purpose,
+            reader: hunt.reader(),
             screen: hunt.filter.filter(|filter| !filter.wants_all()).map(Screen::new),
             scanner: Scanner::new(hunt.rules),
             hits: vec![0; hunt.rules.rules().count()],
             tally: Tally::default(),
-            rendered: Rendered::new(formats.len()),
-            texts: SystemTexts::default(),
-            data: Fields::new(),
+            rendered: Rendered::new(outputs, marked),
+            description: Description::default(),
+            item: 0,
+            record: 0,
         }
     }
+}
 
-    /// Hits by rule, and the kinds of events that were met.
-    pub(super) fn finish(self) -> (Vec<u64>, Kinds) {
+impl Work for Worker<'_> {
+    fn finish(self) -> (Vec<u64>, Kinds) {
         (self.hits, self.scanner.kinds().clone())
     }
 
-    /// Works on an item; nothing if the hunt is to end.
-    pub(super) fn item(&mut self, item: Item, hand_on: HandOn<'_>) -> Option<Finished> {
+    fn item(&mut self, item: Item, hand_on: HandOn<'_>) -> Option<Finished> {
+        (self.item, self.record) = (item.number, 0);
         let mut notes = Vec::with_capacity(item.pieces.len());
         for piece in item.pieces {
             notes.push(match piece {
@@ -96,7 +121,9 @@ impl<'a> Worker<'a> {
         let rendered = self.rendered.take(OUTPUT_BYTES);
         Some(Finished { rendered, notes, tally: std::mem::take(&mut self.tally) })
     }
+}
 
+impl Worker<'_> {
     /// Reads some slots of a log.
     fn slots(&mut self, opened: &Opened, slots: Range<u64>, hand_on: HandOn<'_>) -> Option<Note> {
         let Opened { source, bytes, log } = opened;
@@ -104,15 +131,16 @@ impl<'a> Worker<'a> {
         let last = slots.end >= log.slots;
         let mut visit = Visit {
             hunt: self.hunt,
-            formats: self.formats,
+            purpose: self.purpose,
             screen: self.screen.as_mut(),
             scanner: &mut self.scanner,
             entered: false,
             hits: &mut self.hits,
             tally: &mut self.tally,
             rendered: &mut self.rendered,
-            texts: &mut self.texts,
-            data: &mut self.data,
+            description: &mut self.description,
+            item: self.item,
+            record: &mut self.record,
             path: source.name(),
             hand_on,
             counts: Counts::default(),
@@ -158,7 +186,7 @@ impl<'a> Worker<'a> {
 /// What is done with the records of some slots.
 struct Visit<'v, 'a> {
     hunt: &'a Hunt<'a>,
-    formats: &'a [&'a Format],
+    purpose: Purpose<'a>,
     screen: Option<&'v mut Screen<'a>>,
     scanner: &'v mut Scanner<'a>,
     /// Whether the scanner knows the chunk.
@@ -166,8 +194,9 @@ struct Visit<'v, 'a> {
     hits: &'v mut Vec<u64>,
     tally: &'v mut Tally,
     rendered: &'v mut Rendered,
-    texts: &'v mut SystemTexts,
-    data: &'v mut Fields,
+    description: &'v mut Description,
+    item: u64,
+    record: &'v mut u32,
     path: &'v str,
     hand_on: HandOn<'v>,
     counts: Counts,
@@ -178,6 +207,7 @@ struct Visit<'v, 'a> {
 
 impl evtx::Sink for Visit<'_, '_> {
     fn record(&mut self, record: &Record<'_>) -> ControlFlow<()> {
+        *self.record = self.record.saturating_add(1);
         if record.state() == State::Live {
             Span::reach(&mut self.counts.times, record.header_time());
         }
@@ -275,26 +305,12 @@ impl Visit<'_, '_> {
     /// Renders the hits of these rules on a record.
     fn hit(&mut self, record: &Record<'_>, rules: &[RuleId]) -> ControlFlow<()> {
         self.counts.records_hit += 1;
-        self.texts.read(record);
-        self.data.clear();
-        for (id, leaf) in record.layout().iter() {
-            if leaf.section != Section::System {
-                record.values(id, |value| self.data.push(&leaf.name, value));
-            }
-        }
-        let set = self.hunt.rules;
-        let mut event = self.texts.event();
-        event.title = event.event_id.and_then(|id| id.parse().ok()).and_then(|id| {
-            let (channel, provider) = (event.channel?, event.provider?);
-            set.taxonomy().title(channel, provider, id)
-        });
-        let place = Place {
-            path: self.path,
-            chunk: record.chunk(),
-            offset: record.offset(),
-            record_id: record.header_record_id(),
-            recovered: record.state() == State::Recovered,
-        };
+        self.description.read(record);
+        let (set, at) = (self.hunt.rules, self.place(record));
+        let (event, place) = (self.description.event(set), describe::place(self.path, record));
+        let (timestamp, data) = (self.description.timestamp(), self.description.data());
+        let zone = self.hunt.zone;
+        let local_time = zone.and_then(|zone| local_text(event_time(record)?, zone));
         let mut levels = Levels::default();
         let matched = self.scanner.matched(record, rules);
         for (&id, matched) in rules.iter().zip(&matched) {
@@ -309,22 +325,50 @@ impl Visit<'_, '_> {
             }
             let matched: Vec<(&str, &str)> =
                 matched.iter().map(|m| (m.field.as_str(), m.value.as_str())).collect();
-            let info = RuleInfo {
-                id: rule.id.as_deref(),
-                title: &rule.title,
-                level: rule.level.as_str(),
-                status: rule.status.map(|status| status.as_str()),
-                tags: &rule.tags,
-                source: &rule.origin.path,
+            let at = At { rule: u32::try_from(id.index()).unwrap_or(At::CONTEXT), ..at };
+            if self.hunt.order == Order::Grouped {
+                let computer = event.computer;
+                let key = |out: &mut Vec<u8>| group::append_key(at.rule, computer, &matched, out);
+                self.rendered.bytes(key, at);
+                continue;
+            }
+            let rule = rule_info(rule);
+            let hit = Hit {
+                subject: Subject::Hit,
+                timestamp,
+                local_time: local_time.as_deref(),
+                rule,
+                event,
+                place,
+                matched: &matched,
+                data,
             };
-            let timestamp = self.texts.get(TIME);
-            let data = &*self.data;
-            let hit = Hit { timestamp, rule: info, event, place, matched: &matched, data };
-            self.rendered.hit(self.formats, &hit);
+            self.rendered.hit(self.purpose.formats, &hit, at);
         }
         let time = event_time(record).unwrap_or(record.header_time());
         self.tally.hit(event.computer.unwrap_or(""), Some(time), &levels);
         self.hand_on()
+    }
+
+    /// Where a record's hits come, if that matters; notes that their context is wanted, if it is.
+    fn place(&mut self, record: &Record<'_>) -> At {
+        let place = At {
+            time: At::TIMELESS,
+            item: self.item,
+            record: self.record.saturating_sub(1),
+            rule: 0,
+        };
+        let context = self.purpose.context;
+        if self.hunt.order == Order::Evidence && context.is_none() {
+            return place;
+        }
+        let Some(time) = event_time(record) else { return place };
+        if let Some(reach) = context {
+            let mut host = Vec::new();
+            context::host_of(record, &mut host);
+            self.rendered.around(&host, time.saturating_sub(reach), time.saturating_add(reach));
+        }
+        At { time, ..place }
     }
 
     /// Hands on the output if it is large, and says whether to go on.
@@ -338,55 +382,14 @@ impl Visit<'_, '_> {
     }
 }
 
-const TIME: usize = 0;
-const PROVIDER: usize = 1;
-const CHANNEL: usize = 2;
-const EVENT_ID: usize = 3;
-const RECORD_ID: usize = 4;
-const COMPUTER: usize = 5;
-
-/// The texts of an event's System part, in a buffer that is used again.
-#[derive(Default)]
-struct SystemTexts {
-    bytes: Vec<u8>,
-    text: String,
-    spans: [Option<Range<usize>>; 6],
-}
-
-impl SystemTexts {
-    fn read(&mut self, event: &impl Event) {
-        let system = *event.layout().system();
-        let leaves: [Option<LeafId>; 6] = [
-            system.time,
-            system.provider,
-            system.channel,
-            system.event_id,
-            system.record_id,
-            system.computer,
-        ];
-        self.text.clear();
-        for (span, leaf) in self.spans.iter_mut().zip(leaves) {
-            self.bytes.clear();
-            let start = self.text.len();
-            *span = event.first_text(leaf, &mut self.bytes).then(|| {
-                self.text.push_str(&String::from_utf8_lossy(&self.bytes));
-                start..self.text.len()
-            });
-        }
-    }
-
-    fn get(&self, which: usize) -> Option<&str> {
-        self.text.get(self.spans.get(which)?.clone()?)
-    }
-
-    fn event(&self) -> EventInfo<'_> {
-        EventInfo {
-            provider: self.get(PROVIDER),
-            channel: self.get(CHANNEL),
-            event_id: self.get(EVENT_ID),
-            record_id: self.get(RECORD_ID),
-            computer: self.get(COMPUTER),
-            title: None,
-        }
+/// What is said of a rule.
+pub(super) fn rule_info(rule: &Rule) -> RuleInfo<'_> {
+    RuleInfo {
+        id: rule.id.as_deref(),
+        title: &rule.title,
+        level: rule.level.as_str(),
+        status: rule.status.map(|status| status.as_str()),
+        tags: &rule.tags,
+        source: &rule.origin.path,
     }
 }

@@ -163,6 +163,7 @@ fn totals(ledger: &Ledger) -> Value {
             "low": low,
             "informational": informational,
         },
+        "context": ledger.context,
         "first_time": ledger.counts.times.map(|span| time(span.first)),
         "last_time": ledger.counts.times.map(|span| time(span.last)),
         "tactics": ledger.tactics().into_iter().map(|(name, hits)| (name.to_owned(), hits.into()))

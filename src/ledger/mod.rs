@@ -303,6 +303,8 @@ pub struct Ledger {
     kinds: Kinds,
     /// Which events the caller wanted, if not all.
     event_filter: Option<String>,
+    /// Events that were shown for what is around them.
+    context: u64,
 }
 
 impl Ledger {
@@ -366,6 +368,11 @@ impl Ledger {
     /// Notes which events were looked at, if not all.
     pub fn set_event_filter(&mut self, wanted: String) {
         self.event_filter = Some(wanted);
+    }
+
+    /// Counts events that were shown for the hits that they stand around.
+    pub fn add_context(&mut self, events: u64) {
+        self.context += events;
     }
 
     /// Adds what was found in evidence that comes next.
@@ -483,6 +490,12 @@ impl Ledger {
     #[must_use]
     pub fn event_filter(&self) -> Option<&str> {
         self.event_filter.as_deref()
+    }
+
+    /// How many events were shown for the hits that they stand around.
+    #[must_use]
+    pub fn context(&self) -> u64 {
+        self.context
     }
 
     /// Whether everything that was met could be read. Rules that could not be loaded count, too: what

@@ -8,7 +8,7 @@
 //! adds what its own format needs on top.
 
 use super::account::Notion;
-use super::{Hit, escape};
+use super::{Hit, Subject, escape};
 use std::borrow::Cow;
 
 /// Columns, in their order.
@@ -36,6 +36,14 @@ pub(super) enum Column {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Known {
     Time,
+    /// In the reader's time zone, with its offset.
+    LocalTime,
+    /// Of a group: how many hits, and when the first and the last were.
+    Count,
+    First,
+    LocalFirst,
+    Last,
+    LocalLast,
     Level,
     Rule,
     RuleId,
@@ -64,9 +72,10 @@ pub(super) enum Known {
     Where,
 }
 
-/// Our columns by their names, as they are shown; `TimeUTC` is also known as `Time`.
+/// Our columns by their names, as they are shown.
 const KNOWN: &[(&str, Known)] = &[
     ("TimeUTC", Known::Time),
+    ("Time", Known::LocalTime),
     ("Level", Known::Level),
     ("Rule", Known::Rule),
     ("Computer", Known::Computer),
@@ -102,6 +111,15 @@ const KNOWN: &[(&str, Known)] = &[
     ("Recovered", Known::Recovered),
     ("Where", Known::Where),
     ("Details", Known::Details),
+];
+
+/// The columns of groups; hits have nothing in them, so they are not chosen by name.
+const OF_GROUPS: &[(&str, Known)] = &[
+    ("Count", Known::Count),
+    ("FirstUTC", Known::First),
+    ("First", Known::LocalFirst),
+    ("LastUTC", Known::Last),
+    ("Last", Known::LocalLast),
 ];
 
 /// The named sets.
@@ -147,6 +165,26 @@ impl Columns {
         Columns::profile("standard", medium)
     }
 
+    /// What is shown of groups.
+    #[must_use]
+    pub fn grouped() -> Columns {
+        use Known::{Computer, Count, First, Last, Level, Matched, Rule};
+        let known = [Count, First, Last, Level, Rule, Computer, Matched];
+        Columns(known.into_iter().map(Column::Known).collect())
+    }
+
+    /// The same with times in the reader's time zone.
+    #[must_use]
+    pub fn in_local_time(self) -> Columns {
+        let local = |column| match column {
+            Column::Known(Known::Time) => Column::Known(Known::LocalTime),
+            Column::Known(Known::First) => Column::Known(Known::LocalFirst),
+            Column::Known(Known::Last) => Column::Known(Known::LocalLast),
+            column => column,
+        };
+        Columns(self.0.into_iter().map(local).collect())
+    }
+
     fn profile(name: &str, medium: Medium) -> Columns {
         let names = match (name, medium) {
             ("minimal", Medium::Page) => "TimeUTC Level Rule Computer",
@@ -185,7 +223,6 @@ impl Column {
         if let Some(field) = name.strip_prefix(DATA) {
             return Column::Field(field.into());
         }
-        let name = if name.eq_ignore_ascii_case("Time") { "TimeUTC" } else { name };
         let known = KNOWN.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
         known.map_or_else(|| Column::Field(name.into()), |(_, known)| Column::Known(*known))
     }
@@ -199,7 +236,7 @@ impl Column {
             }
             Column::Field(name) => Cow::Owned(escape::lined(name)),
             Column::Known(known) => {
-                let name = KNOWN.iter().find(|(_, other)| other == known);
+                let name = KNOWN.iter().chain(OF_GROUPS).find(|(_, other)| other == known);
                 Cow::Borrowed(name.map_or("", |(name, _)| name))
             }
         }
@@ -209,6 +246,8 @@ impl Column {
     pub(super) fn heading(&self) -> Cow<'_, str> {
         match self {
             Column::Known(Known::Time) => Cow::Borrowed("Time (UTC)"),
+            Column::Known(Known::First) => Cow::Borrowed("First (UTC)"),
+            Column::Known(Known::Last) => Cow::Borrowed("Last (UTC)"),
             column => column.name(),
         }
     }
@@ -232,7 +271,14 @@ impl Known {
             Known::Details => return details(hit),
             Known::Where => return place(hit),
             Known::Tags => return hit.rule.tags.iter().map(|tag| escape::lined(tag)).collect(),
-            Known::Time => hit.timestamp.map(time),
+            Known::Time | Known::First => hit.timestamp.map(time),
+            Known::LocalTime | Known::LocalFirst => local(hit.local_time, hit.timestamp),
+            Known::Count | Known::Last | Known::LocalLast => match &hit.subject {
+                Subject::Group(repeats) if self == Known::Count => number(repeats.count),
+                Subject::Group(repeats) if self == Known::Last => repeats.last.map(time),
+                Subject::Group(repeats) => local(repeats.local_last, repeats.last),
+                Subject::Hit | Subject::Context => None,
+            },
             Known::Level => text(hit.rule.level),
             Known::Rule => text(hit.rule.title),
             Known::RuleId => hit.rule.id.map(Cow::Borrowed),
@@ -270,6 +316,39 @@ fn time(time: &str) -> Cow<'_, str> {
         (Some(date), Some("T"), Some(clock)) => Cow::Owned(format!("{date} {clock}")),
         _ => Cow::Borrowed(time),
     }
+}
+
+/// A time with its offset, which is that of UTC if nothing else is given.
+fn local<'t>(local: Option<&'t str>, utc: Option<&'t str>) -> Option<Cow<'t, str>> {
+    let in_utc = |text| match time(text) {
+        Cow::Owned(clock) => Cow::Owned(format!("{clock}+00:00")),
+        odd => odd,
+    };
+    local.map(Cow::Borrowed).or_else(|| utc.map(in_utc))
+}
+
+/// Whether a column holds a time, and whether that has an offset.
+pub(super) fn is_time(column: &Column) -> Option<bool> {
+    match column {
+        Column::Known(Known::Time | Known::First | Known::Last) => Some(false),
+        Column::Known(Known::LocalTime | Known::LocalFirst | Known::LocalLast) => Some(true),
+        _ => None,
+    }
+}
+
+/// How many characters `+02:00` has.
+pub(super) const OFFSET: usize = 6;
+
+/// A time's text with no more digits than `width` columns take, an offset aside, which stays.
+pub(super) fn shorten_time(time: &mut String, width: usize, has_offset: bool) {
+    let end =
+        time.len().checked_sub(OFFSET).filter(|end| has_offset && time.is_char_boundary(*end));
+    let offset = end.map_or_else(String::new, |end| time.split_off(end));
+    let width = width.saturating_sub(offset.len());
+    if let Some((at, _)) = time.char_indices().nth(width) {
+        time.truncate(at);
+    }
+    time.push_str(&offset);
 }
 
 /// The channel without what all of them share, and the event's number: `Sysmon/1`.
@@ -365,7 +444,8 @@ fn pair(name: &str, value: &str) -> String {
 
 /// One line of what the hit is about, for formats whose readers see little else at first.
 pub(super) fn message(hit: &Hit<'_>) -> String {
-    let title = hit.event.title.map_or_else(String::new, |title| format!("{title}, "));
+    let title = hit.event.title.filter(|_| hit.subject != Subject::Context);
+    let title = title.map_or_else(String::new, |title| format!("{title}, "));
     let about = format!("{} ({title}{})", hit.rule.title, event_kind(hit));
     let fields = fields(hit);
     let end = if fields.is_empty() { "" } else { ": " };

@@ -13,7 +13,7 @@ use super::columns::{message, techniques};
 use super::ecs_fields::{self, Put};
 use super::json::{Object, grouped, strings};
 use super::time::micros;
-use super::{Hit, Kind};
+use super::{Hit, Kind, Subject};
 use std::borrow::Cow;
 
 /// The version of the schema.
@@ -62,7 +62,9 @@ impl<'h> Document<'h> {
 pub(super) fn hit(hit: &Hit<'_>, out: &mut Vec<u8>) {
     let mut document = Document(Vec::with_capacity(64));
     base(hit, &mut document);
-    rule(hit, &mut document);
+    if hit.subject != Subject::Context {
+        rule(hit, &mut document);
+    }
     winlog(hit, &mut document);
     ecs_fields::put(hit, &mut Put(&mut document));
     let mut leaves = document.0;
@@ -83,19 +85,23 @@ fn base<'h>(hit: &Hit<'h>, document: &mut Document<'h>) {
     document.text("message", Some(message(hit)));
     document.text("ecs.version", Some(VERSION));
     document.texts("tags", hit.rule.tags.iter().map(|tag| Cow::Borrowed(tag.as_str())).collect());
-    document.text("event.kind", Some("alert"));
+    let (kind, dataset, detection) = match hit.subject {
+        Subject::Context => ("event", "harrier.context", None),
+        Subject::Hit | Subject::Group(_) => ("alert", "harrier.hit", Some("intrusion_detection")),
+    };
+    document.text("event.kind", Some(kind));
     document.text("event.module", Some("harrier"));
-    document.text("event.dataset", Some("harrier.hit"));
+    document.text("event.dataset", Some(dataset));
     document.text("event.code", hit.event.event_id);
     document.text("event.provider", hit.event.provider);
     document.text("event.action", hit.event.title);
     document.put("event.severity", Leaf::Integer(severity(hit.rule.level)));
     let (category, kind) = ecs_fields::category(hit);
-    let list = |first: &'static str, more: Option<&'static str>| {
-        std::iter::once(first).chain(more).map(Cow::Borrowed).collect()
+    let list = |first: Option<&'static str>, more: Option<&'static str>| {
+        first.into_iter().chain(more).map(Cow::Borrowed).collect()
     };
-    document.texts("event.category", list("intrusion_detection", category));
-    document.texts("event.type", list("info", kind));
+    document.texts("event.category", list(detection, category));
+    document.texts("event.type", list(Some("info"), kind));
     document.text("event.outcome", ecs_fields::outcome(hit));
     document.text("host.name", hit.event.computer);
     document.text("host.os.type", Some("windows"));

@@ -6,12 +6,54 @@
 //! text that Windows shows.
 
 use super::json::{Object, grouped, scalar, strings};
-use super::{Hit, Kind};
+use super::{Hit, Kind, Repeats, Subject};
 
 /// What a line says it is. The number changes when a key changes its meaning or goes.
 const SCHEMA: &str = "harrier.hit/1";
+const CONTEXT_SCHEMA: &str = "harrier.context/1";
+const GROUP_SCHEMA: &str = "harrier.group/1";
 
 pub(super) fn hit(hit: &Hit<'_>, out: &mut Vec<u8>) {
+    match &hit.subject {
+        Subject::Hit => one(hit, out),
+        Subject::Context => context(hit, out),
+        Subject::Group(repeats) => group(hit, repeats, out),
+    }
+    out.push(b'\n');
+}
+
+/// An event that no rule hit: what a hit has, but for the rule and what it matched by.
+fn context(hit: &Hit<'_>, out: &mut Vec<u8>) {
+    let mut object = Object::begin(out);
+    object.string("schema", Some(CONTEXT_SCHEMA));
+    object.string("timestamp", hit.timestamp);
+    object.key("context");
+    scalar("true", Kind::Bool, object.out);
+    object.key("event");
+    event(hit, object.out);
+    object.key("evidence");
+    evidence(hit, object.out);
+    object.key("data");
+    grouped(hit.data.iter(), object.out);
+    object.end();
+}
+
+/// Hits that say the same.
+fn group(hit: &Hit<'_>, repeats: &Repeats<'_>, out: &mut Vec<u8>) {
+    let mut object = Object::begin(out);
+    object.string("schema", Some(GROUP_SCHEMA));
+    object.string("first", hit.timestamp);
+    object.string("last", repeats.last);
+    object.integer("count", repeats.count);
+    object.key("rule");
+    rule(hit, object.out);
+    object.string("computer", hit.event.computer);
+    object.key("matched");
+    grouped(hit.matched.iter().map(|(name, value)| (*name, *value, Kind::Text)), object.out);
+    object.end();
+}
+
+fn one(hit: &Hit<'_>, out: &mut Vec<u8>) {
     let mut object = Object::begin(out);
     object.string("schema", Some(SCHEMA));
     object.string("timestamp", hit.timestamp);
@@ -26,7 +68,6 @@ pub(super) fn hit(hit: &Hit<'_>, out: &mut Vec<u8>) {
     object.key("data");
     object.out.extend_from_slice(hit.data.rendered(|data, out| grouped(data.iter(), out)));
     object.end();
-    out.push(b'\n');
 }
 
 fn rule(hit: &Hit<'_>, out: &mut Vec<u8>) {

@@ -10,7 +10,7 @@
 //! Source of facts: CommonMark 0.31.2 section 6.1; GitHub Flavored Markdown 0.29 section 4.10.
 
 use super::Hit;
-use super::columns::{Column, Columns, Known};
+use super::columns::{Columns, OFFSET, is_time, shorten_time};
 
 pub(super) fn header(columns: &Columns, out: &mut Vec<u8>) {
     row(columns.iter().map(|column| heading(&column.heading())), out);
@@ -20,7 +20,7 @@ pub(super) fn header(columns: &Columns, out: &mut Vec<u8>) {
 pub(super) fn hit(columns: &Columns, hit: &Hit<'_>, out: &mut Vec<u8>) {
     let cells = columns.iter().map(|column| {
         let texts = column.texts(hit);
-        let time = matches!(column, Column::Known(Known::Time));
+        let time = is_time(column);
         let texts: Vec<String> = texts.iter().map(|text| shown(text, time)).collect();
         texts.join(" ")
     });
@@ -38,19 +38,21 @@ fn row(cells: impl Iterator<Item = String>, out: &mut Vec<u8>) {
 
 /// A column's name; ours may have parentheses.
 fn heading(name: &str) -> String {
-    if name == "Time (UTC)" { name.to_owned() } else { cell(name) }
+    if name.ends_with(" (UTC)") { name.to_owned() } else { cell(name) }
 }
 
 /// How many characters of a time are shown: to milliseconds.
 const TIME: usize = "2025-10-26 00:11:12.880".len();
 
 /// A text as it stands in the table. A time is no markup for all its marks.
-fn shown(text: &str, time: bool) -> String {
-    let is_time = |b: u8| b.is_ascii_digit() || b" -:.".contains(&b);
-    match text.get(..TIME).filter(|_| time && text.bytes().all(is_time)) {
-        Some(time) => time.to_owned(),
-        None => cell(text),
-    }
+fn shown(text: &str, time: Option<bool>) -> String {
+    let of_time = |b: u8| b.is_ascii_digit() || b" -:.+".contains(&b);
+    let Some(has_offset) = time.filter(|_| text.len() >= TIME && text.bytes().all(of_time)) else {
+        return cell(text);
+    };
+    let mut time = text.to_owned();
+    shorten_time(&mut time, if has_offset { TIME + OFFSET } else { TIME }, has_offset);
+    time
 }
 
 /// A text that is nothing but text.

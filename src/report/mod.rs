@@ -26,11 +26,16 @@ pub use columns::{Columns, Medium};
 pub use fields::{Fields, Kind};
 pub use table::Table;
 
-/// One rule on one record.
+/// One rule on one record, or what is shown like it.
 #[derive(Debug, Clone, Copy)]
 pub struct Hit<'a> {
+    /// What is shown.
+    pub subject: Subject<'a>,
     /// The event's own time, System/TimeCreated, as its text form.
     pub timestamp: Option<&'a str>,
+    /// The same in the reader's time zone, as RFC 3339 with a blank for its `T` and the offset at its
+    /// end; if it is not given, that is UTC.
+    pub local_time: Option<&'a str>,
     /// The rule.
     pub rule: RuleInfo<'a>,
     /// What the event says of itself.
@@ -41,6 +46,30 @@ pub struct Hit<'a> {
     pub matched: &'a [(&'a str, &'a str)],
     /// The event's body.
     pub data: &'a Fields,
+}
+
+/// What is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subject<'a> {
+    /// One rule on one record.
+    Hit,
+    /// A record that stands around a hit; in its rule's place is [`RuleInfo::CONTEXT`] with a title
+    /// that says what the event is.
+    Context,
+    /// All hits of a rule on a computer by the same values. Of the event only the computer is given,
+    /// the time is the first's.
+    Group(Repeats<'a>),
+}
+
+/// How often something was, and when last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Repeats<'a> {
+    /// How often.
+    pub count: u64,
+    /// As [`Hit::timestamp`].
+    pub last: Option<&'a str>,
+    /// As [`Hit::local_time`].
+    pub local_last: Option<&'a str>,
 }
 
 /// What is said of a rule.
@@ -58,6 +87,18 @@ pub struct RuleInfo<'a> {
     pub tags: &'a [String],
     /// Its path in the rule set.
     pub source: &'a str,
+}
+
+impl RuleInfo<'static> {
+    /// What stands in a rule's place for a record that no rule hit.
+    pub const CONTEXT: RuleInfo<'static> = RuleInfo {
+        id: None,
+        title: "(context)",
+        level: "context",
+        status: None,
+        tags: &[],
+        source: "",
+    };
 }
 
 /// What an event says of itself in its System part, as text, and its title.
@@ -78,7 +119,7 @@ pub struct EventInfo<'a> {
 }
 
 /// Where a record lies.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Default, Clone, Copy)]
 pub struct Place<'a> {
     /// The source's path as found, containers with `!`.
     pub path: &'a str,

@@ -9,7 +9,7 @@
 //! Invariant: no line is wider than the page, unless the page is narrower than [`LEAST_PAGE`].
 
 use super::Hit;
-use super::columns::{Column, Columns, Known};
+use super::columns::{Column, Columns, Known, OFFSET, is_time, shorten_time};
 use super::wrap::{Cell, columns as width_of, wrap};
 
 /// A table: which columns, and how wide each is.
@@ -86,8 +86,8 @@ impl Table {
     pub(super) fn hit(&self, hit: &Hit<'_>, out: &mut Vec<u8>) {
         let cells = self.row.iter().map(|(column, width)| {
             let mut texts = texts(column, hit);
-            if matches!(column, Column::Known(Known::Time)) {
-                texts.iter_mut().for_each(|time| shorten_time(time, *width));
+            if let Some(has_offset) = is_time(column) {
+                texts.iter_mut().for_each(|time| shorten_time(time, *width, has_offset));
             }
             if texts.is_empty() {
                 texts.push("-".to_owned());
@@ -170,11 +170,12 @@ impl Default for Table {
 /// The least and the ideal width of a column.
 fn widths(column: &Column, page: Option<usize>) -> (usize, usize) {
     let Column::Known(known) = column else { return (16, 40) };
+    let narrow = page.is_some_and(|page| page < PAGE_FOR_MILLISECONDS);
+    let time = if narrow { TIME_TO_SECONDS } else { TIME_TO_MILLISECONDS };
     match known {
-        Known::Time if page.is_some_and(|page| page < PAGE_FOR_MILLISECONDS) => {
-            (TIME_TO_SECONDS, TIME_TO_SECONDS)
-        }
-        Known::Time => (TIME_TO_MILLISECONDS, TIME_TO_MILLISECONDS),
+        Known::Time | Known::First | Known::Last => (time, time),
+        Known::LocalTime | Known::LocalFirst | Known::LocalLast => (time + OFFSET, time + OFFSET),
+        Known::Count => (7, 7),
         Known::Level => (5, 5),
         Known::Rule => (24, 60),
         Known::Computer => (22, 26),
@@ -246,6 +247,7 @@ fn labelled(column: &Column, mut texts: Vec<String>) -> Vec<String> {
         column,
         Column::Known(
             Known::Time
+                | Known::LocalTime
                 | Known::Level
                 | Known::Rule
                 | Known::Computer
@@ -266,19 +268,13 @@ fn labelled(column: &Column, mut texts: Vec<String>) -> Vec<String> {
     texts
 }
 
-/// Cuts a time that is longer than its column; what is no time, too.
-fn shorten_time(time: &mut String, width: usize) {
-    if let Some((at, _)) = time.char_indices().nth(width) {
-        time.truncate(at);
-    }
-}
-
 /// A level's short word.
 fn short_level(level: &str) -> &str {
     match level {
         "critical" => "crit",
         "medium" => "med",
         "informational" => "info",
+        "context" => "ctx",
         level => level,
     }
 }

@@ -19,7 +19,9 @@ fn parsed(hit: &Hit<'_>) -> Json {
 
 fn sample<'a>(tags: &'a [String], data: &'a Fields, matched: &'a [(&'a str, &'a str)]) -> Hit<'a> {
     Hit {
+        subject: Subject::Hit,
         timestamp: Some("2025-10-26T00:11:12.8808340Z"),
+        local_time: None,
         rule: RuleInfo {
             id: Some("8a2f4b1c-3d5e-4f7a-9b2c-1e4f6d8a9c2b"),
             title: "Run Key Set",
@@ -265,7 +267,8 @@ fn columns_are_what_is_asked_for() {
     };
     for (spec, want) in [
         ("minimal", "TimeUTC,Level,Rule,Computer"),
-        ("time,LEVEL, rule", "TimeUTC,Level,Rule"),
+        ("timeutc,LEVEL, rule", "TimeUTC,Level,Rule"),
+        ("time,LEVEL, rule", "Time,Level,Rule"),
         ("Rule,minimal,Image", "Rule,TimeUTC,Level,Computer,Image"),
         ("Process Name,data.User,User,Level,Level", "Process Name,data.User,User,Level"),
         ("=x", "'=x"),

@@ -14,7 +14,7 @@
 use super::columns::{message, techniques};
 use super::json::{Object, is_number, strings};
 use super::time::micros;
-use super::{Hit, Kind};
+use super::{Hit, Kind, Subject};
 use std::borrow::Cow;
 
 /// What Plaso calls a record of an event log.
@@ -42,7 +42,9 @@ pub(super) fn hit(hit: &Hit<'_>, out: &mut Vec<u8>) {
     object.key("tag");
     let tags = std::iter::once(hit.rule.level).chain(hit.rule.tags.iter().map(String::as_str));
     strings(tags, object.out);
-    rule(hit, &mut object);
+    if hit.subject != Subject::Context {
+        rule(hit, &mut object);
+    }
     event(hit, &mut object);
     let names: Vec<Cow<'_, str>> = hit.data.iter().map(|(name, ..)| own_name(name)).collect();
     let fields: Vec<(&str, &str, Kind)> = names

@@ -7,6 +7,7 @@ mod hunts;
 mod outputs;
 mod regression;
 mod surface;
+mod timeline;
 
 use bench::{Bench, EVIL};
 

@@ -1,0 +1,358 @@
+//! Takes the results of a hunt in evidence order and writes them in the order that is wanted.
+//!
+//! In evidence order hits are written as they come. In any other nothing is written before all of them
+//! are known: they go through a [`Sorter`], by time, or, for groups, first by what they have in common
+//! and then by the time of the first.
+//!
+//! Invariant: whatever is handed over is written, unless the hunt ends with an error.
+
+use super::group;
+use super::open::Settled;
+use super::rendered::{At, Rendered};
+use super::sequence::{Consumer, Flow};
+use super::spill::Sorter;
+use super::time::{Ticks, local_text};
+use super::work::{Finished, Note, OUTPUT_BYTES, rule_info};
+use super::{Hunt, HuntError, Order, Output};
+use crate::event::format_file_time;
+use crate::ledger::{Ledger, SourceEntry, SourceState};
+use crate::report::{EventInfo, Fields, Format, Hit, Place, Repeats, Subject};
+use crate::sigma::Rule;
+use jiff::tz::TimeZone;
+use std::{
+    io::{self, Write},
+    ops::ControlFlow,
+};
+
+/// See the module.
+pub(super) struct Collector<'a> {
+    sinks: Vec<Sink<'a>>,
+    pub(super) ledger: &'a mut Ledger,
+    /// A log of which not all items came yet.
+    open: Option<Box<SourceEntry>>,
+    arrange: Arrange,
+    /// The spans of time of which the context is wanted.
+    around: Sorter,
+    /// Why a temporary file could not be written or read.
+    temporary: Option<io::Error>,
+}
+
+/// What happens to hits before they are written.
+enum Arrange {
+    /// Nothing.
+    Evidence,
+    /// They are sorted by time and place, or by place alone.
+    Sorted { sorter: Sorter, by_time: bool },
+    /// They are sorted by what they have in common.
+    Grouped(Sorter),
+}
+
+/// An output, and why it takes nothing more.
+struct Sink<'a> {
+    writer: &'a mut (dyn Write + Send),
+    error: Option<io::Error>,
+}
+
+impl Sink<'_> {
+    fn write(&mut self, output: &[u8]) {
+        if self.error.is_none() && !output.is_empty() {
+            let written = self.writer.write_all(output).and_then(|()| self.writer.flush());
+            self.error = written.err();
+        }
+    }
+
+    /// Whether nobody reads any more what is written here.
+    fn left(&self) -> bool {
+        self.error.as_ref().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    }
+}
+
+impl<'a> Collector<'a> {
+    /// A collector for a hunt; `context` says whether the context of hits is wanted.
+    pub(super) fn new(
+        hunt: &Hunt<'_>,
+        context: bool,
+        outputs: &'a mut [Output<'_>],
+        ledger: &'a mut Ledger,
+    ) -> Collector<'a> {
+        let bound = hunt.sort_memory;
+        let arrange = match hunt.order {
+            Order::Evidence if !context => Arrange::Evidence,
+            Order::Grouped => Arrange::Grouped(Sorter::new(bound, Some(group::add))),
+            order => {
+                let by_time = order == Order::Time;
+                Arrange::Sorted { sorter: Sorter::new(bound, None), by_time }
+            }
+        };
+        let sinks = outputs.iter_mut().map(|output| Sink { writer: output.writer, error: None });
+        Collector {
+            sinks: sinks.collect(),
+            ledger,
+            open: None,
+            arrange,
+            around: Sorter::new(bound, Some(longer)),
+            temporary: None,
+        }
+    }
+
+    /// Writes what stands before the first hit.
+    pub(super) fn begin(&mut self, formats: &[&Format]) {
+        let mut begin = Rendered::new(self.sinks.len(), false);
+        begin.begin(formats);
+        self.write(&begin);
+    }
+
+    /// Writes to the outputs.
+    fn write(&mut self, rendered: &Rendered) -> Flow {
+        self.sinks.iter_mut().zip(rendered.outputs()).for_each(|(sink, output)| sink.write(output));
+        self.flow()
+    }
+
+    fn flow(&self) -> Flow {
+        if self.ends() { Flow::Stop } else { Flow::Go }
+    }
+
+    /// Whether nothing more can be written, or something not that is wanted.
+    fn ends(&self) -> bool {
+        let failed = self.sinks.iter().any(|sink| sink.error.is_some() && !sink.left());
+        let left = !self.sinks.is_empty() && self.sinks.iter().all(Sink::left);
+        self.temporary.is_some() || failed || left
+    }
+
+    /// What ended the hunt: a temporary file, the first output that failed, or that was left if all
+    /// were.
+    pub(super) fn failure(&mut self) -> Option<HuntError> {
+        if let Some(error) = self.temporary.take() {
+            return Some(HuntError::Temporary(error));
+        }
+        if !self.ends() {
+            return None;
+        }
+        let failed = self.sinks.iter().position(|sink| sink.error.is_some() && !sink.left());
+        let which = failed.unwrap_or(0);
+        let error = self.sinks.get_mut(which)?.error.take()?;
+        Some(HuntError::Output { which, error })
+    }
+
+    /// Writes hits, or keeps them for later.
+    fn take(&mut self, rendered: &Rendered) -> Flow {
+        if let Err(error) = self.keep(rendered) {
+            self.fail(error);
+        }
+        if matches!(self.arrange, Arrange::Evidence) { self.write(rendered) } else { self.flow() }
+    }
+
+    fn keep(&mut self, rendered: &Rendered) -> io::Result<()> {
+        for span in rendered.spans() {
+            self.around.push(&span.key(), &[&span.to.to_be_bytes()])?;
+        }
+        match &mut self.arrange {
+            Arrange::Evidence => {}
+            Arrange::Sorted { sorter, by_time } => {
+                for (at, outputs) in rendered.marked() {
+                    // Of each output the length and the bytes.
+                    let lengths = outputs.iter().map(|output| (output.len() as u64).to_le_bytes());
+                    let lengths: Vec<[u8; 8]> = lengths.collect();
+                    let parts = lengths.iter().zip(outputs);
+                    let parts: Vec<&[u8]> =
+                        parts.flat_map(|(length, output)| [&length[..], output]).collect();
+                    sorter.push(&at.key(*by_time), &parts)?;
+                }
+            }
+            Arrange::Grouped(sorter) => {
+                for (at, outputs) in rendered.marked() {
+                    let [key] = outputs[..] else { continue };
+                    sorter.push(key, &[&group::sum(at)])?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The spans of time of which the context is wanted; to be asked for once.
+    pub(super) fn take_around(&mut self) -> Sorter {
+        std::mem::replace(&mut self.around, Sorter::new(0, None))
+    }
+
+    /// Notes that a temporary file could not be written or read.
+    pub(super) fn fail(&mut self, error: io::Error) {
+        self.temporary.get_or_insert(error);
+    }
+
+    /// Writes what was kept, unless some of it was lost: that would look like all there is.
+    pub(super) fn finish(&mut self, hunt: &Hunt<'_>, formats: &[&Format]) {
+        if self.ends() {
+            return;
+        }
+        let written = match std::mem::replace(&mut self.arrange, Arrange::Evidence) {
+            Arrange::Evidence => Ok(()),
+            Arrange::Sorted { sorter, .. } => self.write_sorted(sorter),
+            Arrange::Grouped(sorter) => self.write_groups(sorter, hunt, formats),
+        };
+        if let Err(error) = written {
+            self.temporary.get_or_insert(error);
+        }
+    }
+
+    fn write_sorted(&mut self, sorter: Sorter) -> io::Result<()> {
+        let mut batch = Rendered::new(self.sinks.len(), false);
+        let mut context = 0;
+        let mut last_hit = None;
+        sorter.finish(|key, payload| {
+            let Some(at) = key.try_into().ok().map(At::of_key) else {
+                return ControlFlow::Continue(());
+            };
+            // A record that was hit needs no second look: its hits stand right before.
+            let record = Some((at.item, at.record));
+            if at.rule != At::CONTEXT {
+                last_hit = record;
+            } else if last_hit == record {
+                return ControlFlow::Continue(());
+            } else {
+                context += 1;
+            }
+            self.append(payload, &mut batch)
+        })?;
+        self.write(&batch);
+        self.ledger.add_context(context);
+        Ok(())
+    }
+
+    /// Adds what one thing looks like, and writes what has gathered if that is much.
+    fn append(&mut self, mut payload: &[u8], batch: &mut Rendered) -> ControlFlow<()> {
+        for which in 0..self.sinks.len() {
+            let Some((length, rest)) = payload.split_first_chunk::<8>() else { break };
+            let length = usize::try_from(u64::from_le_bytes(*length)).unwrap_or(usize::MAX);
+            let Some((output, rest)) = rest.split_at_checked(length) else { break };
+            batch.append(which, output);
+            payload = rest;
+        }
+        if batch.len() < OUTPUT_BYTES {
+            return ControlFlow::Continue(());
+        }
+        let flow = self.write(batch);
+        batch.clear();
+        if flow == Flow::Go { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    }
+
+    /// Writes groups, those first whose first hit is.
+    fn write_groups(
+        &mut self,
+        sorter: Sorter,
+        hunt: &Hunt<'_>,
+        formats: &[&Format],
+    ) -> io::Result<()> {
+        let mut by_time = Sorter::new(hunt.sort_memory, None);
+        let mut failed = Ok(());
+        sorter.finish(|key, sum| {
+            let Some(group) = group::read(key, sum) else { return ControlFlow::Continue(()) };
+            // A group is told by the place of its first hit: a rule hits a record in one way only.
+            let length = (key.len() as u64).to_le_bytes();
+            failed = by_time.push(&group.first.key(true), &[&length, key, sum]);
+            if failed.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        })?;
+        failed?;
+        let rules: Vec<_> = hunt.rules.rules().map(|(_, rule)| rule).collect();
+        let mut batch = Rendered::new(self.sinks.len(), false);
+        by_time.finish(|_, payload| {
+            let group = payload.split_first_chunk::<8>().and_then(|(length, rest)| {
+                let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
+                let (key, sum) = rest.split_at_checked(length)?;
+                group::read(key, sum)
+            });
+            let rule =
+                group.as_ref().and_then(|group| rules.get(usize::try_from(group.rule).ok()?));
+            if let (Some(group), Some(rule)) = (group, rule) {
+                render(&group, rule, hunt.zone, formats, &mut batch);
+            }
+            self.append(&[], &mut batch)
+        })?;
+        self.write(&batch);
+        Ok(())
+    }
+
+    /// Notes that the rest of the evidence was not wanted any more: what remained of a log that was
+    /// begun, or opened, and that the others were not met.
+    pub(super) fn interrupted(&mut self, not_begun: Option<SourceEntry>) {
+        self.ledger.set_interrupted();
+        if let Some(mut entry) = self.open.take().or_else(|| not_begun.map(Box::new)) {
+            entry.state = SourceState::Interrupted;
+            entry.reason = Some("the hunt was interrupted before its end".to_owned());
+            self.ledger.source(*entry);
+        }
+    }
+
+    fn note(&mut self, note: Note) {
+        match note {
+            Note::Settled(Settled::Aside(aside)) => self.ledger.aside(aside),
+            Note::Settled(Settled::Source(entry)) => self.ledger.source(*entry),
+            Note::Part { entry, last } => {
+                let entry = match self.open.take() {
+                    None => entry,
+                    Some(mut whole) => {
+                        whole.counts.add(&entry.counts);
+                        whole.damages.append(entry.damages);
+                        whole.findings.append(entry.findings);
+                        whole
+                    }
+                };
+                if last {
+                    self.ledger.source(*entry);
+                } else {
+                    self.open = Some(entry);
+                }
+            }
+        }
+    }
+}
+
+/// Adds a group's line.
+fn render(
+    group: &group::Group<'_>,
+    rule: &Rule,
+    zone: Option<&TimeZone>,
+    formats: &[&Format],
+    batch: &mut Rendered,
+) {
+    let first = (group.first.time != At::TIMELESS).then_some(group.first.time);
+    let text = |time: Option<Ticks>| time.map(format_file_time);
+    let local = |time: Option<Ticks>| local_text(time?, zone?);
+    let (first, local_first) = (text(first), local(first));
+    let (last, local_last) = (text(group.last), local(group.last));
+    let repeats =
+        Repeats { count: group.count, last: last.as_deref(), local_last: local_last.as_deref() };
+    let hit = Hit {
+        subject: Subject::Group(repeats),
+        timestamp: first.as_deref(),
+        local_time: local_first.as_deref(),
+        rule: rule_info(rule),
+        event: EventInfo { computer: group.computer, ..EventInfo::default() },
+        place: Place::default(),
+        matched: &group.matched,
+        data: &Fields::new(),
+    };
+    batch.hit(formats, &hit, group.first);
+}
+
+/// Of two spans that begin at the same time, the longer.
+fn longer(end: &mut [u8], other: &[u8]) {
+    if other > &*end && other.len() == end.len() {
+        end.copy_from_slice(other);
+    }
+}
+
+impl Consumer for Collector<'_> {
+    type Part = Rendered;
+    type Piece = Finished;
+
+    fn part(&mut self, rendered: &Rendered) -> Flow {
+        self.take(rendered)
+    }
+
+    fn piece(&mut self, piece: Finished) -> Flow {
+        let flow = self.take(&piece.rendered);
+        piece.notes.into_iter().for_each(|note| self.note(note));
+        self.ledger.found(piece.tally);
+        flow
+    }
+}
