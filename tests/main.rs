@@ -16,6 +16,7 @@ mod matching_regex;
 mod matching_rsigma;
 mod mutation;
 mod oracle;
+mod readme;
 mod replay;
 mod semantics;
 mod sigma_load;
