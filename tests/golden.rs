@@ -50,7 +50,7 @@ fn portable(text: Vec<u8>) -> String {
 }
 
 /// Compares with a golden file, or writes it.
-fn compare(name: &str, got: &str) {
+pub fn compare(name: &str, got: &str) {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/golden");
     let path = golden.join(name);
     if std::env::var_os("HARRIER_GOLDEN").is_some_and(|value| value == "write") {
@@ -161,8 +161,13 @@ fn a_terminal_is_filled_and_not_overflown() {
 /// What a terminal of some width gets.
 #[cfg(target_os = "linux")]
 fn on_terminal(width: usize, color: &str) -> Option<String> {
-    let program = env!("CARGO_BIN_EXE_harrier");
-    let hunt = format!("'{program}' hunt fixtures/evidence -q --color {color}");
+    in_terminal(width, &format!("hunt fixtures/evidence -q --color {color}"))
+}
+
+/// What a terminal of some width gets of a call, standard error included; nothing if there is none.
+#[cfg(target_os = "linux")]
+pub fn in_terminal(width: usize, call: &str) -> Option<String> {
+    let hunt = format!("'{}' {call}", env!("CARGO_BIN_EXE_harrier"));
     let output = Command::new("script")
         .args([
             "-q",

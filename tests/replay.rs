@@ -55,3 +55,8 @@ fn scan() {
 fn condition() {
     replay("condition", targets::condition);
 }
+
+#[test]
+fn log_sources() {
+    replay("log_sources", targets::log_sources);
+}

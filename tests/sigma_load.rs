@@ -152,7 +152,7 @@ fn the_result_does_not_depend_on_threads() {
     assert_eq!(one.rules, many.rules);
     assert_eq!(one.refused, many.refused);
     let origins: Vec<(&str, u32)> =
-        one.rules.iter().map(|r| (r.origin.path.as_str(), r.origin.document)).collect();
+        one.rules.iter().map(|r| (r.origin.path(), r.origin.document)).collect();
     assert!(origins.is_sorted(), "in the order of paths");
 }
 
@@ -399,10 +399,10 @@ fn another_reader_sees_the_same_rules() {
         let loaded = load_expanded(&root);
         let mut by_path: BTreeMap<&str, Vec<&Rule>> = BTreeMap::new();
         for rule in &loaded.rules {
-            by_path.entry(&rule.origin.path).or_default().push(rule);
+            by_path.entry(rule.origin.path()).or_default().push(rule);
         }
         let refused: BTreeMap<&str, &str> =
-            loaded.refused.iter().map(|r| (r.origin.path.as_str(), r.reason.as_str())).collect();
+            loaded.refused.iter().map(|r| (r.origin.path(), r.reason.as_str())).collect();
         let not_rules: BTreeSet<&str> = loaded.not_rules.iter().map(|n| n.path.as_str()).collect();
         for entry in walkdir::WalkDir::new(&root).sort_by_file_name() {
             let entry = entry.expect("readable");

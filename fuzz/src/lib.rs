@@ -4,8 +4,11 @@
 use harrier::engine::{RuleSet, Scanner};
 use harrier::event::{Event, Layout, Leaf, LeafId, LeafKind, Section, Value};
 use harrier::evtx::{Bin, ChunkReport, Damage, DamageKind, Options, Reader, Record, Sink, open};
-use harrier::sigma::{LoadOptions, LoadedRules, load_bytes, load_str};
-use harrier::taxonomy::{self, Taxonomy};
+use harrier::sigma::rule::Dialect;
+use harrier::sigma::{
+    LoadOptions, LoadedRules, LogSourceFile, load_bytes, load_str, read_log_sources,
+};
+use harrier::taxonomy::{self, EventKey, Mapping, Taxonomy};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -239,4 +242,43 @@ pub fn condition(data: &[u8]) {
         let loaded = load_str("fuzz.yml", &rule, &LoadOptions::default());
         scan_with(loaded, &USUAL.iter().map(|text| event(text)).collect::<Vec<_>>());
     }
+}
+
+/// The input as a file of log sources: every entry is taken or told of, and what was taken can be
+/// asked for.
+pub fn log_sources(data: &[u8]) {
+    if data.len() > MOST {
+        return;
+    }
+    let Ok(file) = read_log_sources(data) else { return };
+    for mut taxonomy in
+        [Taxonomy::without_log_sources(), Taxonomy::builtin(taxonomy::Options::default())]
+    {
+        let lost = taxonomy.add(&file);
+        assert!(lost.iter().all(|fault| fault.entry_lost), "{lost:?}");
+        check_log_sources(&taxonomy, &file, lost.len());
+    }
+}
+
+fn check_log_sources(taxonomy: &Taxonomy, file: &LogSourceFile, lost: usize) {
+    let views = taxonomy.views().collect::<Vec<_>>();
+    let layout = Layout::new(Vec::new());
+    let key = EventKey { channel: "c", provider: "p", event_id: Some(1) };
+    let mut unknown = 0;
+    for entry in &file.entries {
+        match taxonomy.sources(&entry.logsource, Dialect::Sigma) {
+            Mapping::Sources(sources) => {
+                assert!(!sources.is_empty() && sources.iter().all(|s| views.contains(&s.view)));
+            }
+            Mapping::NeverInEvtx { reason } => assert!(!reason.is_empty()),
+            Mapping::OtherProduct | Mapping::Unknown => unknown += 1,
+        }
+        for name in entry.fields.iter().map(|field| &field.name) {
+            for &view in views.iter().take(32) {
+                assert!(taxonomy.resolve(view, name, &key, &layout).is_empty());
+                assert!(views.contains(&taxonomy.canonical_view(view, name)));
+            }
+        }
+    }
+    assert!(unknown <= lost, "{unknown} log sources are not known, {lost} were lost");
 }

@@ -130,7 +130,7 @@ pub struct HuntArgs {
     pub full_scan: bool,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct EvidenceArgs {
     /// Logs and folders; in folders, event logs are known by their content. Patterns such as
     /// 'case/*/Security.evtx' or 'case/**/*.evtx'; '-' for a list of paths on standard input
@@ -188,6 +188,13 @@ pub struct RuleArgs {
     /// Take log sources in their wider sense: also events that not every host records that way
     #[arg(long)]
     pub extended_sources: bool,
+    /// Take log sources and field names from FILE, as SigmaHQ's thor.yml has them, instead of the
+    /// built-in ones for the same log sources
+    #[arg(long, value_name = "FILE")]
+    pub taxonomy: Vec<PathBuf>,
+    /// Know no log sources but those of --taxonomy
+    #[arg(long, requires = "taxonomy")]
+    pub no_builtin_taxonomy: bool,
     /// Values for a placeholder %NAME% of rules with 'expand', one on each line of FILE
     #[arg(long, value_name = "NAME=FILE", value_parser = expansion)]
     pub expand: Vec<(String, PathBuf)>,

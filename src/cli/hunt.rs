@@ -99,6 +99,7 @@ pub fn run(args: &HuntArgs) -> Result<Exit> {
         Err(error) => bail!("{error}: try fewer with --threads"),
     };
     drop(places);
+    let sources_complete = rules.log_sources_complete();
     ledger.set_rules(rules.with_hits(&hits, &ledger));
     if ledger.sources().all() == 0 && !ledger.interrupted() {
         pending.drain(..).for_each(Pending::discard);
@@ -113,7 +114,8 @@ pub fn run(args: &HuntArgs) -> Result<Exit> {
     } else {
         pending.drain(..).try_for_each(Pending::complete)?;
     }
-    finish(args, &paths, &mut ledger, ledger_pending, begun)
+    let exit = finish(args, &paths, &mut ledger, ledger_pending, begun)?;
+    Ok(if exit == Exit::Complete && !sources_complete { Exit::Incomplete } else { exit })
 }
 
 /// The ledger's file, begun, and what is left to do with it.

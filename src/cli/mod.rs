@@ -6,6 +6,7 @@
 
 mod args;
 mod bars;
+mod checker;
 mod event_filter;
 mod evidence;
 mod hunt;
@@ -21,6 +22,7 @@ mod shell;
 mod sight;
 mod summary;
 mod target;
+mod taxonomy;
 mod when;
 
 use args::{Cli, Command, RulesCommand};
@@ -57,16 +59,23 @@ impl Exit {
 
 /// Parses the arguments and does what they say.
 pub fn run() -> Exit {
+    if checker::is_called() {
+        return checker::main();
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => return usage(&error),
+        Err(error) => return usage(&error, "harrier"),
     };
-    let done = match &cli.command {
+    exit(match &cli.command {
         Command::Hunt(args) => hunt::run(args),
         Command::Rules(RulesCommand::Test(args)) => rules_test::run(args),
         Command::Completions { shell } => shell::completions(*shell),
         Command::Man { command } => shell::man(command),
-    };
+    })
+}
+
+/// An error is told, and nothing was done.
+fn exit(done: anyhow::Result<Exit>) -> Exit {
     done.unwrap_or_else(|error| {
         say_error(&format!("{error:#}"));
         Exit::Fatal
@@ -74,7 +83,7 @@ pub fn run() -> Exit {
 }
 
 /// Help goes to standard output and is no error; anything else becomes one line.
-fn usage(error: &clap::Error) -> Exit {
+fn usage(error: &clap::Error, program: &str) -> Exit {
     if !error.use_stderr() {
         // The reader may have gone: that is no error either.
         let _ = error.print();
@@ -93,7 +102,7 @@ fn usage(error: &clap::Error) -> Exit {
         .collect();
     let said = lines.join("; ").replace(":; ", ": ");
     let said = said.strip_prefix("error: ").unwrap_or(&said).to_owned();
-    say_error(&format!("{said}: see 'harrier --help'"));
+    say_error(&format!("{said}: see '{program} --help'"));
     Exit::Fatal
 }
 

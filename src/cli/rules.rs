@@ -2,13 +2,14 @@
 
 use super::args::RuleArgs;
 use super::rule_filter::{RuleFilter, Warnings};
+use super::taxonomy::{self, Doubt};
 use super::{say_error, say_warning, sight};
 use anyhow::{Context as _, Result, bail};
 use harrier::{
     engine::{Applicability, RuleSet},
     ledger::{Ledger, RuleEntry, RuleState, reasons, tactics},
     sigma::{self, LoadOptions, LoadedRules, RefusalKind},
-    taxonomy::{self, Taxonomy},
+    taxonomy::Taxonomy,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -39,12 +40,15 @@ pub struct Rules {
     idle_lists: Vec<String>,
     /// YAML documents that are no rules.
     pub not_rules: usize,
+    /// What of the files of log sources was not understood.
+    doubts: Vec<Doubt>,
 }
 
 impl Rules {
     /// Loads and compiles.
     pub fn load(args: &RuleArgs) -> Result<Rules> {
         let filter = RuleFilter::build(args)?;
+        let (taxonomy, doubts) = taxonomy::read(args)?;
         let options = LoadOptions {
             expand: expansions(&args.expand)?,
             include_inactive: filter.includes_inactive(),
@@ -56,16 +60,15 @@ impl Rules {
             sigma::load(&args.rules, &options)
                 .map_err(|error| anyhow::anyhow!("rules: {error}: check the path"))?
         };
-        let taxonomy = taxonomy::Options { optional_sources: args.extended_sources };
         let unmet = filter.check(&loaded)?;
         let used = loaded.lists_used.clone();
         let mut rules = Rules::compile(loaded, &filter, taxonomy);
-        rules.unmet = unmet;
+        (rules.unmet, rules.doubts) = (unmet, doubts);
         rules.idle_lists = lists.into_iter().filter(|name| !used.contains(name)).collect();
         Ok(rules)
     }
 
-    fn compile(loaded: LoadedRules, filter: &RuleFilter, taxonomy: taxonomy::Options) -> Rules {
+    fn compile(loaded: LoadedRules, filter: &RuleFilter, taxonomy: Taxonomy) -> Rules {
         let (mut entries, mut places, mut kept) = (Vec::new(), Vec::new(), Vec::new());
         let refused = loaded.refused.iter().map(refused);
         let unreadable = loaded.unreadable.iter().map(|file| RuleEntry {
@@ -98,7 +101,7 @@ impl Rules {
                 kept.push(rule);
             }
         }
-        let set = RuleSet::compile(kept, Taxonomy::builtin(taxonomy));
+        let set = RuleSet::compile(kept, taxonomy);
         let mut unknown = Vec::new();
         for ((id, rule), place) in set.rules().zip(&places) {
             let reason = match set.applicability(id) {
@@ -124,13 +127,14 @@ impl Rules {
             unmet: Warnings::default(),
             idle_lists: Vec::new(),
             not_rules,
+            doubts: Vec::new(),
         }
     }
 
-    /// Names the rules that could not be loaded, and fails if there is none to hunt with.
-    pub fn report(&self, verbose: bool, quiet: bool) -> Result<()> {
+    /// Names the log sources and rules that could not be taken, up to so many rules.
+    pub fn tell_errors(&self, shown: usize) {
+        self.doubts.iter().filter(|doubt| doubt.lost).for_each(Doubt::say);
         let refused = || self.entries.iter().filter(|entry| entry.state == RuleState::Refused);
-        let shown = if verbose { usize::MAX } else { REFUSALS_SHOWN };
         for entry in refused().take(shown) {
             let reason = entry.reason.as_deref().unwrap_or("not understood");
             say_error(&format!("{}: rule not loaded: {reason}", entry.origin));
@@ -139,11 +143,36 @@ impl Rules {
         if more > 0 {
             say_error(&format!("{more} more rules not loaded: -v or --ledger names them"));
         }
+    }
+
+    /// Names what of the log sources is not known, and rules of unknown log sources, up to so many.
+    pub fn tell_log_sources(&self, shown: usize) {
+        self.doubts.iter().filter(|doubt| !doubt.lost).for_each(Doubt::say);
+        self.unknown.iter().take(shown).for_each(|warning| say_warning(warning));
+        let more = self.unknown.len().saturating_sub(shown);
+        if more > 0 {
+            say_warning(&format!("{more} more rules with log sources of which nothing is known"));
+        }
+    }
+
+    /// Whether [`Rules::tell_log_sources`] tells of the rules that are not applicable for this reason.
+    pub fn is_told(&self, reason: &str) -> bool {
+        self.unknown.iter().any(|warning| warning.contains(reason))
+    }
+
+    /// How many rules are in this bin.
+    pub fn count(&self, state: RuleState) -> usize {
+        self.entries.iter().filter(|entry| entry.state == state).count()
+    }
+
+    /// Tells what is amiss with the rules, and fails if there is none to hunt with.
+    pub fn report(&self, verbose: bool, quiet: bool) -> Result<()> {
+        let shown = if verbose { usize::MAX } else { REFUSALS_SHOWN };
+        self.tell_errors(shown);
         if !quiet {
             self.warn(verbose, shown);
         }
-        let count = |state| self.entries.iter().filter(|entry| entry.state == state).count();
-        if count(RuleState::Loaded) > 0 {
+        if self.count(RuleState::Loaded) > 0 {
             return Ok(());
         }
         if self.entries.is_empty() {
@@ -159,19 +188,15 @@ impl Rules {
         bail!(
             "there are no rules left: {} not loaded, {} left out{why}, {} not applicable to event \
              logs: check -r and what leaves rules out",
-            count(RuleState::Refused),
-            count(RuleState::LeftOut),
-            count(RuleState::NotApplicable)
+            self.count(RuleState::Refused),
+            self.count(RuleState::LeftOut),
+            self.count(RuleState::NotApplicable)
         );
     }
 
     /// Names what is odd, and what is missing.
     fn warn(&self, verbose: bool, shown: usize) {
-        self.unknown.iter().take(shown).for_each(|warning| say_warning(warning));
-        let more = self.unknown.len().saturating_sub(shown);
-        if more > 0 {
-            say_warning(&format!("{more} more rules with log sources of which nothing is known"));
-        }
+        self.tell_log_sources(shown);
         if let Some(warning) = missing_lists(&self.entries, verbose) {
             say_warning(&warning);
         }
@@ -186,6 +211,11 @@ impl Rules {
                 say_warning(&format!("{} YAML documents are no rules", self.not_rules));
             }
         }
+    }
+
+    /// Whether every log source that a file explains was understood.
+    pub fn log_sources_complete(&self) -> bool {
+        !self.doubts.iter().any(|doubt| doubt.lost)
     }
 
     /// The entries, with what each rule hit, and which had nothing to look at. Of a hunt that was cut

@@ -18,6 +18,9 @@ const HOSTS_SHOWN: usize = 5;
 const BLIND_SHOWN: usize = 3;
 const KINDS_SHOWN: usize = 3;
 
+/// A line that goes on and on is cut here.
+const LINE: usize = 88;
+
 /// Names what could not be read.
 pub fn problems(ledger: &Ledger, verbose: bool) {
     let shown = if verbose { usize::MAX } else { PROBLEMS_SHOWN };
@@ -62,13 +65,14 @@ pub fn summary(ledger: &Ledger, elapsed: Duration, verbose: bool) {
         let tactics = ledger.tactics().into_iter();
         let tactics: Vec<String> =
             tactics.map(|(name, hits)| format!("{name} {}", grouped(hits))).collect();
-        if !tactics.is_empty() {
-            line("Tactics", &tactics.join(", "));
-        }
+        block("Tactics", lines_of(&tactics).into_iter());
         time(ledger, verbose);
         top_rules(ledger, verbose);
     }
-    block("Not seen", blind.cloned());
+    // Who asks for some events knows that there are others.
+    if verbose || ledger.event_filter().is_none() || ledger.counts().all_hits() == 0 {
+        block("Not seen", blind.cloned());
+    }
     let mut about = Vec::new();
     looked_at(ledger, &mut about);
     if verbose {
@@ -320,6 +324,26 @@ fn top_rules(ledger: &Ledger, verbose: bool) {
     block("Top rules", lines.into_iter());
 }
 
+/// Words with commas between them, cut into lines.
+fn lines_of(words: &[String]) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in words {
+        match lines.last_mut() {
+            Some(line) if line.len() + word.len() <= LINE => {
+                line.push_str(", ");
+                line.push_str(word);
+            }
+            last => {
+                if let Some(line) = last {
+                    line.push(',');
+                }
+                lines.push(word.clone());
+            }
+        }
+    }
+    lines
+}
+
 /// Lines of which the first has the name.
 fn block(name: &str, lines: impl Iterator<Item = String>) {
     for (n, text) in lines.enumerate() {
@@ -370,6 +394,15 @@ pub fn bytes(number: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_lines_are_cut_between_words() {
+        let words: Vec<String> = (10..50).map(|n| format!("word {n}")).collect();
+        let lines = lines_of(&words);
+        assert!(lines.len() > 3 && lines.iter().all(|line| line.len() <= LINE + 3), "{lines:?}");
+        assert_eq!(lines.join(" "), words.join(", "));
+        assert_eq!(lines_of(&[]), [""; 0]);
+    }
 
     #[test]
     fn numbers_are_readable() {

@@ -123,3 +123,47 @@ impl RuleSet {
             })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kinds(ids: std::ops::Range<u32>) -> Kinds {
+        let mut kinds = Kinds::default();
+        ids.for_each(|id| {
+            kinds.note(&EventKey { provider: "p", channel: "c", event_id: Some(id) });
+        });
+        kinds
+    }
+
+    /// However many scanners met them, and even if there are too many to keep.
+    #[test]
+    fn merging_does_not_depend_on_who_met_what() {
+        let most = u32::try_from(MAX_KEYS).unwrap();
+        for (from, to, complete) in [(0, 10, true), (0, most, true), (0, most + 1, false)] {
+            let middle = to / 2;
+            let mut merged = kinds(from..middle);
+            merged.merge(kinds(middle - 2..to));
+            merged.merge(kinds(from..middle));
+            assert_eq!(merged.is_complete(), complete);
+            assert_eq!(merged.iter().count(), if complete { to as usize } else { 0 });
+        }
+        assert!(kinds(0..1).has_channel("c") && !kinds(0..1).has_channel("p"));
+    }
+
+    /// If not all kinds are known, nothing is said of any rule.
+    #[test]
+    fn nothing_is_concluded_from_some_kinds() {
+        let text = "title: t\nlogsource: {category: process_creation}\ndetection:\n  s: {a: b}\n  \
+                    condition: s\n";
+        let rules = crate::sigma::load_str("t.yml", text, &crate::sigma::LoadOptions::default());
+        let taxonomy = crate::taxonomy::Taxonomy::builtin(crate::taxonomy::Options::default());
+        let set = RuleSet::compile(rules.rules, taxonomy);
+        assert_eq!(set.sighted(&kinds(0..5)), [false]);
+        assert_eq!(set.sighted(&kinds(0..u32::try_from(MAX_KEYS).unwrap() + 1)), [true]);
+        let mut met = Kinds::default();
+        let channel = "microsoft-windows-sysmon/operational";
+        met.note(&EventKey { provider: "microsoft-windows-sysmon", channel, event_id: Some(1) });
+        assert_eq!(set.sighted(&met), [true]);
+    }
+}

@@ -172,7 +172,7 @@ impl RuleSet {
         let predicates = interner.finish();
         let block = block_filter(&gates, &compiled, &predicates);
         let own = |name: &String| {
-            let views = View::ALL.into_iter();
+            let views = taxonomy.views();
             views.filter(|v| taxonomy.canonical_view(*v, name) != View::Plain).collect()
         };
         let own_views = predicates.field_names().iter().map(own).collect();

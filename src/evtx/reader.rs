@@ -233,6 +233,13 @@ impl Reader {
     }
 }
 
+/// What the `evtx` crate says of a record, without what it says of every record.
+fn bare(why: &str) -> &str {
+    let rest = why.strip_prefix("Failed to parse record number ");
+    let rest = rest.and_then(|rest| rest.split_once(": ")).map_or(why, |(_, rest)| rest);
+    rest.strip_prefix("Failed to create record model, reason: ").unwrap_or(rest)
+}
+
 fn unreadable(
     slot: u64,
     offset: u64,
@@ -386,7 +393,7 @@ impl Pass<'_> {
             kind: if left_over { DamageKind::LeftOver } else { DamageKind::Record },
             reason: match why {
                 // Why the fast lane did not read it is of no use to who wants the record.
-                Some(why) => format!("record {} cannot be read: {why}", found.id),
+                Some(why) => format!("record {} cannot be read: {}", found.id, bare(why)),
                 None => format!("record {} cannot be read: {declined}", found.id),
             },
         });

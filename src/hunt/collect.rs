@@ -329,6 +329,8 @@ fn render(
         event: EventInfo { computer: group.computer, ..EventInfo::default() },
         place: Place::default(),
         matched: &group.matched,
+        system: &Fields::new(),
+        body: "EventData",
         data: &Fields::new(),
     };
     batch.hit(formats, &hit, group.first);

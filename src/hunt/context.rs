@@ -229,7 +229,7 @@ impl evtx::Sink for Visit<'_, '_> {
         if !self.around.holds(self.host, time) {
             return ControlFlow::Continue(());
         }
-        self.description.read(record);
+        self.description.read(record, false);
         let local_time = self.hunt.zone.and_then(|zone| local_text(time, zone));
         let event = self.description.event(self.hunt.rules);
         let title = format!("({})", event.title.unwrap_or("context"));
@@ -241,6 +241,8 @@ impl evtx::Sink for Visit<'_, '_> {
             event,
             place: describe::place(self.path, record),
             matched: &[],
+            system: self.description.system(),
+            body: self.description.body(),
             data: self.description.data(),
         };
         let at = At { time, item: self.item, record: number, rule: At::CONTEXT };

@@ -19,11 +19,15 @@ pub(super) struct Description {
     bytes: Vec<u8>,
     text: String,
     spans: [Option<Range<usize>>; 6],
+    system: Fields,
+    /// Whether the body is UserData.
+    user_data: bool,
     data: Fields,
 }
 
 impl Description {
-    pub(super) fn read(&mut self, event: &impl Event) {
+    /// Copies what is said of an event; its whole System part only if that is wanted.
+    pub(super) fn read(&mut self, event: &impl Event, whole_system: bool) {
         let system = *event.layout().system();
         let leaves: [Option<LeafId>; 6] = [
             system.time,
@@ -42,12 +46,32 @@ impl Description {
                 start..self.text.len()
             });
         }
+        self.system.clear();
         self.data.clear();
+        self.user_data = false;
         for (id, leaf) in event.layout().iter() {
-            if leaf.section != Section::System {
-                event.values(id, |value| self.data.push(&leaf.name, value));
+            match leaf.section {
+                // An element that has attributes alone says nothing by itself.
+                Section::System if whole_system => {
+                    event.values(id, |value| self.system.push_filled(&leaf.name, value));
+                }
+                Section::System => {}
+                Section::EventData | Section::UserData => {
+                    self.user_data |= leaf.section == Section::UserData;
+                    event.values(id, |value| self.data.push(&leaf.name, value));
+                }
             }
         }
+    }
+
+    /// The System part, if it was asked for.
+    pub(super) fn system(&self) -> &Fields {
+        &self.system
+    }
+
+    /// What the body is called.
+    pub(super) fn body(&self) -> &'static str {
+        if self.user_data { "UserData" } else { "EventData" }
     }
 
     fn get(&self, which: usize) -> Option<&str> {

@@ -305,7 +305,8 @@ impl Visit<'_, '_> {
     /// Renders the hits of these rules on a record.
     fn hit(&mut self, record: &Record<'_>, rules: &[RuleId]) -> ControlFlow<()> {
         self.counts.records_hit += 1;
-        self.description.read(record);
+        let whole_system = self.purpose.formats.iter().any(|format| format.wants_system());
+        self.description.read(record, whole_system);
         let (set, at) = (self.hunt.rules, self.place(record));
         let (event, place) = (self.description.event(set), describe::place(self.path, record));
         let (timestamp, data) = (self.description.timestamp(), self.description.data());
@@ -341,6 +342,8 @@ impl Visit<'_, '_> {
                 event,
                 place,
                 matched: &matched,
+                system: self.description.system(),
+                body: self.description.body(),
                 data,
             };
             self.rendered.hit(self.purpose.formats, &hit, at);
@@ -390,6 +393,6 @@ pub(super) fn rule_info(rule: &Rule) -> RuleInfo<'_> {
         level: rule.level.as_str(),
         status: rule.status.map(|status| status.as_str()),
         tags: &rule.tags,
-        source: &rule.origin.path,
+        source: rule.origin.path(),
     }
 }

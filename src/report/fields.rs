@@ -71,6 +71,14 @@ impl Fields {
         self.fields.push(Field { name: start..middle, value: middle..self.text.len(), kind });
     }
 
+    /// Adds a value unless its text is empty.
+    pub fn push_filled(&mut self, name: &str, value: Value<'_>) {
+        self.push(name, value);
+        if let Some(field) = self.fields.pop_if(|field| field.value.is_empty()) {
+            self.text.truncate(field.name.start);
+        }
+    }
+
     /// The fields as `render` appends them. It is called once, however often this is: all callers have
     /// to render alike.
     pub(super) fn rendered(&self, render: impl FnOnce(&Fields, &mut Vec<u8>)) -> &[u8] {

@@ -8,6 +8,7 @@
 //! end of a line ([`escape`]): a rendered hit is one line, but for a table that is wrapped to a page.
 
 mod account;
+mod checker;
 mod columns;
 mod csv;
 mod ecs;
@@ -44,6 +45,10 @@ pub struct Hit<'a> {
     pub place: Place<'a>,
     /// The fields and values by which the rule matched, in the order of the rule.
     pub matched: &'a [(&'a str, &'a str)],
+    /// The event's System part; empty unless [`Format::wants_system`].
+    pub system: &'a Fields,
+    /// What the event's body is called: `EventData` or `UserData`.
+    pub body: &'a str,
     /// The event's body.
     pub data: &'a Fields,
 }
@@ -148,13 +153,21 @@ pub enum Format {
     Timesketch,
     /// One JSON object a line, in the Elastic Common Schema.
     Ecs,
+    /// One JSON object a line, as SigmaHQ's checker has it.
+    Checker,
 }
 
 impl Format {
+    /// Whether hits are to have the event's whole System part.
+    #[must_use]
+    pub fn wants_system(&self) -> bool {
+        matches!(self, Format::Checker)
+    }
+
     /// Appends what stands before the first hit.
     pub fn begin(&self, out: &mut Vec<u8>) {
         match self {
-            Format::Jsonl | Format::Timesketch | Format::Ecs => {}
+            Format::Jsonl | Format::Timesketch | Format::Ecs | Format::Checker => {}
             Format::Table(table) => table.header(out),
             Format::Csv(columns) => csv::header(columns, out),
             Format::Markdown(columns) => markdown::header(columns, out),
@@ -170,6 +183,7 @@ impl Format {
             Format::Markdown(columns) => markdown::hit(columns, hit, out),
             Format::Timesketch => timesketch::hit(hit, out),
             Format::Ecs => ecs::hit(hit, out),
+            Format::Checker => checker::hit(hit, out),
         }
     }
 }

@@ -46,6 +46,8 @@ fn sample<'a>(tags: &'a [String], data: &'a Fields, matched: &'a [(&'a str, &'a 
             recovered: false,
         },
         matched,
+        system: data,
+        body: "EventData",
         data,
     }
 }
@@ -142,7 +144,7 @@ fn many_fields_are_grouped_as_few_are() {
 /// All formats, tables of several widths among them.
 fn formats() -> Vec<Format> {
     let names = ["standard", "verbose", "data.Image", "Image", "Nowhere", "matched"];
-    let mut formats = vec![Format::Jsonl, Format::Timesketch, Format::Ecs];
+    let mut formats = vec![Format::Jsonl, Format::Timesketch, Format::Ecs, Format::Checker];
     for medium in [Medium::Page, Medium::Sheet] {
         for columns in [Columns::standard(medium), Columns::parse(&names, medium).unwrap()] {
             formats.push(Format::Csv(columns.clone()));
@@ -684,6 +686,12 @@ proptest! {
                     let json = ecs(&hit).0;
                     prop_assert_eq!(json["log"]["file"]["path"].as_str(), Some(a));
                     prop_assert_eq!(json["host"]["name"].as_str(), Some(b));
+                }
+                Format::Checker => {
+                    let json: Json = serde_json::from_str(text).unwrap();
+                    prop_assert_eq!(json["RuleTitle"].as_str(), Some(a));
+                    prop_assert_eq!(json["EvtxPath"].as_str(), Some(a));
+                    prop_assert!(json["Match"].as_str().unwrap().contains(a));
                 }
                 Format::Csv(columns) => {
                     let mut reader =

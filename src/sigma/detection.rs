@@ -10,10 +10,12 @@
 //! Source of facts: Sigma rules specification 2.1.0, "Detection"; pySigma `rule/detection.py` for
 //! mixed lists.
 
+use std::sync::Arc;
+
 use super::condition::{self, Names};
 use super::fault::{At, Fault, Note, RefusalKind, WarningCode};
 use super::modifiers::{self, Plan, Target};
-use super::rule::{Condition, Detection, Item, Node, Section, Test};
+use super::rule::{Condition, Detection, Item, Node, RuleFile, Section, Test};
 use super::values::{self, Lists};
 use super::yaml::{Key, Kind, Source, Yaml};
 
@@ -28,8 +30,8 @@ const MAX_NAME: usize = 256;
 pub(super) struct Context<'c> {
     /// The file, for places inside conditions.
     pub source: &'c Source<'c>,
-    /// Its name, for origins.
-    pub path: &'c str,
+    /// The same as origins name it.
+    pub file: &'c Arc<RuleFile>,
     /// The document's number.
     pub document: u32,
     /// Lists for `expand`.
@@ -86,7 +88,7 @@ fn section(key: &Key<'_>, value: &Yaml<'_>, context: &mut Context<'_>) -> Result
     }
     Ok(Section {
         name: key.text.clone().into_owned(),
-        origin: key.at.origin(context.path, context.document),
+        origin: key.at.origin(context.file, context.document),
         body: body(value, context)?,
     })
 }
@@ -139,7 +141,7 @@ fn keywords(values: &[Yaml<'_>], at: At, context: &mut Context<'_>) -> Result<No
         values,
         all: false,
         negated: false,
-        origin: at.origin(context.path, context.document),
+        origin: at.origin(context.file, context.document),
     }))
 }
 
@@ -176,7 +178,7 @@ fn item(key: &Key<'_>, value: &Yaml<'_>, context: &mut Context<'_>) -> Result<It
         values,
         all: plan.all,
         negated: plan.negated,
-        origin: key.at.origin(context.path, context.document),
+        origin: key.at.origin(context.file, context.document),
     })
 }
 

@@ -65,7 +65,7 @@ pub(super) fn read(
     let hayabusa = text(root, "ruletype").is_some_and(|t| t.eq_ignore_ascii_case("hayabusa"))
         && detection.sections.iter().any(|section| tests_channel(&section.body));
     Ok(Outcome::Rule(Box::new(Rule {
-        origin: root.at.origin(context.path, context.document),
+        origin: root.at.origin(context.file, context.document),
         title,
         id: text(root, "id"),
         name: text(root, "name"),

@@ -27,6 +27,10 @@ pub const REGEX_SIZE_LIMIT: usize = 10 << 20;
 /// More than a state takes: 32 bytes for itself, and up to 16 for being the target of another.
 const STATE: usize = 96;
 
+/// More than a byte of a class takes: 8 bytes for the way to the next, and 32 for a state, which it
+/// mostly shares with others.
+const CLASS_BYTE: usize = 48;
+
 /// Reads a rule's regular expression.
 pub(super) fn read(text: &str, flags: RegexFlags, at: At) -> Result<Regex, Fault> {
     let regex = Regex {
@@ -84,10 +88,12 @@ fn bound_of(hir: &Hir) -> usize {
         HirKind::Literal(literal) => literal.0.len().saturating_add(1),
         HirKind::Class(Class::Bytes(class)) => class.ranges().len().saturating_add(1),
         HirKind::Class(Class::Unicode(class)) => {
-            // As UTF-8: a state for every byte of every sequence of byte ranges, and one to choose.
+            // As UTF-8: a state for every byte of every sequence of byte ranges at worst, whose first
+            // ones are the ways out of one state.
             let sequences =
                 class.iter().flat_map(|range| Utf8Sequences::new(range.start(), range.end()));
-            sequences.map(|sequence| sequence.len() + 1).sum::<usize>().saturating_add(2)
+            let bytes: usize = sequences.map(|sequence| sequence.len()).sum();
+            return bytes.saturating_mul(CLASS_BYTE).saturating_add(2 * STATE);
         }
         HirKind::Repetition(repetition) => {
             let times = repetition.max.unwrap_or(repetition.min.saturating_add(1)).max(1);

@@ -6,8 +6,9 @@
 //! added once, where a document is finished, so that the parsers below need not know them.
 
 use std::fmt;
+use std::sync::Arc;
 
-use super::rule::Origin;
+use super::rule::{Origin, RuleFile};
 
 /// A place in a file: line and column from 1, the column in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,8 +30,8 @@ impl At {
     }
 
     /// This place in a file.
-    pub fn origin(self, path: &str, document: u32) -> Origin {
-        Origin { path: path.to_owned(), document, line: self.line, column: self.column }
+    pub fn origin(self, file: &Arc<RuleFile>, document: u32) -> Origin {
+        Origin { file: Arc::clone(file), document, line: self.line, column: self.column }
     }
 }
 

@@ -14,11 +14,12 @@ use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
 use super::fault::{Refused, Warning, WarningCode};
-use super::rule::{Origin, Rule};
+use super::rule::{Origin, Rule, RuleFile};
 use super::stream::{self, FileRules};
 use super::values::Lists;
 
@@ -84,7 +85,7 @@ impl LoadedRules {
         self.other_files += other.other_files;
     }
 
-    fn add_file(&mut self, path: &str, mut file: FileRules) {
+    fn add_file(&mut self, name: &RuleFile, mut file: FileRules) {
         self.files += 1;
         self.rules.append(&mut file.rules);
         self.refused.append(&mut file.refused);
@@ -93,7 +94,7 @@ impl LoadedRules {
         self.lists_used.append(&mut file.lists_used);
         let not_rules = file.not_rules.into_iter();
         self.not_rules
-            .extend(not_rules.map(|document| NotARule { path: path.to_owned(), document }));
+            .extend(not_rules.map(|document| NotARule { path: name.path.clone(), document }));
     }
 
     /// Adds what can only be seen over all files.
@@ -119,7 +120,7 @@ impl LoadedRules {
 /// A YAML document that has nothing of a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotARule {
-    /// Its file, as in [`Origin::path`].
+    /// Its file, as in [`RuleFile::path`].
     pub path: String,
     /// Its number in the file, from 0.
     pub document: u32,
@@ -128,7 +129,7 @@ pub struct NotARule {
 /// A file that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unreadable {
-    /// The file, as in [`Origin::path`].
+    /// The file, as in [`RuleFile::shown`].
     pub path: String,
     /// Why.
     pub reason: String,
@@ -188,8 +189,8 @@ pub fn load<P: AsRef<Path>>(
         match result {
             Ok(file) => loaded.add_file(&input.name, file),
             Err(error) => {
-                let reason = error.to_string();
-                loaded.unreadable.push(Unreadable { path: input.name.clone(), reason });
+                let (path, reason) = (input.name.shown.clone(), error.to_string());
+                loaded.unreadable.push(Unreadable { path, reason });
             }
         }
     }
@@ -201,7 +202,8 @@ pub fn load<P: AsRef<Path>>(
 pub fn load_str(name: &str, text: &str, options: &LoadOptions) -> LoadedRules {
     let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
     let mut loaded = LoadedRules::default();
-    loaded.add_file(name, stream::read_text(name, text, options));
+    let name = RuleFile::named(name);
+    loaded.add_file(&name, stream::read_text(&name, text, options));
     loaded.finish()
 }
 
@@ -209,13 +211,14 @@ pub fn load_str(name: &str, text: &str, options: &LoadOptions) -> LoadedRules {
 #[must_use]
 pub fn load_bytes(name: &str, bytes: &[u8], options: &LoadOptions) -> LoadedRules {
     let mut loaded = LoadedRules::default();
-    loaded.add_file(name, stream::read_bytes(name, bytes, options));
+    let name = RuleFile::named(name);
+    loaded.add_file(&name, stream::read_bytes(&name, bytes, options));
     loaded.finish()
 }
 
 /// A file to read.
 struct Input {
-    name: String,
+    name: Arc<RuleFile>,
     bytes: Bytes,
 }
 
@@ -241,10 +244,11 @@ fn find(path: &Path, inputs: &mut Vec<Input>, loaded: &mut LoadedRules) -> io::R
     let mut start = [0; 4];
     let is_zip = file.read(&mut start)? == start.len()
         && (start == *b"PK\x03\x04" || start == *b"PK\x05\x06");
+    let name = RuleFile { path: name, shown: path.display().to_string() };
     if is_zip {
         find_in_archive(&name, File::open(path)?, inputs, loaded)
     } else {
-        inputs.push(Input { name, bytes: Bytes::File(path.to_owned()) });
+        inputs.push(Input { name: Arc::new(name), bytes: Bytes::File(path.to_owned()) });
         Ok(())
     }
 }
@@ -269,6 +273,8 @@ fn find_in_folder(folder: &Path, inputs: &mut Vec<Input>, loaded: &mut LoadedRul
                 let path = entry.into_path();
                 let name = portable(path.strip_prefix(folder).unwrap_or(&path));
                 if is_yaml(&name) {
+                    let shown = path.display().to_string();
+                    let name = Arc::new(RuleFile { path: name, shown });
                     inputs.push(Input { name, bytes: Bytes::File(path) });
                 } else {
                     loaded.other_files += 1;
@@ -278,8 +284,7 @@ fn find_in_folder(folder: &Path, inputs: &mut Vec<Input>, loaded: &mut LoadedRul
             // A link to a folder above: all that is behind it is being read anyway.
             Err(error) if error.loop_ancestor().is_some() => {}
             Err(error) => {
-                let path = error.path().unwrap_or(folder);
-                let path = portable(path.strip_prefix(folder).unwrap_or(path));
+                let path = error.path().unwrap_or(folder).display().to_string();
                 let reason = match error.io_error() {
                     Some(error) => error.to_string(),
                     None => error.to_string(),
@@ -315,7 +320,7 @@ fn read_capped(reader: impl Read, length: u64) -> io::Result<Vec<u8>> {
 
 /// Unpacks the rule files of an archive.
 fn find_in_archive(
-    archive_name: &str,
+    archive_name: &RuleFile,
     file: File,
     inputs: &mut Vec<Input>,
     loaded: &mut LoadedRules,
@@ -339,7 +344,8 @@ fn find_in_archive(
             loaded.other_files += 1;
             continue;
         }
-        let name = format!("{archive_name}!{inner}");
+        let RuleFile { path, shown } = archive_name;
+        let name = RuleFile { path: format!("{path}!{inner}"), shown: format!("{shown}!{inner}") };
         let result = if unpacked > MAX_ARCHIVE {
             Err(io::Error::other(format!("the archive unpacks to more than {MAX_ARCHIVE} bytes")))
         } else {
@@ -351,19 +357,20 @@ fn find_in_archive(
         match result {
             Ok(bytes) => {
                 unpacked = unpacked.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
-                inputs.push(Input { name, bytes: Bytes::Member(bytes) });
+                inputs.push(Input { name: Arc::new(name), bytes: Bytes::Member(bytes) });
             }
             Err(error) => {
                 // What was unpacked in vain counts too, or many bombs would keep it busy for long.
                 unpacked = unpacked.saturating_add(MAX_FILE);
-                loaded.unreadable.push(Unreadable { path: name, reason: error.to_string() });
+                let (path, reason) = (name.shown, error.to_string());
+                loaded.unreadable.push(Unreadable { path, reason });
             }
         }
     }
     if archive.has_duplicate_names() {
         // Only one member of each name can be reached.
         let reason = "members of the archive have the same name; not all were read".to_owned();
-        loaded.unreadable.push(Unreadable { path: archive_name.to_owned(), reason });
+        loaded.unreadable.push(Unreadable { path: archive_name.shown.clone(), reason });
     }
     if let Some(found) = inputs.get_mut(start..) {
         found.sort_by(|a, b| a.name.cmp(&b.name));

@@ -9,6 +9,7 @@
 //! - `document`, `detection`, `condition`: a tree to a rule
 //! - `modifiers`, `values`, `pattern`, `expression`: `Field|chain: value` to tests
 //! - `load`: where the text comes from
+//! - `log_sources`: files that say what log sources are
 //! - `regression`: SigmaHQ's tests of rules
 //! - `builtin`: the rules that Harrier brings along
 
@@ -19,6 +20,7 @@ mod document;
 mod expression;
 mod fault;
 mod load;
+mod log_sources;
 mod modifiers;
 pub mod pattern;
 mod regression;
@@ -32,6 +34,10 @@ pub use expression::REGEX_SIZE_LIMIT;
 pub use fault::{RefusalKind, Refused, Warning, WarningCode};
 pub use load::{
     LoadOptions, LoadedRules, NotARule, RulePathError, Unreadable, load, load_bytes, load_str,
+};
+pub use log_sources::{
+    EntryCondition, EntryOrigin, FieldMapping, LogSourceEntry, LogSourceFault, LogSourceFile,
+    read_log_sources,
 };
 pub use regression::{RegressionInfo, RegressionTest, read_regression_info};
 pub use rule::*;

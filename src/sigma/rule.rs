@@ -13,13 +13,32 @@
 //! Source of facts: Sigma rules specification 2.1.0 and its modifiers appendix.
 
 use std::fmt;
+use std::sync::Arc;
+
+/// A file of a rule set, by its two names.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RuleFile {
+    /// Its name in the rule set, the same wherever that lies: relative to the rule path that was
+    /// given, `/` between its parts; inside a zip archive as `rules.zip!dir/rule.yml`.
+    pub path: String,
+    /// Where it can be opened: beginning with the rule path as it was given. Messages say this, since
+    /// two rule paths can hold files of the same name.
+    pub shown: String,
+}
+
+impl RuleFile {
+    /// A file that has one name.
+    #[must_use]
+    pub fn named(name: &str) -> Arc<RuleFile> {
+        Arc::new(RuleFile { path: name.to_owned(), shown: name.to_owned() })
+    }
+}
 
 /// Where something stands in a rule set: what an error or a hit names.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Origin {
-    /// The file, relative to the rule path that was given, `/` between its parts; a file inside a
-    /// zip archive as `rules.zip!dir/rule.yml`.
-    pub path: String,
+    /// The file.
+    pub file: Arc<RuleFile>,
     /// The document's number in its file, from 0.
     pub document: u32,
     /// The line in the file, from 1.
@@ -28,9 +47,17 @@ pub struct Origin {
     pub column: u32,
 }
 
+impl Origin {
+    /// The file's name in the rule set.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.file.path
+    }
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}", self.path, self.line, self.column)
+        write!(f, "{}:{}:{}", self.file.shown, self.line, self.column)
     }
 }
 

@@ -11,12 +11,13 @@
 //! Source of facts: pySigma `collection.py`.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use super::detection::Context;
 use super::document::{self, Outcome};
 use super::fault::{At, Fault, RefusalKind, Refused, Warning};
 use super::load::LoadOptions;
-use super::rule::Rule;
+use super::rule::{Rule, RuleFile};
 use super::yaml::{self, Document, Kind, Source, Yaml};
 
 /// Weight of all documents that were merged in one file, in nodes: merging makes a small file stand
@@ -41,22 +42,22 @@ pub(super) struct FileRules {
 }
 
 /// Reads the bytes of a file.
-pub(super) fn read_bytes(path: &str, bytes: &[u8], options: &LoadOptions) -> FileRules {
+pub(super) fn read_bytes(name: &Arc<RuleFile>, bytes: &[u8], options: &LoadOptions) -> FileRules {
     match yaml::decode(bytes) {
-        Ok(text) => read_text(path, &text, options),
+        Ok(text) => read_text(name, &text, options),
         Err(fault) => {
             let mut file = FileRules::default();
-            file.refused.push(refused(path, 0, fault, None));
+            file.refused.push(refused(name, 0, fault, None));
             file
         }
     }
 }
 
 /// Reads the text of a file.
-pub(super) fn read_text(path: &str, text: &str, options: &LoadOptions) -> FileRules {
+pub(super) fn read_text(name: &Arc<RuleFile>, text: &str, options: &LoadOptions) -> FileRules {
     let source = Source::new(text);
     let mut reader = Reader {
-        path,
+        name,
         source: &source,
         options,
         // Trees are kept for `repeat` only where the word occurs at all.
@@ -73,10 +74,10 @@ pub(super) fn read_text(path: &str, text: &str, options: &LoadOptions) -> FileRu
     reader.file
 }
 
-fn refused(path: &str, document: u32, fault: Fault, root: Option<&Yaml<'_>>) -> Refused {
+fn refused(name: &Arc<RuleFile>, document: u32, fault: Fault, root: Option<&Yaml<'_>>) -> Refused {
     let text = |key| root.and_then(|root| document::text(root, key));
     Refused {
-        origin: fault.at.origin(path, document),
+        origin: fault.at.origin(name, document),
         title: text("title"),
         id: text("id"),
         reason: fault.reason,
@@ -93,7 +94,7 @@ enum Action {
 }
 
 struct Reader<'r, 'a> {
-    path: &'r str,
+    name: &'r Arc<RuleFile>,
     source: &'r Source<'a>,
     options: &'r LoadOptions,
     actions: bool,
@@ -114,7 +115,7 @@ impl<'a> Reader<'_, 'a> {
                 if document.had_action {
                     self.broken = Some(fault.at.line);
                 }
-                self.file.refused.push(refused(self.path, number, fault, None));
+                self.file.refused.push(refused(self.name, number, fault, None));
                 return;
             }
         };
@@ -127,7 +128,7 @@ impl<'a> Reader<'_, 'a> {
                 }
                 Err(failed) => {
                     let (fault, root) = *failed;
-                    self.file.refused.push(refused(self.path, number, fault, Some(&root)));
+                    self.file.refused.push(refused(self.name, number, fault, Some(&root)));
                     return;
                 }
             }
@@ -141,7 +142,7 @@ impl<'a> Reader<'_, 'a> {
     fn rule(&mut self, root: &Yaml<'a>, number: u32) {
         let mut context = Context {
             source: self.source,
-            path: self.path,
+            file: self.name,
             document: number,
             lists: &self.options.expand,
             notes: Vec::new(),
@@ -149,16 +150,16 @@ impl<'a> Reader<'_, 'a> {
         match document::read(root, self.options.include_inactive, &mut context) {
             Ok(Outcome::Rule(rule)) => {
                 self.file.rules.push(*rule);
-                let path = self.path;
+                let name = self.name;
                 self.file.warnings.extend(context.notes.into_iter().map(|note| Warning {
-                    origin: note.at.origin(path, number),
+                    origin: note.at.origin(name, number),
                     code: note.code,
                     text: note.text,
                 }));
             }
             Ok(Outcome::NotARule) => self.file.not_rules.push(number),
             Err(fault) => {
-                self.file.refused.push(refused(self.path, number, fault, Some(root)));
+                self.file.refused.push(refused(self.name, number, fault, Some(root)));
             }
         }
     }

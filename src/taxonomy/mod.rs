@@ -9,12 +9,17 @@
 //!   ([`Taxonomy::resolve`]);
 //! - `titles.csv`: what well-known events are, in a few words ([`Taxonomy::title`]).
 //!
-//! Invariants: a [`Taxonomy`] does not change once it is read, and its answers depend on its
-//! arguments alone. The tables are read strictly; that they can be read is tested.
+//! A file of log sources, as SigmaHQ keeps one for its checker, can stand beside the tables or in
+//! place of their log sources ([`Taxonomy::add`]).
+//!
+//! Invariants: a [`Taxonomy`]'s answers depend on what was read into it and on their arguments
+//! alone. The tables are read strictly; that they can be read is tested.
 //!
 //! Source of facts: stated in each table's module.
 
 mod field;
+mod file;
+mod mapped;
 mod registry;
 mod source;
 mod table;
@@ -29,7 +34,9 @@ pub use view::View;
 
 use crate::event::Layout;
 use crate::sigma::rule::{Dialect, LogSource};
+use crate::sigma::{LogSourceFault, LogSourceFile};
 use field::Fields;
+use mapped::MappedViews;
 use source::Sources;
 use title::Titles;
 
@@ -38,6 +45,7 @@ use title::Titles;
 pub struct Taxonomy {
     sources: Sources,
     fields: Fields,
+    mapped: MappedViews,
     titles: Titles,
 }
 
@@ -55,12 +63,37 @@ impl Taxonomy {
                 Fields::read(include_str!("fields.csv")).map_err(|e| format!("fields.csv: {e}"))?,
                 Titles::read(include_str!("titles.csv")).map_err(|e| format!("titles.csv: {e}"))?,
             );
-            Ok(Taxonomy { sources, fields, titles })
+            Ok(Taxonomy { sources, fields, mapped: MappedViews::default(), titles })
         };
         match read() {
             Ok(taxonomy) => taxonomy,
             Err(error) => panic!("a table of the program is malformed: {error}"),
         }
+    }
+
+    /// The tables without their log sources, which a file is to say ([`Taxonomy::add`]). How names
+    /// of fields are looked for in an event, what events are called, and that a product alone means
+    /// every event, is not a file's affair and stays.
+    ///
+    /// # Panics
+    /// If a table is malformed; a test reads them.
+    #[must_use]
+    pub fn without_log_sources() -> Taxonomy {
+        let mut taxonomy = Taxonomy::builtin(Options::default());
+        taxonomy.sources.forget_named();
+        taxonomy
+    }
+
+    /// Adds the log sources of a file. A log source that was known under the same product, category
+    /// and service is replaced. Gives what of the file has no meaning here: such an entry is left
+    /// out.
+    pub fn add(&mut self, file: &LogSourceFile) -> Vec<LogSourceFault> {
+        file::add(file, &mut self.sources, &mut self.mapped)
+    }
+
+    /// All views through which [`Taxonomy::sources`] can say that events are seen.
+    pub fn views(&self) -> impl Iterator<Item = View> + use<> {
+        View::ALL.into_iter().chain(self.mapped.views())
     }
 
     /// What a rule's log source stands for.
@@ -85,14 +118,30 @@ impl Taxonomy {
         key: &EventKey<'_>,
         layout: &Layout,
     ) -> Vec<FieldSource> {
-        self.fields.resolve(view, name, key, layout)
+        match self.mapped.names(view, name) {
+            mapped::Names::Same(view) => self.fields.resolve(view, name, key, layout),
+            mapped::Names::Others(names) => {
+                let mut sources = Vec::new();
+                for (view, name) in names {
+                    for source in self.fields.resolve(view, name, key, layout) {
+                        if !sources.contains(&source) {
+                            sources.push(source);
+                        }
+                    }
+                }
+                sources
+            }
+        }
     }
 
     /// [`View::Plain`] if the field `name` is read through `view` as it is through that one, in
     /// every event; else `view`. Tests of fields are the same if their canonical views are.
     #[must_use]
     pub fn canonical_view(&self, view: View, name: &str) -> View {
-        if self.fields.concerns(view, name) { view } else { View::Plain }
+        match self.mapped.names(view, name) {
+            mapped::Names::Same(base) if !self.fields.concerns(base, name) => View::Plain,
+            _ => view,
+        }
     }
 
     /// What an event is, in a few words.

@@ -106,6 +106,9 @@ impl Source {
 
     /// The source as far as it comes from these channels; `None` if it does not.
     fn within(&self, channels: &[String]) -> Option<Source> {
+        if self.channels.is_empty() {
+            return Some(Source { channels: channels.to_vec(), ..self.clone() });
+        }
         let kept: Vec<String> =
             self.channels.iter().filter(|channel| channels.contains(channel)).cloned().collect();
         (!kept.is_empty()).then(|| Source { channels: kept, ..self.clone() })
@@ -168,17 +171,40 @@ pub(super) struct Sources {
     channels: BTreeMap<String, String>,
 }
 
+/// A line of the table, or a part of what an entry of a file stands for.
 #[derive(Debug)]
-struct Row {
-    category: Option<String>,
-    service: Option<String>,
-    kind: RowKind,
+pub(super) struct Row {
+    /// `None`: rules for Windows and rules that name no product.
+    pub(super) product: Option<String>,
+    pub(super) category: Option<String>,
+    pub(super) service: Option<String>,
+    pub(super) kind: RowKind,
 }
 
 #[derive(Debug)]
-enum RowKind {
+pub(super) enum RowKind {
+    /// These events.
     Source(Source),
+    /// None in event logs, and why.
     Never(String),
+}
+
+/// The product that a rule or a row is for.
+pub(super) fn product_of(named: Option<&str>) -> &str {
+    named.unwrap_or(PRODUCT)
+}
+
+impl Row {
+    fn is_for(&self, product: &str, category: Option<&str>, service: Option<&str>) -> bool {
+        self.category.as_deref() == category
+            && self.service.as_deref() == service
+            && product_of(self.product.as_deref()) == product
+    }
+
+    fn is_like(&self, other: &Row) -> bool {
+        let product = product_of(other.product.as_deref());
+        self.is_for(product, other.category.as_deref(), other.service.as_deref())
+    }
 }
 
 impl Sources {
@@ -213,7 +239,8 @@ impl Sources {
                 matches!(&kind, RowKind::Source(source) if source.tier == Tier::Optional);
             if options.optional_sources || !optional {
                 let name = |cell: &str| (!cell.is_empty()).then(|| cell.to_owned());
-                rows.push(Row { category: name(category), service: name(service), kind });
+                let (category, service) = (name(category), name(service));
+                rows.push(Row { product: None, category, service, kind });
             }
             Ok(())
         })?;
@@ -225,41 +252,65 @@ impl Sources {
         self.channels.get(folded).map(String::as_str)
     }
 
+    /// Forgets all but what a product alone stands for.
+    pub(super) fn forget_named(&mut self) {
+        self.rows.retain(|row| row.category.is_none() && row.service.is_none());
+    }
+
+    /// Adds rows in place of those for the same log sources.
+    pub(super) fn replace(&mut self, rows: Vec<Row>) {
+        self.rows.retain(|old| !rows.iter().any(|new| old.is_like(new)));
+        self.rows.extend(rows);
+    }
+
     /// What a log source stands for.
     pub(super) fn mapping(&self, logsource: &LogSource, dialect: Dialect) -> Mapping {
         if dialect == Dialect::Hayabusa {
             // Such a rule tests `Channel` itself, and its log source may say something else.
             return Mapping::Sources(vec![Source::everything(View::Hayabusa)]);
         }
-        if logsource.product.as_deref().is_some_and(|product| product != PRODUCT) {
-            return Mapping::OtherProduct;
-        }
+        let product = product_of(logsource.product.as_deref());
         let (category, service) = (logsource.category.as_deref(), logsource.service.as_deref());
-        let mapping = self.named(category, if category.is_some() { None } else { service });
-        let (Mapping::Sources(sources), Some(_), Some(_)) = (&mapping, category, service) else {
-            return mapping;
-        };
-        let Mapping::Sources(of_service) = self.named(None, service) else {
+        match self.of_product(product, category, service) {
+            Mapping::Unknown if product != PRODUCT => Mapping::OtherProduct,
+            mapping => mapping,
+        }
+    }
+
+    fn of_product(&self, product: &str, category: Option<&str>, service: Option<&str>) -> Mapping {
+        let whole = self.named(product, category, service);
+        if whole != Mapping::Unknown || category.is_none() || service.is_none() {
+            return whole;
+        }
+        let mapping = self.named(product, category, None);
+        let Mapping::Sources(sources) = &mapping else { return mapping };
+        let Mapping::Sources(of_service) = self.named(product, None, service) else {
             return Mapping::Unknown;
         };
+        if of_service.iter().any(|source| source.channels.is_empty()) {
+            return mapping;
+        }
         let channels: Vec<String> = of_service.into_iter().flat_map(|s| s.channels).collect();
         let within: Vec<Source> = sources.iter().filter_map(|s| s.within(&channels)).collect();
         if within.is_empty() { Mapping::Unknown } else { Mapping::Sources(within) }
     }
 
-    /// The rows with exactly this category and service.
-    fn named(&self, category: Option<&str>, service: Option<&str>) -> Mapping {
-        let mut sources = Vec::new();
-        for row in &self.rows {
-            if row.category.as_deref() != category || row.service.as_deref() != service {
-                continue;
-            }
+    /// The rows with exactly this product, category and service. That events are elsewhere is
+    /// said if none are here.
+    fn named(&self, product: &str, category: Option<&str>, service: Option<&str>) -> Mapping {
+        let (mut sources, mut never) = (Vec::new(), None);
+        for row in self.rows.iter().filter(|row| row.is_for(product, category, service)) {
             match &row.kind {
+                RowKind::Source(source) if sources.contains(source) => {}
                 RowKind::Source(source) => sources.push(source.clone()),
-                RowKind::Never(reason) => return Mapping::NeverInEvtx { reason: reason.clone() },
+                RowKind::Never(reason) => never = Some(reason),
             }
         }
-        if sources.is_empty() { Mapping::Unknown } else { Mapping::Sources(sources) }
+        match never {
+            _ if !sources.is_empty() => Mapping::Sources(sources),
+            Some(reason) => Mapping::NeverInEvtx { reason: reason.clone() },
+            None => Mapping::Unknown,
+        }
     }
 }
 

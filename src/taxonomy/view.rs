@@ -27,10 +27,14 @@ pub enum View {
     /// As Hayabusa's own rules call things: `Channel` is System's, and Hayabusa's aliases hold
     /// where no field has the name.
     Hayabusa,
+    /// With names that a file of log sources maps; which ones knows the [`Taxonomy`] that gave it.
+    ///
+    /// [`Taxonomy`]: super::Taxonomy
+    Mapped(u8),
 }
 
 impl View {
-    /// All views.
+    /// The views of the tables.
     pub const ALL: [View; 8] = [
         View::Plain,
         View::ProcessCreation,
@@ -54,6 +58,7 @@ impl View {
             View::Antivirus => "antivirus",
             View::WmiEvent => "wmi_event",
             View::Hayabusa => "hayabusa",
+            View::Mapped(_) => "mapped",
         }
     }
 

@@ -1,6 +1,7 @@
 //! The program as its users call it: exit codes, what it says, what it writes, what it leaves alone.
 
 mod bench;
+mod checker;
 mod evidence;
 mod filters;
 mod hunts;
@@ -76,9 +77,9 @@ fn failures_have_a_code_and_one_line() {
         ("a device", words("hunt /dev/null -r rules -q"), 1, "/dev/null: not a regular file: name"),
         ("rules missing", words("hunt logs -r nowhere"), 2, "rules: nowhere: "),
         ("no rules", words("hunt logs -r norules"), 2, "there are no rules: name Sigma rules"),
-        ("a bad rule alone", words("hunt logs -r broken"), 2, "a.yml:2:1: rule not loaded: "),
+        ("a bad rule alone", words("hunt logs -r broken"), 2, "broken/a.yml:2:1: rule not loaded"),
         ("a bad rule alone, sum", words("hunt logs -r broken"), 2, "no rules left: 1 not loaded"),
-        ("a bad rule", words("hunt logs -r mixed -q"), 1, "broken.yml:1:1: rule not loaded: "),
+        ("a bad rule", words("hunt logs -r mixed -q"), 1, "mixed/broken.yml:1:1: rule not"),
         ("none of that level", words("hunt logs -r rules --min-level critical"), 2, "1 left out"),
         ("bad option", words("hunt logs --frobnicate"), 2, "unexpected argument '--frobnicate'"),
         ("bad level", words("hunt logs --min-level loud"), 2, "[possible values: informational"),
@@ -222,7 +223,7 @@ fn failures_have_a_code_and_one_line() {
             "an unknown log source",
             words("hunt logs -r typo"),
             0,
-            "warning: typo.yml:1:1: no event log is known for log source windows/process_creatoin/*",
+            "warning: typo/typo.yml:1:1: no event log is known for log source windows/process_creatoin/*",
         ),
         (
             "a wrong checksum",

@@ -46,7 +46,7 @@ fn metadata_is_complete() {
 
 fn rule(file: &str) -> Rule {
     let name = format!("builtin/{file}.yml");
-    let found = load_builtin().rules.into_iter().find(|rule| rule.origin.path == name);
+    let found = load_builtin().rules.into_iter().find(|rule| rule.origin.path() == name);
     found.expect("an embedded rule")
 }
 

@@ -100,7 +100,7 @@ detection:
     assert_eq!(names, ["second", "first"]);
     let condition = Condition::And(vec![Condition::Section(1), Condition::Section(0)]);
     assert_eq!(rule.detection.condition, condition);
-    let origin = Origin { path: "t.yml".to_owned(), document: 0, line: 1, column: 1 };
+    let origin = Origin { file: RuleFile::named("t.yml"), document: 0, line: 1, column: 1 };
     assert_eq!(rule.origin, origin);
 }
 
@@ -445,7 +445,7 @@ fn folders_are_read_in_order_of_their_paths() {
     let options = LoadOptions::default();
     let loaded = load(&[folder.path()], &options).expect("loaded");
     assert_eq!(titles(&loaded), ["a", "a/b/c", "a/z", "b"]);
-    let paths: Vec<&str> = loaded.rules.iter().map(|r| r.origin.path.as_str()).collect();
+    let paths: Vec<&str> = loaded.rules.iter().map(|r| r.origin.path()).collect();
     assert_eq!(paths, ["a.yml", "a/b/c.yml", "a/z.YAML", "b.yml"]);
     assert_eq!((loaded.files, loaded.other_files, loaded.not_rules.len()), (5, 1, 1));
 
@@ -454,8 +454,8 @@ fn folders_are_read_in_order_of_their_paths() {
     let paths = [folder.path().join("single.rule"), folder.path().join("a")];
     let loaded = load(&paths, &options).expect("loaded");
     assert_eq!(titles(&loaded), ["single", "a/b/c", "a/z"]);
-    assert_eq!(loaded.rules[0].origin.path, "single.rule");
-    assert_eq!(loaded.rules[1].origin.path, "b/c.yml");
+    assert_eq!(loaded.rules[0].origin.path(), "single.rule");
+    assert_eq!(loaded.rules[1].origin.path(), "b/c.yml");
 
     let missing = folder.path().join("missing");
     let error = load(&[folder.path(), missing.as_path()], &options).expect_err("no such path");
@@ -476,7 +476,7 @@ fn links_are_followed_but_not_in_circles() {
     let loaded = load(&[folder.path()], &LoadOptions::default()).expect("loaded");
     assert_eq!(titles(&loaded), ["a"]);
     let [broken] = loaded.unreadable.as_slice() else { panic!("{:?}", loaded.unreadable) };
-    assert_eq!(broken.path, "inner/broken.yml");
+    assert_eq!(broken.path, inner.join("broken.yml").display().to_string());
 }
 
 fn archive(members: &[(&str, &[u8])]) -> tempfile::NamedTempFile {
@@ -502,8 +502,8 @@ fn archives_are_read_like_folders() {
     let loaded = load(&[file.path()], &LoadOptions::default()).expect("loaded");
     assert_eq!(titles(&loaded), ["b", "a"]);
     let name = file.path().file_name().expect("a name").to_string_lossy().into_owned();
-    assert_eq!(loaded.rules[0].origin.path, format!("{name}!rules/b.yml"));
-    assert_eq!(loaded.refused[0].origin.path, format!("{name}!bad.yml"));
+    assert_eq!(loaded.rules[0].origin.path(), format!("{name}!rules/b.yml"));
+    assert_eq!(loaded.refused[0].origin.path(), format!("{name}!bad.yml"));
     assert_eq!((loaded.files, loaded.other_files), (3, 1));
 
     fs::write(file.path(), b"PK\x03\x04 but no archive").expect("written");

@@ -504,7 +504,7 @@ fn refusals_name_modifier_and_place() {
     for (section, column, reason) in table {
         let found = refused(section);
         assert!(found.reason.contains(reason), "{section}: {}", found.reason);
-        let place = (found.origin.path.as_str(), found.origin.line, found.origin.column);
+        let place = (found.origin.path(), found.origin.line, found.origin.column);
         assert_eq!(place, ("t.yml", 6, column), "{section}: {}", found.reason);
         assert_eq!(found.kind, RefusalKind::Error, "{section}");
         assert_eq!(found.title.as_deref(), Some("t"));
