@@ -123,7 +123,9 @@ fn every_option_that_it_names_exists() {
     let others = ["--release", "--help", "--version"];
     let text = readme();
     let others_line = |line: &str| {
-        line.starts_with("git ") || line.contains("cargo ") && !line.contains("-- hunt")
+        line.starts_with("git ")
+            || line.contains("forge bench")
+            || line.contains("cargo ") && !line.contains("-- hunt")
     };
     let text = text.lines().filter(|line| !others_line(line));
     for line in text {
@@ -131,6 +133,21 @@ fn every_option_that_it_names_exists() {
             assert!(known.contains(found) || others.contains(&found), "{found} in: {line}");
         }
     }
+}
+
+/// A number is quoted only as it was measured.
+#[test]
+fn its_numbers_are_those_of_the_benches() {
+    let results = std::fs::read_to_string(Path::new(ROOT).join("benches/RESULTS.md")).unwrap();
+    let results = results.replace("\r\n", "\n");
+    let text = readme();
+    let quoted = text.lines().filter(|l| l.starts_with("| mix |") || l.starts_with("| hot |"));
+    let mut rows = 0;
+    for row in quoted {
+        assert!(results.lines().any(|line| line == row), "not in benches/RESULTS.md: {row}");
+        rows += 1;
+    }
+    assert!(rows >= 4);
 }
 
 /// Files and headings that it points to are there.
@@ -159,7 +176,8 @@ fn its_links_lead_somewhere() {
 #[cfg(target_os = "linux")]
 #[test]
 fn its_picture_is_current() {
-    const COMMAND: &str = "harrier hunt fixtures/evidence --min-level high --computer WS-0417";
+    const COMMAND: &str =
+        "harrier hunt fixtures/evidence --sort time --min-level high --computer WS-0417";
     let call = COMMAND.strip_prefix("harrier ").unwrap();
     let Some(shown) = crate::golden::in_terminal(112, call) else {
         return skipped(&this_test(), "no script(1) or stty(1)");
