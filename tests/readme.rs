@@ -109,9 +109,14 @@ fn its_commands_print_what_it_shows() {
     assert!(run >= 10, "{run} commands");
 }
 
+#[cfg(unix)]
 #[test]
 fn every_option_that_it_names_exists() {
+    use std::os::unix::process::CommandExt as _;
     let mut known = String::new();
+    let mut checker = std::process::Command::new(env!("CARGO_BIN_EXE_harrier"));
+    let output = checker.arg0("evtx-sigma-checker").arg("--help").output().unwrap();
+    known.push_str(&String::from_utf8(output.stdout).unwrap());
     for command in [&["--help"][..], &["hunt", "--help"], &["rules", "test", "--help"]] {
         let mut harrier = std::process::Command::new(env!("CARGO_BIN_EXE_harrier"));
         let output = harrier.args(command).output().unwrap();
