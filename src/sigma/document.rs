@@ -10,7 +10,7 @@
 
 use super::detection::{self, Context};
 use super::fault::{At, Fault, Note, RefusalKind, WarningCode};
-use super::rule::{Dialect, Level, LogSource, Node, Rule, Status};
+use super::rule::{About, Dialect, Level, LogSource, Node, Rule, Status};
 use super::yaml::{Kind, Yaml};
 
 /// What a document turned out to be.
@@ -65,22 +65,24 @@ pub(super) fn read(
     let hayabusa = text(root, "ruletype").is_some_and(|t| t.eq_ignore_ascii_case("hayabusa"))
         && detection.sections.iter().any(|section| tests_channel(&section.body));
     Ok(Outcome::Rule(Box::new(Rule {
-        origin: root.at.origin(context.file, context.document),
-        title,
-        id: text(root, "id"),
-        name: text(root, "name"),
-        level,
-        status: status.map(|(status, _)| status),
-        description: text(root, "description"),
-        author: joined_texts(root, "author"),
-        date: text(root, "date"),
-        modified: text(root, "modified"),
-        references: texts(root, "references"),
-        tags: texts(root, "tags"),
-        falsepositives: texts(root, "falsepositives"),
-        fields: texts(root, "fields"),
-        related: related(root),
-        regression_tests_path: text(root, "regression_tests_path"),
+        about: About {
+            origin: root.at.origin(context.file, context.document),
+            title,
+            id: text(root, "id"),
+            name: text(root, "name"),
+            level,
+            status: status.map(|(status, _)| status),
+            description: text(root, "description"),
+            author: joined_texts(root, "author"),
+            date: text(root, "date"),
+            modified: text(root, "modified"),
+            references: texts(root, "references"),
+            tags: texts(root, "tags"),
+            falsepositives: texts(root, "falsepositives"),
+            fields: texts(root, "fields"),
+            related: related(root),
+            regression_tests_path: text(root, "regression_tests_path"),
+        },
         logsource,
         dialect: if hayabusa { Dialect::Hayabusa } else { Dialect::Sigma },
         detection,

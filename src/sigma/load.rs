@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
+use super::correlation::{Correlation, Filter};
 use super::fault::{Refused, Warning, WarningCode};
 use super::rule::{Origin, Rule, RuleFile};
 use super::stream::{self, FileRules};
@@ -46,6 +47,10 @@ pub struct LoadOptions {
 pub struct LoadedRules {
     /// The rules.
     pub rules: Vec<Rule>,
+    /// The correlations, also those that rules with an aggregation became.
+    pub correlations: Vec<Correlation>,
+    /// The filters.
+    pub filters: Vec<Filter>,
     /// Documents that were not loaded.
     pub refused: Vec<Refused>,
     /// Oddities of rules that were loaded.

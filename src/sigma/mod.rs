@@ -7,6 +7,7 @@
 //! - `yaml`: text to a tree that keeps source text, order and places
 //! - `stream`: the documents of a file and their `action`s
 //! - `document`, `detection`, `condition`: a tree to a rule
+//! - `correlation`: what correlations and filters are
 //! - `modifiers`, `values`, `pattern`, `expression`: `Field|chain: value` to tests
 //! - `load`: where the text comes from
 //! - `log_sources`: files that say what log sources are
@@ -15,6 +16,7 @@
 
 mod builtin;
 mod condition;
+mod correlation;
 mod detection;
 mod document;
 mod expression;
@@ -30,6 +32,9 @@ mod values;
 mod yaml;
 
 pub use builtin::load_builtin;
+pub use correlation::{
+    Alias, Correlation, CorrelationKind, Filter, FilterRules, Member, RangeBound, RangeTest,
+};
 pub use expression::REGEX_SIZE_LIMIT;
 pub use fault::{RefusalKind, Refused, Warning, WarningCode};
 pub use load::{

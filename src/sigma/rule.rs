@@ -13,6 +13,7 @@
 //! Source of facts: Sigma rules specification 2.1.0 and its modifiers appendix.
 
 use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
 
 /// A file of a rule set, by its two names.
@@ -152,16 +153,16 @@ impl fmt::Display for LogSource {
     }
 }
 
-/// A detection rule.
+/// What a document says about itself: the same for rules, correlations and filters.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Rule {
-    /// Where it begins.
+pub struct About {
+    /// Where the document begins.
     pub origin: Origin,
     /// `title`
     pub title: String,
     /// `id`, usually a UUID, compared as text.
     pub id: Option<String>,
-    /// `name`, by which correlations refer to it.
+    /// `name`, by which correlations and filters refer to it.
     pub name: Option<String>,
     /// `level`; without one it counts as informational.
     pub level: Level,
@@ -187,12 +188,27 @@ pub struct Rule {
     pub related: Vec<(String, String)>,
     /// `regression_tests_path`, as SigmaHQ writes it.
     pub regression_tests_path: Option<String>,
+}
+
+/// A detection rule.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rule {
+    /// What it says about itself; a rule dereferences to it.
+    pub about: About,
     /// `logsource`
     pub logsource: LogSource,
     /// Whose conventions it follows.
     pub dialect: Dialect,
     /// `detection`
     pub detection: Detection,
+}
+
+impl Deref for Rule {
+    type Target = About;
+
+    fn deref(&self) -> &About {
+        &self.about
+    }
 }
 
 /// A rule's `detection` part.

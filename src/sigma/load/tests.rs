@@ -107,7 +107,7 @@ detection:
 #[test]
 fn little_metadata_is_enough() {
     let rule = rule(RULE);
-    assert_eq!((rule.level, rule.status, rule.id), (Level::Informational, None, None));
+    assert_eq!((rule.level, rule.status, rule.about.id), (Level::Informational, None, None));
 }
 
 #[test]
