@@ -1,7 +1,7 @@
 //! `harrier hunt`.
 
-use super::args::HuntArgs;
 use super::account::{self, open_ledger};
+use super::args::HuntArgs;
 use super::event_filter::{Events, Said};
 use super::order;
 use super::output::Look;
@@ -16,12 +16,7 @@ use harrier::{
     ledger::Ledger,
     sigma::Level,
 };
-use std::{
-    io::ErrorKind,
-    path::PathBuf,
-    thread::available_parallelism,
-    time::Instant,
-};
+use std::{io::ErrorKind, path::PathBuf, thread::available_parallelism, time::Instant};
 
 /// Hunts and tells of it.
 pub fn run(args: &HuntArgs) -> Result<Exit> {

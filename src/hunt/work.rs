@@ -4,8 +4,8 @@
 //! here but to count it; what is needed of a record to tell of its hits is copied out once, however
 //! many rules hit it.
 
-use super::describe::{self, Description};
 use super::count::Counted;
+use super::describe::{self, Description};
 use super::feed::{Item, Piece};
 use super::filter::Screen;
 use super::group;

@@ -81,8 +81,7 @@ fn start<'t>(tag: &'t str, open: &mut Vec<&'t str>) -> Option<&'t str> {
 
 /// Whether text has no characters that XML has not, and no references that are none.
 fn is_text(text: &str) -> bool {
-    let allowed =
-        |c| !matches!(c, '\0'..='\x08' | '\x0b' | '\x0c' | '\x0e'..='\x1f' | '\u{fffe}' | '\u{ffff}');
+    let allowed = |c| !matches!(c, '\0'..='\x08' | '\x0b' | '\x0c' | '\x0e'..='\x1f' | '\u{fffe}' | '\u{ffff}');
     let reference = |rest: &str| {
         let name = rest.split_once(';').map_or("", |(name, _)| name);
         match name.strip_prefix('#') {
@@ -95,8 +94,7 @@ fn is_text(text: &str) -> bool {
     };
     // No byte of a longer character is one of these.
     let looks = |b: u8| b < 0x20 || b == b'&' || b == 0xef;
-    !text.bytes().any(looks)
-        || text.chars().all(allowed) && text.split('&').skip(1).all(reference)
+    !text.bytes().any(looks) || text.chars().all(allowed) && text.split('&').skip(1).all(reference)
 }
 
 #[cfg(test)]

@@ -55,7 +55,10 @@ fn records_are_as_the_crate_writes_them() {
         for (event, xml) in events.iter().zip(&xml) {
             let (_, xml) = xml.split_once("?>").unwrap();
             let shown = |c: char| !harrier::report::escape::is_unsafe(c) || "\r\n\t".contains(c);
-            assert!(!xml.chars().all(shown) || event.trim() == xml.trim(), "{name}\n{event}\n{xml}");
+            assert!(
+                !xml.chars().all(shown) || event.trim() == xml.trim(),
+                "{name}\n{event}\n{xml}"
+            );
         }
         compared += lines.len();
     }
@@ -120,8 +123,7 @@ fn recovered_records_are_marked() {
     assert_eq!((plain.code, plain.hits().len()), (0, 6), "{}", plain.err);
     let run = bench.harrier(&words("dump logs --recover"));
     let hits = run.hits();
-    let marked: Vec<bool> =
-        hits.iter().map(|hit| hit["evidence"]["recovered"] == true).collect();
+    let marked: Vec<bool> = hits.iter().map(|hit| hit["evidence"]["recovered"] == true).collect();
     assert_eq!(marked, [false, false, false, false, false, false, true, true, true]);
     assert_eq!(hits[6]["evidence"]["offset"], at);
     assert!(run.err.contains("Records    9 read, 3 recovered"), "{}", run.err);
@@ -141,7 +143,15 @@ fn the_output_is_the_same_with_any_number_of_threads() {
         let mut first = None;
         for threads in ["1", "2", "8"] {
             let run = bench.harrier(&[
-                "dump", "logs", "--format", format, "--threads", threads, "-q", "--ledger", "l",
+                "dump",
+                "logs",
+                "--format",
+                format,
+                "--threads",
+                threads,
+                "-q",
+                "--ledger",
+                "l",
                 "--with-place",
             ]);
             assert_eq!(run.code, 1, "{}", run.err);
