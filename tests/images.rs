@@ -56,6 +56,9 @@ fn images() -> Option<PathBuf> {
     folder
 }
 
+/// Images of one disk in the set that `HARRIER_IMAGES` names.
+const CONTAINERS: &[&str] = &["gpt.001"];
+
 const LOGS: &str = "Windows/System32/winevt/Logs/";
 
 /// Checks a volume of the set that `HARRIER_IMAGES` names.
@@ -103,7 +106,7 @@ fn real_volumes_of_every_layout() {
 fn real_containers() {
     let Some(folder) = images() else { return };
     let raw = all(&*open_file(&folder.join("gpt.raw")));
-    for name in ["gpt.001"] {
+    for name in CONTAINERS {
         let image = open_image(&folder.join(name)).unwrap();
         println!("{name}: {}", image.kind);
         assert!(all(&*image.bytes) == raw, "{name}");

@@ -68,10 +68,7 @@ impl std::fmt::Debug for Image {
 /// # Errors
 /// If it is a container that cannot be read or is no whole one: [`ImageFault::PartOf`] for a part
 /// that is read with another file.
-pub fn open(
-    bytes: &Arc<dyn ReadAt>,
-    siblings: &dyn Siblings,
-) -> Result<Option<Image>, ImageFault> {
+pub fn open(bytes: &Arc<dyn ReadAt>, siblings: &dyn Siblings) -> Result<Option<Image>, ImageFault> {
     open_at_depth(bytes, siblings, 0)
 }
 
