@@ -149,7 +149,7 @@ fn value(kind: &str, text: &str) -> Value {
 }
 
 /// The event of a case's fields.
-fn event(fields: &str) -> Event {
+pub fn event(fields: &str) -> Event {
     let (mut provider, mut channel, mut computer) = ("Example", "Application", "host.example");
     let mut id = 1;
     let mut data = Element::new("EventData");

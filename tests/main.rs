@@ -2,6 +2,7 @@
 
 mod cli;
 mod conformance;
+mod conformance_correlation;
 mod evtx_allocations;
 mod evtx_differential;
 mod evtx_forged;
