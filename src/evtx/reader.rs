@@ -17,12 +17,6 @@ use std::ops::{ControlFlow, Range};
 /// Takes what a [`Reader`] finds: records and damage in the order of the source, and after those of
 /// a slot its report.
 pub trait Sink {
-    /// The records that follow, until [`Sink::chunk`], are of a chunk with these bytes, which hold
-    /// the texts of those that are [verbatim](crate::event::Event::is_verbatim).
-    fn begin(&mut self, chunk: &[u8]) {
-        let _ = chunk;
-    }
-
     /// A record. [`ControlFlow::Break`] ends the reading, without a report of this slot.
     fn record(&mut self, record: &Record<'_>) -> ControlFlow<()>;
 
@@ -216,7 +210,6 @@ impl Reader {
         let slack = header.records_end().unwrap_or(chunk::SIZE);
         let counts = Counts::default();
         let mut pass = Pass { slot, offset, data, slack, options, fast, counts };
-        sink.begin(data);
         pass.run(spans, slow, sink)?;
         let bin = match pass.counts {
             counts if counts != Counts::default() => Bin::Read(counts),

@@ -23,8 +23,8 @@ use crate::sigma::Rule;
 use std::ops::{ControlFlow, Range};
 
 /// From this size on, for all outputs together, output of an item that is not finished waits for its
-/// turn and is written, so that an item full of hits is not held in memory: a two-megabyte item in which every record hits
-/// several rules gives twenty times as much. Ordinary items stay below.
+/// turn and is written, so that an item full of hits is not held in memory: a two-megabyte item in
+/// which every record hits several rules gives twenty times as much. Ordinary items stay below.
 pub(super) const OUTPUT_BYTES: usize = 1 << 20;
 
 /// What came of an item.
