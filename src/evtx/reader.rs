@@ -20,6 +20,13 @@ pub trait Sink {
     /// A record. [`ControlFlow::Break`] ends the reading, without a report of this slot.
     fn record(&mut self, record: &Record<'_>) -> ControlFlow<()>;
 
+    /// All records of the chunk whose bytes these are have come. [`ControlFlow::Break`] ends the
+    /// reading, without a report of this slot.
+    fn end(&mut self, chunk: &[u8]) -> ControlFlow<()> {
+        let _ = chunk;
+        ControlFlow::Continue(())
+    }
+
     /// A slot was dealt with.
     fn chunk(&mut self, report: ChunkReport);
 
@@ -211,6 +218,7 @@ impl Reader {
         let counts = Counts::default();
         let mut pass = Pass { slot, offset, data, slack, options, fast, counts };
         pass.run(spans, slow, sink)?;
+        sink.end(data)?;
         let bin = match pass.counts {
             counts if counts != Counts::default() => Bin::Read(counts),
             // It was never used.
