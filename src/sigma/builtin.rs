@@ -1,6 +1,6 @@
 //! The rules that Harrier brings along, so that a first look needs nothing but evidence.
 //!
-//! A small set of our own, in our own words: what nearly every case asks first, on the log sources
+//! A set of our own, in our own words: what nearly every case asks first, on the log sources
 //! that nearly every case has. They are ordinary Sigma files in `builtin/`, written to Sigma's
 //! conventions, embedded as text and read by the same loader as everybody else's rules; a rule set
 //! of SigmaHQ can be given beside them. Where a rule covers what a public rule covers, its `related`
