@@ -102,7 +102,7 @@ impl Extent {
             Some(rest) => rest.split_once('"')?,
             None => ("", ""),
         };
-        let start = start.trim().split_whitespace().next().map_or(Some(0), |n| n.parse().ok())?;
+        let start = start.split_whitespace().next().map_or(Some(0), |n| n.parse().ok())?;
         Some(Extent {
             sectors: sectors.parse().ok()?,
             kind: kind.to_owned(),
