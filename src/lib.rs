@@ -86,6 +86,7 @@ pub mod engine;
 pub mod event;
 pub mod evidence;
 pub mod evtx;
+pub mod explain;
 pub mod hunt;
 pub mod ledger;
 pub mod report;

@@ -2,6 +2,7 @@
 
 use super::event_filter::EventArgs;
 use super::order::TimelineArgs;
+use super::rules_explain::ExplainArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use harrier::sigma::{Level, Status};
 use std::path::PathBuf;
@@ -61,6 +62,8 @@ const MAN_HELP: &str = "Examples:
 
 #[derive(Debug, Subcommand)]
 pub enum RulesCommand {
+    /// Take a rule apart: what it covers, looks at, compares, excludes, and what else does the same
+    Explain(Box<ExplainArgs>),
     /// Run the regression tests that rules name (regression_tests_path, as SigmaHQ keeps them)
     Test(TestArgs),
 }
@@ -362,7 +365,7 @@ fn threads(text: &str) -> Result<usize, String> {
     }
 }
 
-fn expansion(text: &str) -> Result<(String, PathBuf), String> {
+pub fn expansion(text: &str) -> Result<(String, PathBuf), String> {
     match text.split_once('=') {
         Some((name, file)) if !name.is_empty() && !file.is_empty() => {
             Ok((name.trim_matches('%').to_owned(), file.into()))

@@ -169,6 +169,8 @@ pub(super) struct Sources {
     rows: Vec<Row>,
     /// Channels as the table writes them, by their folded names.
     channels: BTreeMap<String, String>,
+    /// Providers the same way.
+    providers: BTreeMap<String, String>,
 }
 
 /// A line of the table, or a part of what an entry of a file stands for.
@@ -223,10 +225,14 @@ impl Sources {
         ];
         let mut rows = Vec::new();
         let mut names = BTreeMap::new();
+        let mut provider_names = BTreeMap::new();
         table::read(text, columns, |cells| {
-            let [category, service, tier, channels, ..] = cells;
+            let [category, service, tier, channels, providers, ..] = cells;
             for name in channels.split(';') {
                 names.insert(utf16::folded(name), name.to_owned());
+            }
+            for name in providers.split(';') {
+                provider_names.insert(utf16::folded(name), name.to_owned());
             }
             let kind = match tier {
                 "never" => RowKind::Never(note_of(cells)?),
@@ -244,12 +250,17 @@ impl Sources {
             }
             Ok(())
         })?;
-        Ok(Sources { rows, channels: names })
+        Ok(Sources { rows, channels: names, providers: provider_names })
     }
 
     /// A channel as it is written, given its folded name.
     pub(super) fn channel_name(&self, folded: &str) -> Option<&str> {
         self.channels.get(folded).map(String::as_str)
+    }
+
+    /// A provider as it is written, given its folded name.
+    pub(super) fn provider_name(&self, folded: &str) -> Option<&str> {
+        self.providers.get(folded).map(String::as_str)
     }
 
     /// Forgets all but what a product alone stands for.
