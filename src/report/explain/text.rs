@@ -19,7 +19,7 @@ pub(super) fn render(document: &Document, width: usize, color: bool) -> Vec<u8> 
         text.span(*style, &format!("[{}]", escape::lined(mark)));
     }
     text.out.push('\n');
-    let mut before = None;
+    let mut before: Option<&Block> = None;
     for block in &document.blocks {
         // Tables are apart from what stands before them, but for a heading.
         if matches!(block, Block::Table(_)) && !matches!(before, Some(Block::Heading(_))) {
