@@ -2,3 +2,4 @@
 //! on them counted in another way.
 
 mod counts;
+mod pages;

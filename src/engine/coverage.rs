@@ -161,9 +161,28 @@ impl RuleSet {
         self.known_by_key(id, &key, dialect)
     }
 
-    /// The literals that a residue needs, as `program` gives them to the slots: for the parts that one
-    /// field's values decide, and one set for all others together.
-    pub(super) fn literals(&self, residue: &Expr) -> Vec<LiteralSet> {
+    /// The literals that a residue needs, for showing.
+    fn literals(&self, residue: &Expr) -> Vec<LiteralSet> {
+        let set = |predicates: Vec<&Predicate>| {
+            let mut set = LiteralSet { fields: Vec::new(), any_of: Vec::new() };
+            for predicate in predicates {
+                if !set.fields.contains(&predicate.item.field) {
+                    set.fields.push(predicate.item.field.clone());
+                }
+                let texts = predicate.atoms().into_iter().flat_map(|atoms| &atoms.set);
+                set.any_of.extend(texts.map(|atom| shown(atom)));
+            }
+            set.any_of.sort();
+            set.any_of.dedup();
+            set
+        };
+        self.necessary(residue).into_iter().map(set).collect()
+    }
+
+    /// Sets of predicates, of each of which one must have one of its literals in its field, as `program`
+    /// gives them to the slots: for the parts that one field's values decide, and one set for all others
+    /// together.
+    pub(super) fn necessary(&self, residue: &Expr) -> Vec<Vec<&Predicate>> {
         let parts = match residue {
             Expr::And(parts) => parts.to_vec(),
             one => vec![one.clone()],
@@ -178,22 +197,11 @@ impl RuleSet {
             }
         }
         let atoms = |id: PredicateId| self.predicates.get(id).atoms();
-        let mut sets = Vec::new();
-        for (_, parts) in groups {
-            let Some((_, chosen)) = atoms::choose(&Expr::and(parts), &atoms) else { continue };
-            let mut set = LiteralSet { fields: Vec::new(), any_of: Vec::new() };
-            for predicate in chosen.into_iter().map(|id| self.predicates.get(id)) {
-                if !set.fields.contains(&predicate.item.field) {
-                    set.fields.push(predicate.item.field.clone());
-                }
-                let texts = predicate.atoms().into_iter().flat_map(|atoms| &atoms.set);
-                set.any_of.extend(texts.map(|atom| shown(atom)));
-            }
-            set.any_of.sort();
-            set.any_of.dedup();
-            sets.push(set);
-        }
-        sets
+        let chosen = groups
+            .into_iter()
+            .filter_map(|(_, parts)| atoms::choose(&Expr::and(parts), &atoms))
+            .map(|(_, chosen)| chosen.into_iter().map(|id| self.predicates.get(id)).collect());
+        chosen.collect()
     }
 
     /// The field whose values alone decide `expr`, if there is one.

@@ -20,6 +20,7 @@ mod kinds;
 mod memo;
 mod predicate;
 mod prefilter;
+mod probe;
 mod program;
 mod ruleset;
 mod scanner;
@@ -29,5 +30,6 @@ mod wildcard;
 
 pub use coverage::{Coverage, LiteralSet};
 pub use kinds::Kinds;
+pub use probe::{Admission, Answer, Needed, NeededSet, Probe};
 pub use ruleset::{Applicability, RuleId, RuleSet};
 pub use scanner::{Matched, ScanStats, Scanner};

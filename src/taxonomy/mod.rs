@@ -28,7 +28,7 @@ mod transform;
 mod view;
 
 pub use field::{FieldSource, ReadWhen, Reading};
-pub use source::{EventKey, Mapping, Options, Source, SourceCondition, Tier};
+pub use source::{EventKey, Mapping, Options, Refusal, Source, SourceCondition, Tier};
 pub use transform::{HashKind, Inputs, Transform};
 pub use view::View;
 

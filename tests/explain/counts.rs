@@ -16,7 +16,7 @@ const PROVIDERS: &str = "33efc23c-6ea2-4503-8cfe-bdf82ce8f705";
 const REMOVAL: &str = "41d1058a-aea7-4952-9293-29eaaf516465";
 
 /// So many other rules lie between two that are counted: each goes through all of them.
-const STEP: usize = 90;
+const STEP: usize = 45;
 
 /// Field, kind and value in small letters, of what is compared as text without wildcards.
 type Key = (String, &'static str, String);
@@ -137,7 +137,7 @@ fn indicators_are_counted_right() {
             shared += usize::from(indicator.rules > 1);
         }
     }
-    assert!(compared > 300 && shared > 50, "{compared} compared, {shared} in several rules");
+    assert!(compared > 200 && shared > 60, "{compared} compared, {shared} in several rules");
 }
 
 /// The AMSI rules as their published pages show them: events, stages, exclusions, indicators.
