@@ -1,6 +1,7 @@
 //! Integration tests, one module a theme.
 
 mod cli;
+mod conformance;
 mod evtx_allocations;
 mod evtx_differential;
 mod evtx_forged;
@@ -9,6 +10,7 @@ mod evtx_support;
 mod explain;
 mod forge;
 mod golden;
+mod images;
 mod layers;
 mod matching_adversarial;
 mod matching_allocations;

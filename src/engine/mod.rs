@@ -33,3 +33,4 @@ pub use kinds::Kinds;
 pub use probe::{Admission, Answer, Needed, NeededSet, Probe};
 pub use ruleset::{Applicability, RuleId, RuleSet};
 pub use scanner::{Matched, ScanStats, Scanner};
+pub(crate) use wildcard::Wildcard;
