@@ -180,7 +180,7 @@ fn row(record: &csv::StringRecord) -> Result<Row, String> {
         none if none.is_empty() => Vec::new(),
         some => some.split(';').map(str::to_owned).collect(),
     };
-    if tactics.is_empty() != !now.is_empty() && is_technique(&id) {
+    if tactics.is_empty() == now.is_empty() && is_technique(&id) {
         return Err(format!("{id}: either it has tactics, or something became of it"));
     }
     Ok(Row { id, name, tactics, now })

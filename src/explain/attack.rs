@@ -13,7 +13,7 @@ pub(super) fn coverage(attack: &Attack, tags: &[String]) -> (Vec<AttackRow>, Vec
     for tag in tags {
         match attack.tag(tag) {
             Some(Named::Tactic(tactic)) if !tactics.contains(&tactic.tag) => {
-                tactics.push(tactic.tag)
+                tactics.push(tactic.tag);
             }
             Some(Named::Technique(technique)) if !techniques.contains(&technique) => {
                 techniques.push(technique);

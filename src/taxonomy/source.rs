@@ -167,9 +167,8 @@ fn refusal(
         if !channels.iter().any(|channel| channel == key.channel) {
             return Some(Refusal::Channel);
         }
-        if event_ids.is_none() {
-            return None;
-        }
+        // A whole channel, whoever writes to it.
+        event_ids?;
     }
     let right = providers.is_empty() || key.provider.is_empty() || provider_named;
     (!right).then_some(Refusal::Provider)

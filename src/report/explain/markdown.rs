@@ -61,9 +61,20 @@ fn block(block: &Block, out: &mut String) {
     }
 }
 
-/// A text outside of tables: as in a cell of one.
+/// A text outside of tables: as in a cell of one, but that a sentence is let stand.
 fn text(text: &str) -> String {
-    cell(&escape::lined(text))
+    let text = escape::lined(text);
+    if is_sentence(&text) { text } else { cell(&text) }
+}
+
+/// Whether a text is words with marks that mean nothing in Markdown where they stand: no markup, no
+/// address that becomes a link, nothing that begins a list, no name of a sign between colons.
+fn is_sentence(text: &str) -> bool {
+    let harmless = |c: char| c.is_alphanumeric() || " ,'/-.:;()+".contains(c);
+    let colons = text.split(':').skip(1).all(|behind| behind.is_empty() || behind.starts_with(' '));
+    let address = text.contains("://") || text.to_ascii_lowercase().contains("www.");
+    let begins = text.starts_with(|c: char| c.is_alphabetic() || c == '(');
+    text.chars().all(harmless) && colons && !address && begins && text.trim() == text
 }
 
 fn cells(texts: &[String]) -> String {

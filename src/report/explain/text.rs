@@ -50,7 +50,8 @@ impl Text {
             }
             Block::Paragraph(text) => {
                 for line in text.trim_end().lines() {
-                    self.wrapped(GAP, GAP, line, Cell::Words);
+                    self.out.push_str(if line.trim().is_empty() { "" } else { "  " });
+                    self.hanging(GAP, line, Cell::Words);
                 }
             }
             Block::List(items) => {
@@ -98,11 +99,6 @@ impl Text {
         if lines.is_empty() {
             self.out.push('\n');
         }
-    }
-
-    fn wrapped(&mut self, first: usize, indent: usize, text: &str, cell: Cell) {
-        self.out.push_str(&" ".repeat(first));
-        self.hanging(indent, text, cell);
     }
 
     /// A line of a tree; what does not fit goes on below, further right.
