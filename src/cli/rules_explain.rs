@@ -2,7 +2,7 @@
 
 use super::args::{ColorArg, RuleArgs, expansion};
 use super::output::{PAGE_OF_TEXT, terminal, wants_colour};
-use super::rule_filter::{RuleFilter, near};
+use super::rule_filter::near;
 use super::rules::{REFUSALS_SHOWN, expansions};
 use super::shell::print;
 use super::taxonomy::{self, Doubt};
@@ -57,12 +57,9 @@ pub struct ExplainArgs {
     /// Values for a placeholder %NAME% of rules with 'expand', one on each line of FILE
     #[arg(long, value_name = "NAME=FILE", value_parser = expansion)]
     pub expand: Vec<(String, PathBuf)>,
-    /// Load rules whose status is 'deprecated', too
-    #[arg(long)]
+    /// Load rules whose status is 'deprecated' or 'unsupported', too
+    #[arg(long, alias = "include-unsupported")]
     pub include_deprecated: bool,
-    /// Load rules whose status is 'unsupported', too
-    #[arg(long)]
-    pub include_unsupported: bool,
     /// The folder in which regression_data lies; if not given, it is looked for around the rules
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
@@ -110,7 +107,7 @@ pub fn run(args: &ExplainArgs) -> Result<Exit> {
     let given = args.rules();
     let (taxonomy, doubts) = taxonomy::read(&given)?;
     doubts.iter().for_each(Doubt::say);
-    let loaded = load(&given)?;
+    let loaded = args.load()?;
     let set = RuleSet::compile(loaded.rules.clone(), taxonomy);
     let attack = Attack::builtin();
     let corpus = Corpus {
@@ -143,28 +140,23 @@ impl ExplainArgs {
             extended_sources: self.extended_sources,
             taxonomy: self.taxonomy.clone(),
             no_builtin_taxonomy: self.no_builtin_taxonomy,
-            expand: self.expand.clone(),
-            include_deprecated: self.include_deprecated,
-            include_unsupported: self.include_unsupported,
             ..RuleArgs::default()
         }
     }
-}
 
-/// All that the rule paths hold, also what is left out of hunts by its level or tags.
-fn load(args: &RuleArgs) -> Result<LoadedRules> {
-    let filter = RuleFilter::build(args)?;
-    if args.rules.is_empty() {
-        return Ok(sigma::load_builtin());
+    /// All that the rule paths hold, with their texts.
+    fn load(&self) -> Result<LoadedRules> {
+        if self.rules.is_empty() {
+            return Ok(sigma::load_builtin());
+        }
+        let options = LoadOptions {
+            expand: expansions(&self.expand)?,
+            include_inactive: self.include_deprecated,
+            keep_text: true,
+        };
+        sigma::load(&self.rules, &options)
+            .map_err(|error| anyhow::anyhow!("rules: {error}: check the path"))
     }
-    let options = LoadOptions {
-        expand: expansions(&args.expand)?,
-        include_inactive: filter.includes_inactive(),
-    };
-    let mut loaded = sigma::load(&args.rules, &options)
-        .map_err(|error| anyhow::anyhow!("rules: {error}: check the path"))?;
-    loaded.rules.retain(|rule| filter.left_out(rule).is_none());
-    Ok(loaded)
 }
 
 /// What a subject says about itself.
@@ -178,9 +170,8 @@ fn about<'c>(subject: Subject, corpus: &Corpus<'c>) -> Option<&'c About> {
 
 /// Says which rules could not be loaded, and whether there are any: the counts are without them.
 fn tell_refused(loaded: &LoadedRules) -> bool {
-    let broken = |refused: &&Refused| {
-        matches!(refused.kind, RefusalKind::Error | RefusalKind::NotYetSupported)
-    };
+    let broken =
+        |refused: &&Refused| matches!(refused.kind, RefusalKind::Error | RefusalKind::NotSupported);
     let refused = loaded.refused.iter().filter(broken);
     let refused = refused.map(|rule| format!("{}: rule not loaded: {}", rule.origin, rule.reason));
     let unreadable = loaded.unreadable.iter().map(|file| format!("{}: {}", file.path, file.reason));
@@ -213,9 +204,9 @@ pub fn not_found(query: &str, why: &NotFound, loaded: &LoadedRules) -> String {
     };
     if let Some(refused) = loaded.refused.iter().find(is_meant) {
         let advice = match refused.kind {
-            RefusalKind::Status => ": add --include-deprecated or --include-unsupported",
+            RefusalKind::Status => ": add --include-deprecated",
             RefusalKind::Placeholder => ": give them with --expand",
-            RefusalKind::Error | RefusalKind::NotYetSupported => "",
+            RefusalKind::Error | RefusalKind::NotSupported => "",
         };
         return format!("{query}: that rule was not loaded: {}{advice}", refused.reason);
     }
