@@ -58,7 +58,7 @@ fn golden(name: &str) -> PathBuf {
 pub fn compare(name: &str, got: &str) {
     let path = golden(name);
     if std::env::var_os("HARRIER_GOLDEN").is_some_and(|value| value == "write") {
-        std::fs::create_dir_all(golden("")).unwrap();
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, got).unwrap();
     }
     let want = std::fs::read_to_string(&path).unwrap();
