@@ -1,5 +1,6 @@
 //! Integration tests, one module a theme.
 
+mod builtin_rules;
 mod cli;
 mod conformance;
 mod conformance_correlation;
@@ -8,6 +9,7 @@ mod evtx_differential;
 mod evtx_forged;
 mod evtx_mutation;
 mod evtx_support;
+mod explain;
 mod forge;
 mod golden;
 mod images;
