@@ -4,6 +4,7 @@ mod builtin_rules;
 mod cli;
 mod conformance;
 mod conformance_correlation;
+mod conformance_filters;
 mod evtx_allocations;
 mod evtx_differential;
 mod evtx_forged;
