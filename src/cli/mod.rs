@@ -11,12 +11,14 @@ mod event_filter;
 mod evidence;
 mod hunt;
 mod interrupt;
+mod json;
 mod lists;
 mod order;
 mod output;
 mod progress;
 mod rule_filter;
 mod rules;
+mod rules_list;
 mod rules_test;
 mod shell;
 mod sight;
@@ -68,6 +70,7 @@ pub fn run() -> Exit {
     };
     exit(match &cli.command {
         Command::Hunt(args) => hunt::run(args),
+        Command::Rules(RulesCommand::List(args)) => rules_list::run(args),
         Command::Rules(RulesCommand::Test(args)) => rules_test::run(args),
         Command::Completions { shell } => shell::completions(*shell),
         Command::Man { command } => shell::man(command),

@@ -10,7 +10,7 @@ use super::lists;
 use anyhow::{Result, bail};
 use harrier::{
     hunt::Glob,
-    sigma::{Level, LoadedRules, RefusalKind, Rule, Status},
+    sigma::{About, Level, LoadedRules, RefusalKind, Status},
 };
 use std::collections::BTreeSet;
 
@@ -66,7 +66,7 @@ impl RuleFilter {
     }
 
     /// Why a rule is not wanted.
-    pub fn left_out(&self, rule: &Rule) -> Option<String> {
+    pub fn left_out(&self, rule: &About) -> Option<String> {
         let wanted_status = |status| self.statuses.contains(&status);
         match rule.status {
             Some(Status::Deprecated) if !self.deprecated => {

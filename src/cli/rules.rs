@@ -8,7 +8,9 @@ use anyhow::{Context as _, Result, bail};
 use harrier::{
     engine::{Applicability, RuleSet},
     ledger::{Ledger, RuleEntry, RuleState, reasons, tactics},
-    sigma::{self, LoadOptions, LoadedRules, RefusalKind},
+    sigma::{
+        self, About, Correlation, Filter, LoadOptions, LoadedRules, LogSource, RefusalKind,
+    },
     taxonomy::Taxonomy,
 };
 use std::{
@@ -22,12 +24,46 @@ const REFUSALS_SHOWN: usize = 10;
 /// So many placeholders without a list are named; `-v` names all.
 const LISTS_SHOWN: usize = 5;
 
+/// What a document of a rule set is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DocumentKind {
+    /// A detection rule.
+    Rule,
+    /// A correlation.
+    Correlation,
+    /// A filter.
+    Filter,
+}
+
+impl DocumentKind {
+    /// The word that Sigma uses.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            DocumentKind::Rule => "rule",
+            DocumentKind::Correlation => "correlation",
+            DocumentKind::Filter => "filter",
+        }
+    }
+}
+
+/// A document of a rule set that is not a rule by itself.
+pub struct OtherDocument {
+    /// What it is.
+    pub kind: DocumentKind,
+    /// What it says about itself.
+    pub about: About,
+    /// Its log source: filters have one.
+    pub logsource: Option<LogSource>,
+}
+
 /// The rules of a run.
 pub struct Rules {
     /// Compiled.
     pub set: RuleSet,
     /// What became of each rule that was found.
     pub entries: Vec<RuleEntry>,
+    /// Correlations and filters that are not left out.
+    pub others: Vec<OtherDocument>,
     /// For each rule of `set`, by index, its place in `entries`.
     places: Vec<usize>,
     /// Oddities of loaded rules.
@@ -101,6 +137,7 @@ impl Rules {
                 kept.push(rule);
             }
         }
+        let others = others(&loaded.correlations, &loaded.filters, filter);
         let set = RuleSet::compile(kept, taxonomy);
         let mut unknown = Vec::new();
         for ((id, rule), place) in set.rules().zip(&places) {
@@ -121,6 +158,7 @@ impl Rules {
         Rules {
             set,
             entries,
+            others,
             places,
             warnings,
             unknown,
@@ -165,13 +203,18 @@ impl Rules {
         self.entries.iter().filter(|entry| entry.state == state).count()
     }
 
-    /// Tells what is amiss with the rules, and fails if there is none to hunt with.
-    pub fn report(&self, verbose: bool, quiet: bool) -> Result<()> {
+    /// Tells what is amiss with the rules.
+    pub fn tell(&self, verbose: bool, quiet: bool) {
         let shown = if verbose { usize::MAX } else { REFUSALS_SHOWN };
         self.tell_errors(shown);
         if !quiet {
             self.warn(verbose, shown);
         }
+    }
+
+    /// Tells what is amiss with the rules, and fails if there is none to hunt with.
+    pub fn report(&self, verbose: bool, quiet: bool) -> Result<()> {
+        self.tell(verbose, quiet);
         if self.count(RuleState::Loaded) > 0 {
             return Ok(());
         }
@@ -238,6 +281,26 @@ impl Rules {
         }
         entries
     }
+}
+
+/// The correlations and filters that are wanted; what a rule's aggregation became is that rule.
+fn others(
+    correlations: &[Correlation],
+    filters: &[Filter],
+    wanted: &RuleFilter,
+) -> Vec<OtherDocument> {
+    let correlations =
+        correlations.iter().filter(|one| !one.aggregation).map(|one| OtherDocument {
+            kind: DocumentKind::Correlation,
+            about: one.about.clone(),
+            logsource: None,
+        });
+    let filters = filters.iter().map(|one| OtherDocument {
+        kind: DocumentKind::Filter,
+        about: one.about.clone(),
+        logsource: Some(one.logsource.clone()),
+    });
+    correlations.chain(filters).filter(|one| wanted.left_out(&one.about).is_none()).collect()
 }
 
 /// How many rules wait for lists of values, and for which.

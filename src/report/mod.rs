@@ -24,6 +24,7 @@ mod timesketch;
 mod wrap;
 
 pub use columns::{Columns, Medium};
+pub use csv::row as csv_row;
 pub use fields::{Fields, Kind};
 pub use table::Table;
 
