@@ -2,6 +2,7 @@
 
 use super::event_filter::EventArgs;
 use super::order::TimelineArgs;
+use super::rules_check::CheckArgs;
 use super::rules_list::ListArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use harrier::sigma::{Level, Status};
@@ -62,6 +63,8 @@ const MAN_HELP: &str = "Examples:
 
 #[derive(Debug, Subcommand)]
 pub enum RulesCommand {
+    /// Say what is wrong or doubtful about rules, with file, line and advice
+    Check(CheckArgs),
     /// List rules, and which of them speak of event logs
     List(ListArgs),
     /// Run the regression tests that rules name (regression_tests_path, as SigmaHQ keeps them)

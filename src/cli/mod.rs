@@ -18,8 +18,10 @@ mod output;
 mod progress;
 mod rule_filter;
 mod rules;
+mod rules_check;
 mod rules_list;
 mod rules_test;
+mod sarif;
 mod shell;
 mod sight;
 mod summary;
@@ -70,6 +72,7 @@ pub fn run() -> Exit {
     };
     exit(match &cli.command {
         Command::Hunt(args) => hunt::run(args),
+        Command::Rules(RulesCommand::Check(args)) => rules_check::run(args),
         Command::Rules(RulesCommand::List(args)) => rules_list::run(args),
         Command::Rules(RulesCommand::Test(args)) => rules_test::run(args),
         Command::Completions { shell } => shell::completions(*shell),

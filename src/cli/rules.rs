@@ -88,6 +88,7 @@ impl Rules {
         let options = LoadOptions {
             expand: expansions(&args.expand)?,
             include_inactive: filter.includes_inactive(),
+            ..LoadOptions::default()
         };
         let lists: Vec<String> = options.expand.keys().cloned().collect();
         let loaded = if args.rules.is_empty() {
@@ -349,7 +350,7 @@ fn refused(rule: &sigma::Refused) -> RuleEntry {
 
 /// The values of each placeholder: the lines of its file, empty ones and those that begin with `#`
 /// aside.
-fn expansions(files: &[(String, PathBuf)]) -> Result<BTreeMap<String, Vec<String>>> {
+pub fn expansions(files: &[(String, PathBuf)]) -> Result<BTreeMap<String, Vec<String>>> {
     let mut lists: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (name, file) in files {
         let text = std::fs::read_to_string(file).with_context(|| {

@@ -16,6 +16,7 @@ mod check;
 mod expr;
 mod full;
 mod kinds;
+mod lint;
 mod memo;
 mod predicate;
 mod prefilter;
@@ -27,5 +28,6 @@ mod tables;
 mod wildcard;
 
 pub use kinds::Kinds;
+pub use lint::lint;
 pub use ruleset::{Applicability, RuleId, RuleSet};
 pub use scanner::{Matched, ScanStats, Scanner};

@@ -22,7 +22,8 @@ use crate::engine::Kinds;
 use std::io;
 
 pub use file::LedgerFile;
-pub use rules::{RuleEntry, RuleState, RuleTotals, TACTICS, reasons, tactics};
+use crate::sigma::TACTICS;
+pub use rules::{RuleEntry, RuleState, RuleTotals, reasons, tactics};
 pub use tally::{Host, Span, Tally, Timeline};
 
 /// Of one source this many places are kept with offset and reason, the rest counted: a

@@ -9,6 +9,7 @@
 //! - `document`, `detection`, `condition`: a tree to a rule
 //! - `correlation`: what correlations and filters are
 //! - `modifiers`, `values`, `pattern`, `expression`: `Field|chain: value` to tests
+//! - `lint`: what is doubtful about rules as they are written
 //! - `load`: where the text comes from
 //! - `log_sources`: files that say what log sources are
 //! - `regression`: SigmaHQ's tests of rules
@@ -21,6 +22,7 @@ mod detection;
 mod document;
 mod expression;
 mod fault;
+mod lint;
 mod load;
 mod log_sources;
 mod modifiers;
@@ -31,12 +33,13 @@ mod stream;
 mod values;
 mod yaml;
 
-pub use builtin::load_builtin;
+pub use builtin::{load_builtin, load_builtin_with};
 pub use correlation::{
     Alias, Correlation, CorrelationKind, Filter, FilterRules, Member, RangeBound, RangeTest,
 };
 pub use expression::REGEX_SIZE_LIMIT;
 pub use fault::{RefusalKind, Refused, Warning, WarningCode};
+pub use lint::{Code, Finding, Severity, TACTICS};
 pub use load::{
     LoadOptions, LoadedRules, NotARule, RulePathError, Unreadable, load, load_bytes, load_str,
 };
