@@ -9,6 +9,7 @@ mod evtx_support;
 mod forge;
 mod golden;
 mod layers;
+mod lint;
 mod matching_adversarial;
 mod matching_allocations;
 mod matching_corpora;

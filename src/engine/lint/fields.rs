@@ -67,11 +67,13 @@ pub(super) fn unknown<'r>(
     super::items(rule, &mut |item| {
         for name in names(item) {
             if right.contains(&name) {
-            } else if has(set, events, name) {
+                continue;
+            }
+            if has(set, events, name) {
                 right.push(name);
             } else {
                 let near = nearest(events, name);
-                let near = near.map(|near| format!(", but `{near}`")).unwrap_or_default();
+                let near = near.map(|near| format!("; `{near}` they have")).unwrap_or_default();
                 let text = format!("no event of {} has a field `{name}`{near}", rule.logsource);
                 found.push((&item.origin, text));
             }

@@ -31,6 +31,10 @@ const WRITTEN_EMPTY: [(u32, &[&str]); 4] = [
     (8, &["StartModule", "StartFunction"]),
 ];
 
+/// Events of Sysmon's for which Sigma has categories that its own rules do not use: SigmaHQ writes these
+/// with `service: sysmon` and `EventID`.
+const BY_SERVICE: [u32; 7] = [4, 16, 24, 27, 28, 29, 255];
+
 /// All that is to be said of these rules, in the order of files and places.
 #[must_use]
 pub fn lint(set: &RuleSet) -> Vec<Finding> {
@@ -141,7 +145,7 @@ fn never_matches(set: &RuleSet, id: RuleId, sources: &[Source]) -> bool {
 /// A rule for Sysmon's log whose event ids have categories of their own.
 fn specific(set: &RuleSet, rule: &Rule, add: &mut impl FnMut(&Origin, Code, String)) {
     items(rule, &mut |item| {
-        for id in event_ids(item) {
+        for id in event_ids(item).into_iter().filter(|id| !BY_SERVICE.contains(id)) {
             let key = EventKey { event_id: Some(id), ..SYSMON };
             let mut categories: Vec<&str> = set.taxonomy().categories(&key).collect();
             categories.dedup();

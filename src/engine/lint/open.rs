@@ -28,7 +28,7 @@ fn condition<'r>(of: &'r Condition, rule: &'r Rule) -> Option<Why<'r>> {
             let origin = first_section(inner)
                 .and_then(|index| sections.get(index))
                 .map_or(&rule.origin, |section| &section.origin);
-            Some((origin, "the condition can be true because something is not so".to_owned()))
+            Some((origin, "it can hit because something is not so".to_owned()))
         }
         Condition::Section(index) => section(index),
         // Of any (all - count + 1) one has to hold.

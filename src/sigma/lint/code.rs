@@ -157,7 +157,7 @@ codes! {
         "correct it, or explain it with --taxonomy";
     SpecificLogSource "specific-log-source" Warning
         "A rule for the service sysmon tests an event id for which Sigma has a category.",
-        "use the category: the rule then sees what Windows itself records, too";
+        "use the category, which stands for all events of the kind";
     UnknownStatus "unknown-status" Warning
         "The status is none of Sigma's; the rule counts as one without.",
         "write stable, test, experimental, deprecated or unsupported";
@@ -186,7 +186,7 @@ codes! {
     DuplicateTag "duplicate-tag" Warning "A tag stands twice.", "take one out";
     DuplicateReference "duplicate-reference" Warning "A reference stands twice.", "take one out";
     NotARule "not-a-rule" Info
-        "A YAML document that has nothing of a rule.", "move it elsewhere";
+        "A YAML document that has nothing of a rule.", "nothing, if it is meant to be none";
     NotInEventLogs "not-in-event-logs" Info
         "The rule is for a log source that is never in Windows event logs: it is not evaluated.",
         "nothing, if that is meant";
