@@ -98,7 +98,7 @@ codes! {
         "write it as the Sigma specification has it";
     UnknownModifier "unknown-modifier" Error
         "A field has a modifier that there is not.",
-        "correct the name; semantics are those of Sigma's modifiers appendix";
+        "correct the name: Sigma's modifiers appendix has all";
     InvalidModifier "invalid-modifier" Error
         "A modifier cannot stand where it stands.",
         "change the order, or leave one out";
@@ -176,7 +176,7 @@ codes! {
     MissingLevel "missing-level" Warning
         "The rule has no level and counts as informational.", "add a level";
     InvalidDate "invalid-date" Warning
-        "A date is not written YYYY-MM-DD.", "write it so";
+        "A date is not written YYYY-MM-DD.", "write YYYY-MM-DD";
     MisspeltKey "misspelt-key" Warning
         "A key that Sigma does not know, and that looks like one that it knows.",
         "correct it; a key of your own should look different";
