@@ -4,9 +4,11 @@
 //! Arguments are parsed as typed ([`args`]), then each command builds what it needs and runs. Every
 //! failure is one line, `harrier: error: what: what to do`, on standard error.
 
+mod account;
 mod args;
 mod bars;
 mod checker;
+mod dump;
 mod event_filter;
 mod evidence;
 mod hunt;
@@ -74,6 +76,7 @@ pub fn run() -> Exit {
         Command::Hunt(args) => hunt::run(args),
         Command::Rules(RulesCommand::Check(args)) => rules_check::run(args),
         Command::Rules(RulesCommand::List(args)) => rules_list::run(args),
+        Command::Dump(args) => dump::run(args),
         Command::Rules(RulesCommand::Test(args)) => rules_test::run(args),
         Command::Completions { shell } => shell::completions(*shell),
         Command::Man { command } => shell::man(command),

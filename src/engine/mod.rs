@@ -31,3 +31,4 @@ pub use kinds::Kinds;
 pub use lint::lint;
 pub use ruleset::{Applicability, RuleId, RuleSet};
 pub use scanner::{Matched, ScanStats, Scanner};
+pub(crate) use wildcard::Wildcard;
