@@ -56,7 +56,7 @@ const ROWS: &[(Code, &[Edit], &[Edit])] = &[
     (Code::InvalidCondition, &[(CONDITION, "[]")], &[(CONDITION, "[selection, selection and not filter_main]")]),
     (Code::UnknownSection, &[(CONDITION, "selection and not filter")], &[(CONDITION, "selection and not filter_main")]),
     (Code::UnknownSection, &[(CONDITION, "selection and not 1 of filters_*")], &[]),
-    (Code::Unsupported, &[(CONDITION, "selection and not filter_main | near selection")], &[]),
+    (Code::Unsupported, &[(CONDITION, "selection and not filter_main | count() > 5")], &[]),
     (Code::MissingPlaceholder, &[(VALUES, "CommandLine|contains|expand: '%word%'\n")], &[(VALUES, "CommandLine|contains|expand: 'word%'\n")]),
     (Code::UnusedSection, &[(CONDITION, "selection")], &[(CONDITION, "all of them"), (FILTER, "")]),
     (Code::AllOfThem, &[(CONDITION, "all of them")], &[(CONDITION, "1 of them")]),
@@ -166,13 +166,20 @@ fn an_edit_gives_its_findings_and_no_others() {
     for (edits, want) in [
         (&[("Image|endswith", "Imagee|endswith")][..], &[(Code::UnknownField, 14, 9)][..]),
         (&[("- one", "- a**b")], &[(Code::DoubleWildcard, 16, 15)]),
-        (&[("level: high\n", "levl: high\n")], &[(Code::MisspeltKey, 21, 1), (Code::MissingLevel, 1, 1)]),
+        (
+            &[("level: high\n", "levl: high\n")],
+            &[(Code::MisspeltKey, 21, 1), (Code::MissingLevel, 1, 1)],
+        ),
         (&[(CONDITION, "1 of filter_*")], &[(Code::UnusedSection, 13, 5)]),
-        (&[("status: test", "status: tested"), ("attack.t", "t")],
-         &[(Code::UnknownStatus, 3, 9), (Code::InvalidTag, 8, 7)]),
+        (
+            &[("status: test", "status: tested"), ("attack.t", "t")],
+            &[(Code::UnknownStatus, 3, 9), (Code::InvalidTag, 8, 7)],
+        ),
         (&[("status: test", "status: deprecated"), ("attack.t", "t")], &[]),
-        (&[("Image|endswith", "Image|endwith"), ("attack.t", "t")],
-         &[(Code::UnknownModifier, 14, 15), (Code::InvalidTag, 8, 7)]),
+        (
+            &[("Image|endswith", "Image|endwith"), ("attack.t", "t")],
+            &[(Code::UnknownModifier, 14, 15), (Code::InvalidTag, 8, 7)],
+        ),
     ] {
         let found = of_text(&edited(edits));
         let place = |f: &Finding| (f.code, f.origin.line, f.origin.column);

@@ -8,9 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use harrier::{
     engine::{Applicability, RuleSet},
     ledger::{Ledger, RuleEntry, RuleState, reasons, tactics},
-    sigma::{
-        self, About, Correlation, Filter, LoadOptions, LoadedRules, LogSource, RefusalKind,
-    },
+    sigma::{self, About, Correlation, Filter, LoadOptions, LoadedRules, LogSource, RefusalKind},
     taxonomy::Taxonomy,
 };
 use std::{
@@ -290,12 +288,9 @@ fn others(
     filters: &[Filter],
     wanted: &RuleFilter,
 ) -> Vec<OtherDocument> {
-    let correlations =
-        correlations.iter().filter(|one| !one.aggregation).map(|one| OtherDocument {
-            kind: DocumentKind::Correlation,
-            about: one.about.clone(),
-            logsource: None,
-        });
+    let correlations = correlations.iter().filter(|one| !one.aggregation).map(|one| {
+        OtherDocument { kind: DocumentKind::Correlation, about: one.about.clone(), logsource: None }
+    });
     let filters = filters.iter().map(|one| OtherDocument {
         kind: DocumentKind::Filter,
         about: one.about.clone(),

@@ -156,7 +156,8 @@ pub fn run(args: &CheckArgs) -> Result<Exit> {
     findings.extend(engine::lint(&set));
     findings.retain(|finding| !left_out.contains(&place(finding)));
     findings.sort_by(|a, b| {
-        let key = |f: &Finding| (f.origin.file.shown.clone(), f.origin.line, f.origin.column, f.code);
+        let key =
+            |f: &Finding| (f.origin.file.shown.clone(), f.origin.line, f.origin.column, f.code);
         key(a).cmp(&key(b)).then_with(|| a.text.cmp(&b.text))
     });
     let errors = findings.iter().filter(|f| f.code.severity() == Severity::Error).count();

@@ -110,17 +110,8 @@ const SCHEMA: &str = "harrier.rule/1";
 
 /// The columns of table and CSV. What is widest stands last, so that a table stays narrow where it is
 /// looked at first.
-const COLUMNS: [&str; 9] = [
-    "Level",
-    "Status",
-    "Kind",
-    "Applicable",
-    "LogSource",
-    "Title",
-    "Techniques",
-    "ID",
-    "File",
-];
+const COLUMNS: [&str; 9] =
+    ["Level", "Status", "Kind", "Applicable", "LogSource", "Title", "Techniques", "ID", "File"];
 
 /// Between two columns of a table.
 const GAP: &str = "  ";
@@ -342,7 +333,8 @@ fn csv(listed: &[Listed<'_>]) -> String {
     report::csv_row(header.map(str::to_owned), &mut out);
     for one in listed {
         let why = one.applicable().1.unwrap_or_default().to_owned();
-        report::csv_row(one.cells().into_iter().chain([why]), &mut out);
+        let cells = one.cells().into_iter().chain([why]);
+        report::csv_row(cells.map(|cell| escape::lined(&cell)), &mut out);
     }
     String::from_utf8_lossy(&out).into_owned()
 }

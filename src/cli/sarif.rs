@@ -13,7 +13,8 @@ use harrier::sigma::{Code, Finding, Severity};
 use serde_json::{Value, json};
 
 /// The schema of the format, as documents name it.
-const SCHEMA: &str = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
+const SCHEMA: &str =
+    "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
 
 /// The whole document.
 pub fn document(findings: &[Finding]) -> String {

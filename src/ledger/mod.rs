@@ -21,8 +21,8 @@ mod tally;
 use crate::engine::Kinds;
 use std::io;
 
-pub use file::LedgerFile;
 use crate::sigma::TACTICS;
+pub use file::LedgerFile;
 pub use rules::{RuleEntry, RuleState, RuleTotals, reasons, tactics};
 pub use tally::{Host, Span, Tally, Timeline};
 

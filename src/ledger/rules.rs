@@ -102,7 +102,6 @@ pub fn reasons(rules: &[RuleEntry], state: RuleState) -> Vec<(&str, u64)> {
     counts
 }
 
-
 /// The tactics that a rule's tags name, in the order of [`TACTICS`]. Older rules write them with `_`.
 #[must_use]
 pub fn tactics(tags: &[String]) -> Vec<&'static str> {

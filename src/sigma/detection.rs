@@ -238,11 +238,8 @@ fn single_condition(
     condition::parse(&scalar.text, names).map_err(|fault| {
         let kind = if fault.not_yet { RefusalKind::NotYetSupported } else { RefusalKind::Error };
         let at = context.source.place_in(scalar, node.at, fault.character);
-        let code = if fault.selects_nothing {
-            Code::UnknownSection
-        } else {
-            Code::InvalidCondition
-        };
+        let code =
+            if fault.selects_nothing { Code::UnknownSection } else { Code::InvalidCondition };
         Fault::of(kind, at, format!("condition: {}", fault.reason)).about(code)
     })
 }

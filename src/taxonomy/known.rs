@@ -47,11 +47,7 @@ impl KnownEvent {
     /// By what it is sent to rules.
     #[must_use]
     pub fn key(&self) -> EventKey<'_> {
-        EventKey {
-            provider: &self.provider,
-            channel: &self.channel,
-            event_id: Some(self.event_id),
-        }
+        EventKey { provider: &self.provider, channel: &self.channel, event_id: Some(self.event_id) }
     }
 
     /// All fields that it can have.
@@ -149,9 +145,8 @@ mod tests {
 
     #[test]
     fn the_table_is_read_strictly() {
-        let read = |row: &str| {
-            KnownEvents::read(&format!("channels,providers,event_id,fields\n{row}\n"))
-        };
+        let read =
+            |row: &str| KnownEvents::read(&format!("channels,providers,event_id,fields\n{row}\n"));
         assert_eq!(read("A;B,p;q,1,x;Data[]").unwrap().events.len(), 2);
         for bad in ["A,p;q,1,x", "*,p,1,x", "A,p,one,x", "A,p,1,", "A,p,1,x;;y"] {
             assert!(read(bad).is_err(), "{bad}");

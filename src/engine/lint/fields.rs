@@ -73,7 +73,8 @@ pub(super) fn unknown<'r>(
                 right.push(name);
             } else {
                 let near = nearest(events, name);
-                let near = near.map(|near| format!(", the nearest is `{near}`")).unwrap_or_default();
+                let near =
+                    near.map(|near| format!(", the nearest is `{near}`")).unwrap_or_default();
                 let text = format!("no event of {} has a field `{name}`{near}", rule.logsource);
                 found.push((&item.origin, text));
             }

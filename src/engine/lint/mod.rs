@@ -159,11 +159,7 @@ fn specific(set: &RuleSet, rule: &Rule, add: &mut impl FnMut(&Origin, Code, Stri
 }
 
 /// Tests for the absence of fields that Sysmon writes empty.
-fn null_where_empty(
-    rule: &Rule,
-    sources: &[Source],
-    add: &mut impl FnMut(&Origin, Code, String),
-) {
+fn null_where_empty(rule: &Rule, sources: &[Source], add: &mut impl FnMut(&Origin, Code, String)) {
     let mut fields: Vec<&str> = Vec::new();
     for source in sources {
         let is_sysmon = |id| source.admits(&EventKey { event_id: Some(id), ..SYSMON });

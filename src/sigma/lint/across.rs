@@ -47,7 +47,10 @@ fn files<'r>(abouts: impl Iterator<Item = &'r About>, findings: &mut Vec<Finding
             // More documents of the same file.
             Some(other) if *other == file => continue,
             Some(other) => {
-                add(Code::DuplicateFilename, format!("`{name}` is also the name of {}", other.shown));
+                add(
+                    Code::DuplicateFilename,
+                    format!("`{name}` is also the name of {}", other.shown),
+                );
             }
             None => {
                 first.insert(name, file);

@@ -10,19 +10,31 @@ use super::{Code, Findings};
 
 /// Modifiers that make a value something else than text.
 const NOT_TEXT: [&str; 18] = [
-    "re", "cidr", "gt", "gte", "lt", "lte", "minute", "hour", "day", "week", "month", "year",
-    "exists", "fieldref", "equalsfield", "endswithfield", "i", "regexes",
+    "re",
+    "cidr",
+    "gt",
+    "gte",
+    "lt",
+    "lte",
+    "minute",
+    "hour",
+    "day",
+    "week",
+    "month",
+    "year",
+    "exists",
+    "fieldref",
+    "equalsfield",
+    "endswithfield",
+    "i",
+    "regexes",
 ];
 
 /// Fields that have several values in one event, so that several texts can all be equalled.
 const MANY_VALUED: [&str; 2] = ["Data", "Message"];
 
 /// The entries of `detection`, or of `filter`.
-pub(super) fn lint(
-    entries: &[(Key<'_>, Yaml<'_>)],
-    is_filter: bool,
-    findings: &mut Findings<'_>,
-) {
+pub(super) fn lint(entries: &[(Key<'_>, Yaml<'_>)], is_filter: bool, findings: &mut Findings<'_>) {
     let is_section = |key: &Key<'_>| {
         let name = key.text.as_ref();
         !matches!(name, "condition" | "timeframe") && !(is_filter && name == "rules")
