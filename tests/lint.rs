@@ -42,6 +42,33 @@ const FILTER: &str = "    filter_main:\n        ParentImage: 'C:\\good.exe'\n";
 const ALL: &str = "Image|endswith: '\\evil.exe'\n        CommandLine|contains:\n            - one\n            - two\n";
 const CATEGORY: &str = "category: process_creation";
 
+/// Another document behind the rule.
+const END: Edit = ("level: high\n", "level: high\n---\nSECOND");
+const OTHER: &str = "title: Other
+id: 0f7c3d2a-94ab-4f0e-9a55-3c7f1f1d2b01
+logsource: {product: windows, category: process_creation}
+detection: {s: {Image: aa}, condition: s}
+level: low
+";
+const CORRELATION: &str = "title: Many
+id: 2f7c3d2a-94ab-4f0e-9a55-3c7f1f1d2b01
+correlation:
+    type: event_count
+    rules: [0f7c3d2a-94ab-4f0e-9a55-3c7f1f1d2b01]
+    group-by: [Computer]
+    timespan: 5m
+    condition: {gte: 3}
+level: low
+";
+const RULE_FILTER: &str = "title: Less
+id: 3f7c3d2a-94ab-4f0e-9a55-3c7f1f1d2b01
+logsource: {product: windows, category: process_creation}
+filter:
+    rules: [0f7c3d2a-94ab-4f0e-9a55-3c7f1f1d2b01]
+    f: {User: svc}
+    condition: not f
+";
+
 /// A code, the edits that give it, and edits that nearly do.
 #[rustfmt::skip]
 const ROWS: &[(Code, &[Edit], &[Edit])] = &[
@@ -56,7 +83,14 @@ const ROWS: &[(Code, &[Edit], &[Edit])] = &[
     (Code::InvalidCondition, &[(CONDITION, "[]")], &[(CONDITION, "[selection, selection and not filter_main]")]),
     (Code::UnknownSection, &[(CONDITION, "selection and not filter")], &[(CONDITION, "selection and not filter_main")]),
     (Code::UnknownSection, &[(CONDITION, "selection and not 1 of filters_*")], &[]),
-    (Code::Unsupported, &[(CONDITION, "selection and not filter_main | count() > 5")], &[]),
+    (Code::Unsupported, &[(CONDITION, "selection and not filter_main | near selection")], &[]),
+    (Code::InvalidCorrelation, &[END, ("SECOND", CORRELATION), ("event_count", "event_sum")], &[END, ("SECOND", CORRELATION)]),
+    (Code::InvalidFilter, &[END, ("SECOND", RULE_FILTER), ("condition: not f", "condition: [not f, not f]")], &[END, ("SECOND", RULE_FILTER)]),
+    (Code::UnresolvedReference, &[END, ("SECOND", CORRELATION), ("rules: [0f7", "rules: [1f7")], &[END, ("SECOND", CORRELATION)]),
+    (Code::IdleTimeframe, &[(CONDITION, "selection and not filter_main\n    timeframe: 5m")], &[(CONDITION, "selection and not filter_main | count() > 5\n    timeframe: 5m")]),
+    (Code::FilterWithoutNot, &[END, ("SECOND", RULE_FILTER), ("condition: not f", "condition: f")], &[END, ("SECOND", RULE_FILTER)]),
+    (Code::FilterReference, &[END, ("SECOND", RULE_FILTER), ("rules: [0f7", "rules: [any-other, 0f7")], &[END, ("SECOND", RULE_FILTER)]),
+    (Code::IdleFilter, &[END, ("SECOND", RULE_FILTER), ("category: process_creation}", "category: file_event}")], &[END, ("SECOND", RULE_FILTER)]),
     (Code::MissingPlaceholder, &[(VALUES, "CommandLine|contains|expand: '%word%'\n")], &[(VALUES, "CommandLine|contains|expand: 'word%'\n")]),
     (Code::UnusedSection, &[(CONDITION, "selection")], &[(CONDITION, "all of them"), (FILTER, "")]),
     (Code::AllOfThem, &[(CONDITION, "all of them")], &[(CONDITION, "1 of them")]),
@@ -83,8 +117,8 @@ const ROWS: &[(Code, &[Edit], &[Edit])] = &[
     (Code::UnknownStatus, &[("status: test", "status: tested")], &[("status: test", "status: stable")]),
     (Code::MissingId, &[("id: 0f7c3d2a-94ab-4f0e-9a55-3c7f1f1d2b01\n", "")], &[]),
     (Code::InvalidId, &[("0f7c3d2a-", "f7c3d2a-")], &[("0f7c3d2a-", "0F7C3D2A-")]),
-    (Code::DuplicateId, &[("level: high\n", "level: high\n---\nSECOND"), ("SECOND", "title: Other\nid: 0f7c3d2a-94ab-4f0e-9a55-3c7f1f1d2b01\nlogsource: {product: windows, category: process_creation}\ndetection: {s: {Image: aa}, condition: s}\nlevel: low\n")], &[("level: high\n", "level: high\n---\nSECOND"), ("SECOND", "title: Other\nid: 1f7c3d2a-94ab-4f0e-9a55-3c7f1f1d2b01\nlogsource: {product: windows, category: process_creation}\ndetection: {s: {Image: aa}, condition: s}\nlevel: low\n")]),
-    (Code::DuplicateTitle, &[("level: high\n", "level: high\n---\nSECOND"), ("SECOND", "title: clean\nid: 1f7c3d2a-94ab-4f0e-9a55-3c7f1f1d2b01\nlogsource: {product: windows, category: process_creation}\ndetection: {s: {Image: aa}, condition: s}\nlevel: low\n")], &[("level: high\n", "level: high\n---\nSECOND"), ("SECOND", "title: Cleaner\nid: 1f7c3d2a-94ab-4f0e-9a55-3c7f1f1d2b01\nlogsource: {product: windows, category: process_creation}\ndetection: {s: {Image: aa}, condition: s}\nlevel: low\n")]),
+    (Code::DuplicateId, &[END, ("SECOND", OTHER)], &[END, ("SECOND", OTHER), ("\nid: 0f7c3d2a-94ab-4f0e-9a55-3c7f1f1d2b01\nlog", "\nid: 1f7c3d2a-94ab-4f0e-9a55-3c7f1f1d2b01\nlog")]),
+    (Code::DuplicateTitle, &[END, ("SECOND", OTHER), ("title: Other\nid: 0", "title: clean\nid: 1")], &[END, ("SECOND", OTHER), ("title: Other\nid: 0", "title: Cleaner\nid: 1")]),
     (Code::MissingLevel, &[("level: high\n", "")], &[("level: high", "level: informational")]),
     (Code::InvalidDate, &[("date: 2026-11-22", "date: 22.11.2026")], &[("date: 2026-11-22", "date: 2026/11/22")]),
     (Code::MisspeltKey, &[("level: high\n", "level: high\nfalsepositive:\n    - none\n")], &[("level: high\n", "level: high\nfalsepositives:\n    - none\n")]),
@@ -139,7 +173,10 @@ fn codes(findings: &[Finding]) -> BTreeSet<Code> {
 
 #[test]
 fn each_code_has_a_rule_that_has_it_and_one_that_nearly_has() {
-    assert_eq!(of_text(CLEAN), []);
+    for second in ["", "---\n", CORRELATION, RULE_FILTER] {
+        let separator = if second.is_empty() { "" } else { "---\n" };
+        assert_eq!(of_text(&format!("{CLEAN}{separator}{second}")), []);
+    }
     let mut covered = BTreeSet::new();
     let mut wrong = Vec::new();
     for (n, (code, with, without)) in ROWS.iter().enumerate() {

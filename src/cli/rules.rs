@@ -8,7 +8,9 @@ use anyhow::{Context as _, Result, bail};
 use harrier::{
     engine::{Applicability, RuleSet},
     ledger::{Ledger, RuleEntry, RuleState, reasons, tactics},
-    sigma::{self, About, Correlation, Filter, LoadOptions, LoadedRules, LogSource, RefusalKind},
+    sigma::{
+        self, About, LoadOptions, LoadedRules, LogSource, Member, RefusalKind,
+    },
     taxonomy::Taxonomy,
 };
 use std::{
@@ -44,14 +46,16 @@ impl DocumentKind {
     }
 }
 
-/// A document of a rule set that is not a rule by itself.
-pub struct OtherDocument {
+/// A rule, correlation or filter that is not left out.
+pub struct Document {
     /// What it is.
     pub kind: DocumentKind,
     /// What it says about itself.
     pub about: About,
-    /// Its log source: filters have one.
+    /// Its log source; correlations have none.
     pub logsource: Option<LogSource>,
+    /// Whether a rule can match anything; correlations and filters depend on the rules they are for.
+    pub applicability: Option<Applicability>,
 }
 
 /// The rules of a run.
@@ -60,8 +64,8 @@ pub struct Rules {
     pub set: RuleSet,
     /// What became of each rule that was found.
     pub entries: Vec<RuleEntry>,
-    /// Correlations and filters that are not left out.
-    pub others: Vec<OtherDocument>,
+    /// What is not left out, if it is to be listed.
+    pub documents: Vec<Document>,
     /// For each rule of `set`, by index, its place in `entries`.
     places: Vec<usize>,
     /// Oddities of loaded rules.
@@ -81,6 +85,15 @@ pub struct Rules {
 impl Rules {
     /// Loads and compiles.
     pub fn load(args: &RuleArgs) -> Result<Rules> {
+        Rules::load_for(args, false)
+    }
+
+    /// The same, with all documents that are not left out.
+    pub fn load_to_list(args: &RuleArgs) -> Result<Rules> {
+        Rules::load_for(args, true)
+    }
+
+    fn load_for(args: &RuleArgs, to_list: bool) -> Result<Rules> {
         let filter = RuleFilter::build(args)?;
         let (taxonomy, doubts) = taxonomy::read(args)?;
         let options = LoadOptions {
@@ -97,47 +110,48 @@ impl Rules {
         };
         let unmet = filter.check(&loaded)?;
         let used = loaded.lists_used.clone();
-        let mut rules = Rules::compile(loaded, &filter, taxonomy);
+        let documents =
+            if to_list { documents(&loaded, &filter, &taxonomy) } else { Vec::new() };
+        let mut rules = Rules { documents, ..Rules::compile(loaded, &filter, taxonomy) };
         (rules.unmet, rules.doubts) = (unmet, doubts);
         rules.idle_lists = lists.into_iter().filter(|name| !used.contains(name)).collect();
         Ok(rules)
     }
 
     fn compile(loaded: LoadedRules, filter: &RuleFilter, taxonomy: Taxonomy) -> Rules {
-        let (mut entries, mut places, mut kept) = (Vec::new(), Vec::new(), Vec::new());
         let refused = loaded.refused.iter().map(refused);
-        let unreadable = loaded.unreadable.iter().map(|file| RuleEntry {
-            origin: file.path.clone(),
-            id: None,
-            title: None,
-            level: None,
-            about: None,
-            tactics: Vec::new(),
-            state: RuleState::Refused,
-            reason: Some(file.reason.clone()),
-            hits: 0,
-        });
+        let unreadable = loaded.unreadable.iter().map(unreadable);
         let not_loaded: Vec<RuleEntry> = refused.chain(unreadable).collect();
-        for rule in loaded.rules {
-            let left_out = filter.left_out(&rule);
-            entries.push(RuleEntry {
-                origin: rule.origin.to_string(),
-                id: rule.id.clone(),
-                title: Some(rule.title.clone()),
-                level: Some(rule.level as usize),
-                about: rule.logsource.category.clone().or_else(|| rule.logsource.service.clone()),
-                tactics: tactics(&rule.tags),
-                state: if left_out.is_some() { RuleState::LeftOut } else { RuleState::Loaded },
-                reason: left_out.clone(),
-                hits: 0,
-            });
-            if left_out.is_none() {
-                places.push(entries.len() - 1);
-                kept.push(rule);
+        let warnings = loaded.warnings.iter().map(ToString::to_string).collect();
+        let not_rules = loaded.not_rules.len();
+        let mut entries = Vec::new();
+        // A rule with an aggregation and the correlation that it became are one rule to the user.
+        let unwanted = filter.unwanted(&loaded);
+        let mut of_rules = Vec::with_capacity(loaded.rules.len());
+        for (rule, why) in loaded.rules.iter().zip(&unwanted.rules) {
+            of_rules.push(entries.len());
+            let about = rule.logsource.category.as_ref().or(rule.logsource.service.as_ref());
+            entries.push(entry(rule, about.cloned(), why.clone()));
+        }
+        for (correlation, why) in loaded.correlations.iter().zip(&unwanted.correlations) {
+            let why = why.clone();
+            match correlation.members.as_slice() {
+                [Member::Rule(rule)] if correlation.aggregation => {
+                    let entry = &mut entries[of_rules[*rule]];
+                    (entry.state, entry.reason) = not_evaluated(why);
+                }
+                _ => {
+                    let mut entry = entry(correlation, Some("correlation".to_owned()), None);
+                    (entry.state, entry.reason) = not_evaluated(why);
+                    entries.push(entry);
+                }
             }
         }
-        let others = others(&loaded.correlations, &loaded.filters, filter);
-        let set = RuleSet::compile(kept, taxonomy);
+        let wanted: Vec<bool> = unwanted.rules.iter().map(Option::is_none).collect();
+        let none = vec![false; loaded.correlations.len()];
+        let selection = loaded.select(&wanted, &none);
+        let places: Vec<usize> = selection.rule_places.iter().map(|n| of_rules[*n]).collect();
+        let set = RuleSet::compile(selection.rules, taxonomy);
         let mut unknown = Vec::new();
         for ((id, rule), place) in set.rules().zip(&places) {
             let reason = match set.applicability(id) {
@@ -152,12 +166,10 @@ impl Rules {
             entries[*place].reason = Some(reason.clone());
         }
         entries.extend(not_loaded);
-        let warnings = loaded.warnings.iter().map(ToString::to_string).collect();
-        let not_rules = loaded.not_rules.len();
         Rules {
             set,
             entries,
-            others,
+            documents: Vec::new(),
             places,
             warnings,
             unknown,
@@ -282,21 +294,33 @@ impl Rules {
     }
 }
 
-/// The correlations and filters that are wanted; what a rule's aggregation became is that rule.
-fn others(
-    correlations: &[Correlation],
-    filters: &[Filter],
-    wanted: &RuleFilter,
-) -> Vec<OtherDocument> {
-    let correlations = correlations.iter().filter(|one| !one.aggregation).map(|one| {
-        OtherDocument { kind: DocumentKind::Correlation, about: one.about.clone(), logsource: None }
+/// What is wanted; what a rule's aggregation became is that rule.
+fn documents(loaded: &LoadedRules, filter: &RuleFilter, taxonomy: &Taxonomy) -> Vec<Document> {
+    let unwanted = filter.unwanted(loaded);
+    let rules = loaded.rules.iter().zip(&unwanted.rules).filter(|(_, why)| why.is_none());
+    let rules = rules.map(|(rule, _)| Document {
+        kind: DocumentKind::Rule,
+        about: rule.about.clone(),
+        logsource: Some(rule.logsource.clone()),
+        applicability: Some(Applicability::of(rule, taxonomy)),
     });
-    let filters = filters.iter().map(|one| OtherDocument {
+    let correlations = loaded.correlations.iter().zip(&unwanted.correlations);
+    let correlations = correlations
+        .filter(|(correlation, why)| why.is_none() && !correlation.aggregation)
+        .map(|(correlation, _)| Document {
+            kind: DocumentKind::Correlation,
+            about: correlation.about.clone(),
+            logsource: None,
+            applicability: None,
+        });
+    let filters = loaded.filters.iter().filter(|one| filter.left_out(&one.about).is_none());
+    let filters = filters.map(|one| Document {
         kind: DocumentKind::Filter,
         about: one.about.clone(),
         logsource: Some(one.logsource.clone()),
+        applicability: None,
     });
-    correlations.chain(filters).filter(|one| wanted.left_out(&one.about).is_none()).collect()
+    rules.chain(correlations).chain(filters).collect()
 }
 
 /// How many rules wait for lists of values, and for which.
@@ -324,11 +348,48 @@ fn missing_lists(entries: &[RuleEntry], verbose: bool) -> Option<String> {
     })
 }
 
+/// What is said of a document that was loaded.
+fn entry(rule: &About, about: Option<String>, left_out: Option<String>) -> RuleEntry {
+    RuleEntry {
+        origin: rule.origin.to_string(),
+        id: rule.id.clone(),
+        title: Some(rule.title.clone()),
+        level: Some(rule.level as usize),
+        about,
+        tactics: tactics(&rule.tags),
+        state: if left_out.is_some() { RuleState::LeftOut } else { RuleState::Loaded },
+        reason: left_out,
+        hits: 0,
+    }
+}
+
+/// A correlation's bin, unless it is left out.
+fn not_evaluated(left_out: Option<String>) -> (RuleState, Option<String>) {
+    match left_out {
+        Some(why) => (RuleState::LeftOut, Some(why)),
+        None => (RuleState::Refused, Some("correlations are not evaluated yet".to_owned())),
+    }
+}
+
+fn unreadable(file: &sigma::Unreadable) -> RuleEntry {
+    RuleEntry {
+        origin: file.path.clone(),
+        id: None,
+        title: None,
+        level: None,
+        about: None,
+        tactics: Vec::new(),
+        state: RuleState::Refused,
+        reason: Some(file.reason.clone()),
+        hits: 0,
+    }
+}
+
 /// A rule that asks for what was not given is left out; one that cannot be understood is refused.
 fn refused(rule: &sigma::Refused) -> RuleEntry {
     let state = match rule.kind {
         RefusalKind::Status | RefusalKind::Placeholder => RuleState::LeftOut,
-        RefusalKind::Error | RefusalKind::NotYetSupported => RuleState::Refused,
+        RefusalKind::Error | RefusalKind::NotSupported => RuleState::Refused,
     };
     RuleEntry {
         origin: rule.origin.to_string(),

@@ -144,17 +144,17 @@ pub fn run(args: &CheckArgs) -> Result<Exit> {
     };
     let unmet = filter.check(&loaded)?;
     unmet.always.iter().for_each(|warning| say_warning(warning));
-    let counts = Counts::of(&loaded, &filter);
+    let left_out = left_out(&loaded, &filter);
+    let counts = Counts::of(&loaded, left_out.len());
     if counts.met == 0 {
         bail!("there are no rules: name Sigma rules (.yml) with -r, or leave -r out");
     }
     let subjects = subjects(&loaded);
-    let left_out = left_out(&loaded, &filter);
     let mut findings = loaded.findings();
-    let wanted = loaded.rules.into_iter().filter(|rule| filter.left_out(rule).is_none());
+    let wanted = loaded.rules.into_iter().filter(|rule| !left_out.contains(&place(&rule.origin)));
     let set = RuleSet::compile(wanted.collect(), taxonomy);
     findings.extend(engine::lint(&set));
-    findings.retain(|finding| !left_out.contains(&place(finding)));
+    findings.retain(|finding| !left_out.contains(&place(&finding.origin)));
     findings.sort_by(|a, b| {
         let key =
             |f: &Finding| (f.origin.file.shown.clone(), f.origin.line, f.origin.column, f.code);
@@ -213,10 +213,9 @@ struct Counts {
 }
 
 impl Counts {
-    fn of(loaded: &LoadedRules, filter: &RuleFilter) -> Counts {
+    fn of(loaded: &LoadedRules, by_filter: usize) -> Counts {
         let by_status =
             loaded.refused.iter().filter(|refused| refused.kind == RefusalKind::Status).count();
-        let by_filter = abouts(loaded).filter(|about| filter.left_out(about).is_some()).count();
         let met = abouts(loaded).count() + loaded.refused.len() + loaded.unreadable.len();
         Counts { met, checked: met - by_status - by_filter, by_status, by_filter }
     }
@@ -230,24 +229,29 @@ fn abouts(loaded: &LoadedRules) -> impl Iterator<Item = &About> {
     rules.chain(correlations.map(|one| &one.about)).chain(filters)
 }
 
-fn place(finding: &Finding) -> Place {
-    (finding.origin.file.shown.clone(), finding.origin.document)
+fn place(origin: &sigma::Origin) -> Place {
+    (origin.file.shown.clone(), origin.document)
 }
 
+/// The documents that are not asked for.
 fn left_out(loaded: &LoadedRules, filter: &RuleFilter) -> HashSet<Place> {
-    let unwanted = abouts(loaded).filter(|about| filter.left_out(about).is_some());
-    unwanted.map(|about| (about.origin.file.shown.clone(), about.origin.document)).collect()
+    let unwanted = filter.unwanted(loaded);
+    let rules = loaded.rules.iter().map(|rule| &rule.about).zip(&unwanted.rules);
+    let correlations = loaded.correlations.iter().map(|one| &one.about).zip(&unwanted.correlations);
+    let both = rules.chain(correlations).filter(|(_, why)| why.is_some()).map(|(about, _)| about);
+    let filters = loaded.filters.iter().map(|one| &one.about);
+    let filters = filters.filter(|about| filter.left_out(about).is_some());
+    both.chain(filters).map(|about| place(&about.origin)).collect()
 }
 
 fn subjects(loaded: &LoadedRules) -> HashMap<Place, Subject> {
-    let key = |origin: &sigma::Origin| (origin.file.shown.clone(), origin.document);
     let known = abouts(loaded).map(|about| {
         let subject = Subject { title: Some(about.title.clone()), id: about.id.clone() };
-        (key(&about.origin), subject)
+        (place(&about.origin), subject)
     });
     let refused = loaded.refused.iter().map(|refused| {
         let subject = Subject { title: refused.title.clone(), id: refused.id.clone() };
-        (key(&refused.origin), subject)
+        (place(&refused.origin), subject)
     });
     known.chain(refused).collect()
 }
@@ -263,7 +267,7 @@ fn text(findings: &[Finding]) -> String {
 
 fn line(finding: &Finding, subjects: &HashMap<Place, Subject>) -> String {
     let Finding { origin, code, text } = finding;
-    let subject = subjects.get(&place(finding));
+    let subject = subjects.get(&place(&finding.origin));
     json::line(&json!({
         "schema": SCHEMA,
         "severity": code.severity().as_str(),

@@ -4,7 +4,7 @@
 //! however they were found.
 
 use super::args::RuleArgs;
-use super::rules::{DocumentKind, Rules};
+use super::rules::{Document, DocumentKind, Rules};
 use super::{Exit, json, say};
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
@@ -13,7 +13,7 @@ use harrier::{
     hunt::Glob,
     ledger::RuleState,
     report::{self, escape},
-    sigma::{About, Level, LogSource, Status},
+    sigma::{About, Level, Status},
     utf16::folded,
 };
 use serde_json::json;
@@ -117,24 +117,18 @@ const COLUMNS: [&str; 9] =
 const GAP: &str = "  ";
 
 /// A rule, a correlation or a filter.
-struct Listed<'r> {
-    kind: DocumentKind,
-    about: &'r About,
-    logsource: Option<&'r LogSource>,
-    /// Correlations and filters depend on the rules that they are for.
-    applicability: Option<&'r Applicability>,
-}
+struct Listed<'r>(&'r Document);
 
 /// Lists rules.
 pub fn run(args: &ListArgs) -> Result<Exit> {
-    let rules = Rules::load(&args.rules)?;
+    let rules = Rules::load_to_list(&args.rules)?;
     rules.tell(args.verbose, args.quiet);
-    if rules.entries.is_empty() && rules.others.is_empty() {
+    if rules.entries.is_empty() && rules.documents.is_empty() {
         bail!("there are no rules: name Sigma rules (.yml) with -r, or leave -r out");
     }
     let sources: Vec<Glob> = args.logsource.iter().map(|pattern| Glob::new(pattern)).collect();
     let words: Vec<String> = args.find.iter().map(|word| folded(word)).collect();
-    let mut listed: Vec<Listed<'_>> = all(&rules).collect();
+    let mut listed: Vec<Listed<'_>> = rules.documents.iter().map(Listed).collect();
     let met = listed.len();
     listed.retain(|one| one.is_of(&sources) && words.iter().all(|word| one.mentions(word)));
     sort(&mut listed, args.sort);
@@ -156,36 +150,19 @@ pub fn run(args: &ListArgs) -> Result<Exit> {
     Ok(if whole { Exit::Complete } else { Exit::Incomplete })
 }
 
-/// All that were loaded and not left out.
-fn all(rules: &Rules) -> impl Iterator<Item = Listed<'_>> {
-    let detections = rules.set.rules().map(|(id, rule)| Listed {
-        kind: DocumentKind::Rule,
-        about: &rule.about,
-        logsource: Some(&rule.logsource),
-        applicability: Some(rules.set.applicability(id)),
-    });
-    let others = rules.others.iter().map(|other| Listed {
-        kind: other.kind,
-        about: &other.about,
-        logsource: other.logsource.as_ref(),
-        applicability: None,
-    });
-    detections.chain(others)
-}
-
 fn sort(listed: &mut [Listed<'_>], by: SortArg) {
     // A sort that keeps the order of equals needs no more after this.
     let place = |one: &Listed<'_>| {
-        let origin = &one.about.origin;
+        let origin = &one.0.about.origin;
         (origin.file.shown.clone(), origin.document)
     };
     listed.sort_by_cached_key(place);
     match by {
         SortArg::Path => {}
-        SortArg::Title => listed.sort_by_cached_key(|one| folded(&one.about.title)),
-        SortArg::Level => listed.sort_by_key(|one| Reverse(one.about.level)),
-        SortArg::Id => listed.sort_by_key(|one| (one.about.id.is_none(), &one.about.id)),
-        SortArg::Date => listed.sort_by_cached_key(|one| Reverse(newest(one.about))),
+        SortArg::Title => listed.sort_by_cached_key(|one| folded(&one.0.about.title)),
+        SortArg::Level => listed.sort_by_key(|one| Reverse(one.0.about.level)),
+        SortArg::Id => listed.sort_by_key(|one| (one.0.about.id.is_none(), &one.0.about.id)),
+        SortArg::Date => listed.sort_by_cached_key(|one| Reverse(newest(&one.0.about))),
         SortArg::Logsource => listed.sort_by_cached_key(Listed::source_text),
     }
 }
@@ -198,12 +175,12 @@ fn newest(about: &About) -> Option<String> {
 
 impl Listed<'_> {
     fn source_text(&self) -> String {
-        self.logsource.map(ToString::to_string).unwrap_or_default()
+        self.0.logsource.as_ref().map(ToString::to_string).unwrap_or_default()
     }
 
     /// Whether its log source, or a part of it, is one of these.
     fn is_of(&self, sources: &[Glob]) -> bool {
-        let Some(source) = self.logsource else { return sources.is_empty() };
+        let Some(source) = &self.0.logsource else { return sources.is_empty() };
         let parts = [&source.product, &source.category, &source.service];
         let whole = source.to_string();
         let mut names = parts.into_iter().flatten().chain([&whole]);
@@ -212,7 +189,7 @@ impl Listed<'_> {
 
     /// Whether a word, folded, stands in what it says about itself.
     fn mentions(&self, word: &str) -> bool {
-        let about = self.about;
+        let about = &self.0.about;
         let optional = [&about.id, &about.name, &about.description, &about.author];
         let mut texts = optional
             .into_iter()
@@ -224,7 +201,7 @@ impl Listed<'_> {
 
     /// Whether it speaks of events in event logs, in a word, and why not.
     fn applicable(&self) -> (&'static str, Option<&str>) {
-        match self.applicability {
+        match &self.0.applicability {
             None => ("", None),
             Some(Applicability::Applicable) => ("yes", None),
             Some(Applicability::NotApplicable(why)) => ("no", Some(why)),
@@ -234,7 +211,7 @@ impl Listed<'_> {
 
     /// The ATT&CK techniques that its tags name.
     fn techniques(&self) -> Vec<String> {
-        let tags = self.about.tags.iter();
+        let tags = self.0.about.tags.iter();
         let lower = tags.map(|tag| tag.to_ascii_lowercase());
         lower
             .filter_map(|tag| tag.strip_prefix("attack.").map(str::to_ascii_uppercase))
@@ -246,15 +223,15 @@ impl Listed<'_> {
     }
 
     fn status(&self) -> &'static str {
-        self.about.status.map_or("", Status::as_str)
+        self.0.about.status.map_or("", Status::as_str)
     }
 
     fn cells(&self) -> [String; 9] {
-        let about = self.about;
+        let about = &self.0.about;
         [
             about.level.as_str().to_owned(),
             self.status().to_owned(),
-            self.kind.as_str().to_owned(),
+            self.0.kind.as_str().to_owned(),
             self.applicable().0.to_owned(),
             self.source_text(),
             about.title.clone(),
@@ -265,9 +242,9 @@ impl Listed<'_> {
     }
 
     fn json(&self) -> String {
-        let about = self.about;
+        let about = &self.0.about;
         let (applicable, why) = self.applicable();
-        let source = self.logsource.map(|source| {
+        let source = self.0.logsource.as_ref().map(|source| {
             json!({
                 "product": source.product,
                 "category": source.category,
@@ -276,7 +253,7 @@ impl Listed<'_> {
         });
         json::line(&json!({
             "schema": SCHEMA,
-            "kind": self.kind.as_str(),
+            "kind": self.0.kind.as_str(),
             "title": about.title,
             "id": about.id,
             "name": about.name,
@@ -304,7 +281,7 @@ fn table(listed: &[Listed<'_>]) -> String {
     let rows: Vec<[String; 9]> =
         listed.iter().map(|one| one.cells().map(|cell| escape::lined(&cell))).collect();
     // All rules are most often all rules: a column that says so of each says nothing.
-    let kinds = listed.iter().any(|one| one.kind != DocumentKind::Rule);
+    let kinds = listed.iter().any(|one| one.0.kind != DocumentKind::Rule);
     let shown: Vec<usize> = (0..COLUMNS.len()).filter(|n| *n != 2 || kinds).collect();
     let width = |n: usize| {
         let cells = rows.iter().map(|row| row[n].width());
@@ -349,12 +326,12 @@ fn summary(listed: &[Listed<'_>], hidden: usize, rules: &Rules) -> String {
         }
     };
     for level in Level::ALL.into_iter().rev() {
-        part(count(&|one| one.about.level == level), level.as_str());
+        part(count(&|one| one.0.about.level == level), level.as_str());
     }
     part(count(&|one| one.applicable().0 == "no"), "not about event logs");
     part(count(&|one| one.applicable().0 == "unknown"), "of unknown log sources");
-    part(count(&|one| one.kind == DocumentKind::Correlation), "correlations");
-    part(count(&|one| one.kind == DocumentKind::Filter), "filters");
+    part(count(&|one| one.0.kind == DocumentKind::Correlation), "correlations");
+    part(count(&|one| one.0.kind == DocumentKind::Filter), "filters");
     part(hidden, "not asked for");
     part(rules.count(RuleState::LeftOut), "left out");
     part(rules.count(RuleState::Refused), "not loaded");

@@ -109,6 +109,16 @@ codes! {
     UnknownSection "unknown-section" Error
         "A condition names a section, or a pattern for sections, that the rule does not have.",
         "correct the name, or add the section";
+    InvalidCorrelation "invalid-correlation" Error
+        "A part of a correlation is missing or not what it should be.",
+        "write it as Sigma's specification of correlations has it";
+    InvalidFilter "invalid-filter" Error
+        "A part of a filter is missing or not what it should be.",
+        "write it as Sigma's specification of filters has it";
+    UnresolvedReference "unresolved-reference" Error
+        "A correlation refers to a rule that there is not, that was not loaded, that is not the only \
+         one of its name, or that refers back.",
+        "correct the name, and load what it refers to along with it";
     Unsupported "unsupported" Error
         "A valid document of a kind that Harrier does not evaluate.",
         "leave it out, or write it as a correlation";
@@ -118,6 +128,17 @@ codes! {
     UnusedSection "unused-section" Warning
         "The condition does not use a section.",
         "name it in the condition, or take it out";
+    IdleTimeframe "idle-timeframe" Warning
+        "`timeframe` has no meaning without an aggregation.",
+        "write a correlation, or take it out";
+    FilterWithoutNot "filter-without-not" Warning
+        "A filter's condition has no `not`: it keeps what it names and takes all else away.",
+        "write `not selection`, if that is not meant";
+    FilterReference "filter-reference" Warning
+        "A filter names a rule that it cannot be applied to.",
+        "correct the name or the log source, or load the rule along with it";
+    IdleFilter "idle-filter" Warning
+        "A filter is for none of the rules.", "load the rules that it is for along with it";
     AllOfThem "all-of-them" Warning
         "`all of them` takes in every section, also one that is added later as a filter.",
         "name the sections, or write `all of selection_*`";

@@ -122,5 +122,9 @@ fn of_warning(code: WarningCode) -> Code {
         WarningCode::HostBits => Code::HostBits,
         WarningCode::UnknownStatus => Code::UnknownStatus,
         WarningCode::DuplicateId => Code::DuplicateId,
+        WarningCode::IdleTimeframe => Code::IdleTimeframe,
+        WarningCode::FilterWithoutNot => Code::FilterWithoutNot,
+        WarningCode::FilterReference => Code::FilterReference,
+        WarningCode::IdleFilter => Code::IdleFilter,
     }
 }
