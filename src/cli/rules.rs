@@ -8,9 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use harrier::{
     engine::{Applicability, RuleSet},
     ledger::{Ledger, RuleEntry, RuleState, reasons, tactics},
-    sigma::{
-        self, About, LoadOptions, LoadedRules, LogSource, Member, RefusalKind,
-    },
+    sigma::{self, About, LoadOptions, LoadedRules, LogSource, Member, RefusalKind},
     taxonomy::Taxonomy,
 };
 use std::{
@@ -110,8 +108,7 @@ impl Rules {
         };
         let unmet = filter.check(&loaded)?;
         let used = loaded.lists_used.clone();
-        let documents =
-            if to_list { documents(&loaded, &filter, &taxonomy) } else { Vec::new() };
+        let documents = if to_list { documents(&loaded, &filter, &taxonomy) } else { Vec::new() };
         let mut rules = Rules { documents, ..Rules::compile(loaded, &filter, taxonomy) };
         (rules.unmet, rules.doubts) = (unmet, doubts);
         rules.idle_lists = lists.into_iter().filter(|name| !used.contains(name)).collect();

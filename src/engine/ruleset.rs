@@ -55,9 +55,9 @@ impl Applicability {
     fn of_mapping(mapping: Mapping, logsource: &LogSource) -> Applicability {
         match mapping {
             Mapping::Sources(_) => Applicability::Applicable,
-            Mapping::OtherProduct => Applicability::NotApplicable(format!(
-                "log source {logsource} is not of Windows"
-            )),
+            Mapping::OtherProduct => {
+                Applicability::NotApplicable(format!("log source {logsource} is not of Windows"))
+            }
             Mapping::Unknown => Applicability::UnknownLogSource(format!(
                 "no event log is known for log source {logsource}"
             )),
