@@ -139,8 +139,9 @@ fn every_option_that_it_names_exists() {
     let mut checker = std::process::Command::new(env!("CARGO_BIN_EXE_harrier"));
     let output = checker.arg0("evtx-sigma-checker").arg("--help").output().unwrap();
     known.push_str(&String::from_utf8(output.stdout).unwrap());
-    let commands = ["", "hunt", "dump", "rules", "rules check", "rules list", "rules test"]
-        .map(|command| command.split_whitespace().chain(["--help"]).collect::<Vec<&str>>());
+    let commands =
+        ["", "hunt", "dump", "rules", "rules check", "rules explain", "rules list", "rules test"]
+            .map(|command| command.split_whitespace().chain(["--help"]).collect::<Vec<&str>>());
     for command in commands {
         let mut harrier = std::process::Command::new(env!("CARGO_BIN_EXE_harrier"));
         let output = harrier.args(command).output().unwrap();

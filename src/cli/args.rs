@@ -4,6 +4,7 @@ use super::dump::DumpArgs;
 use super::event_filter::EventArgs;
 use super::order::TimelineArgs;
 use super::rules_check::CheckArgs;
+use super::rules_explain::ExplainArgs;
 use super::rules_list::ListArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use harrier::sigma::{Level, Status};
@@ -19,6 +20,7 @@ use std::path::PathBuf;
   harrier hunt case/ -r sigma/rules -o hits.jsonl --ledger ledger.json
   harrier dump Security.evtx              every record, as JSON lines
   harrier rules test -r sigma/            do SigmaHQ's own tests pass?
+  harrier rules explain 33efc23c -r sigma/  what does this rule look for?
 
 'harrier COMMAND --help' tells more.",
     disable_help_subcommand = true,
@@ -69,6 +71,8 @@ const MAN_HELP: &str = "Examples:
 pub enum RulesCommand {
     /// Say what is wrong or doubtful about rules, with file, line and advice
     Check(CheckArgs),
+    /// Take a rule apart: what it covers, looks at, compares, excludes, and what else does the same
+    Explain(Box<ExplainArgs>),
     /// List rules, and which of them speak of event logs
     List(ListArgs),
     /// Run the regression tests that rules name (regression_tests_path, as SigmaHQ keeps them)
@@ -372,7 +376,7 @@ pub fn threads(text: &str) -> Result<usize, String> {
     }
 }
 
-fn expansion(text: &str) -> Result<(String, PathBuf), String> {
+pub fn expansion(text: &str) -> Result<(String, PathBuf), String> {
     match text.split_once('=') {
         Some((name, file)) if !name.is_empty() && !file.is_empty() => {
             Ok((name.trim_matches('%').to_owned(), file.into()))

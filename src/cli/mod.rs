@@ -18,9 +18,11 @@ mod lists;
 mod order;
 mod output;
 mod progress;
+mod regression;
 mod rule_filter;
 mod rules;
 mod rules_check;
+mod rules_explain;
 mod rules_list;
 mod rules_test;
 mod sarif;
@@ -76,6 +78,7 @@ pub fn run() -> Exit {
         Command::Hunt(args) => hunt::run(args),
         Command::Rules(RulesCommand::Check(args)) => rules_check::run(args),
         Command::Rules(RulesCommand::List(args)) => rules_list::run(args),
+        Command::Rules(RulesCommand::Explain(args)) => rules_explain::run(args),
         Command::Dump(args) => dump::run(args),
         Command::Rules(RulesCommand::Test(args)) => rules_test::run(args),
         Command::Completions { shell } => shell::completions(*shell),

@@ -13,6 +13,7 @@
 mod atoms;
 mod block;
 mod check;
+mod coverage;
 mod expr;
 mod full;
 mod kinds;
@@ -20,6 +21,7 @@ mod lint;
 mod memo;
 mod predicate;
 mod prefilter;
+mod probe;
 mod program;
 mod ruleset;
 mod scanner;
@@ -27,8 +29,10 @@ mod slot_tests;
 mod tables;
 mod wildcard;
 
+pub use coverage::{Coverage, LiteralSet};
 pub use kinds::Kinds;
 pub use lint::lint;
+pub use probe::{Admission, Answer, Needed, NeededSet, Probe};
 pub use ruleset::{Applicability, RuleId, RuleSet};
 pub use scanner::{Matched, ScanStats, Scanner};
 pub(crate) use wildcard::Wildcard;
