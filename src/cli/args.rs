@@ -70,11 +70,11 @@ const MAN_HELP: &str = "Examples:
 #[derive(Debug, Subcommand)]
 pub enum RulesCommand {
     /// Say what is wrong or doubtful about rules, with file, line and advice
-    Check(CheckArgs),
+    Check(Box<CheckArgs>),
     /// Take a rule apart: what it covers, looks at, compares, excludes, and what else does the same
     Explain(Box<ExplainArgs>),
     /// List rules, and which of them speak of event logs
-    List(ListArgs),
+    List(Box<ListArgs>),
     /// Run the regression tests that rules name (regression_tests_path, as SigmaHQ keeps them)
     Test(TestArgs),
 }

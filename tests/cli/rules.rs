@@ -140,6 +140,40 @@ fn a_list_says_what_is_not_applicable_and_what_is_not_loaded() {
     assert!(String::from_utf8(run.out).unwrap().contains("Retired Started"));
 }
 
+/// Correlations and filters are listed with their kind, and rules that count as rules.
+#[test]
+fn a_list_tells_kinds_apart() {
+    let bench = Bench::new();
+    let counting = EVIL
+        .replace("Evil", "Counting")
+        .replace("11111111", "22222222")
+        .replace("condition: selection", "condition: selection | count() > 5");
+    let id = "11111111-2222-3333-4444-555555555555";
+    let text = format!(
+        "{EVIL}---\n{counting}---\n\
+         title: Many\ncorrelation:\n    type: event_count\n    rules: {id}\n    group-by: [Computer]\n    \
+         timespan: 5m\n    condition: {{gte: 3}}\n---\n\
+         title: Fewer\nlogsource: {{category: process_creation}}\nfilter:\n    rules: [{id}]\n    \
+         f: {{User: svc}}\n    condition: not f\n"
+    );
+    bench.file("mine/of_all_kinds.yml", text.as_bytes());
+    let run = bench.harrier(&["rules", "list", "-r", "mine", "--format", "csv"]);
+    let out = String::from_utf8(run.out).unwrap();
+    let rows: Vec<Vec<&str>> = out.lines().skip(1).map(|line| line.split(',').collect()).collect();
+    let kinds: Vec<(&str, &str)> = rows.iter().map(|row| (row[2], row[5])).collect();
+    assert_eq!(
+        kinds,
+        [
+            ("rule", "Evil Started"),
+            ("rule", "Counting Started"),
+            ("correlation", "Many"),
+            ("filter", "Fewer")
+        ]
+    );
+    let table = bench.harrier(&["rules", "list", "-r", "mine"]).out;
+    assert!(String::from_utf8(table).unwrap().starts_with("LEVEL          STATUS  KIND"));
+}
+
 /// Titles are anybody's text.
 #[test]
 fn text_of_rules_does_not_reach_the_terminal_as_it_is() {

@@ -35,10 +35,8 @@ const MANY_VALUED: [&str; 2] = ["Data", "Message"];
 
 /// The entries of `detection`, or of `filter`.
 pub(super) fn lint(entries: &[(Key<'_>, Yaml<'_>)], is_filter: bool, findings: &mut Findings<'_>) {
-    let is_section = |key: &Key<'_>| {
-        let name = key.text.as_ref();
-        !matches!(name, "condition" | "timeframe") && !(is_filter && name == "rules")
-    };
+    let beside = if is_filter { "rules" } else { "timeframe" };
+    let is_section = |key: &Key<'_>| key.text != "condition" && key.text != beside;
     let sections = || entries.iter().filter(|(key, _)| is_section(key));
     for (_, body) in sections() {
         section(body, findings);
