@@ -25,6 +25,7 @@ mod readme;
 mod replay;
 mod semantics;
 mod sigma_load;
+mod sigma_page;
 mod support;
 mod taxonomy;
 mod taxonomy_files;
