@@ -8,12 +8,13 @@ use super::describe::{self, Description};
 use super::feed::{CHUNK_BYTES, Item, Piece};
 use super::filter::Screen;
 use super::group;
-use super::open::{Opened, Settled, open};
+use super::open::{Opened, Settled, Whole};
 use super::rendered::{At, Rendered};
 use super::sequence::Flow;
 use super::time::{Ticks, event_time, local_text};
 use super::{Hunt, Order, Step, context};
 use crate::engine::{Kinds, RuleId, Scanner};
+use crate::evidence::Source;
 use crate::evtx::{
     self, Bin, ChunkReport, Damage, DamageKind, Finding, Lane, Log, Reader, Record, State,
 };
@@ -32,6 +33,8 @@ pub(super) struct Finished {
     pub(super) rendered: Rendered,
     pub(super) notes: Vec<Note>,
     pub(super) tally: Tally,
+    /// How many things were met in containers that were opened here.
+    pub(super) met: u64,
 }
 
 /// What the ledger is to know, in evidence order.
@@ -107,23 +110,44 @@ impl Work for Worker<'_> {
     fn item(&mut self, item: Item, hand_on: HandOn<'_>) -> Option<Finished> {
         (self.item, self.record) = (item.number, 0);
         let mut notes = Vec::with_capacity(item.pieces.len());
+        let mut met = 0;
         for piece in item.pieces {
-            notes.push(match piece {
-                Piece::Settled(settled) => Note::Settled(settled),
-                Piece::Slots { log, slots } => self.slots(&log, slots, hand_on)?,
-                Piece::Whole(source) => match open(source) {
-                    Ok(log) => self.slots(&log, 0..log.log.slots, hand_on)?,
-                    Err(settled) => Note::Settled(settled),
-                },
-            });
+            match piece {
+                Piece::Settled(settled) => notes.push(Note::Settled(settled)),
+                Piece::Slots { log, slots } => notes.push(self.slots(&log, slots, hand_on)?),
+                Piece::Whole(source) => met += self.whole(source, &mut notes, hand_on)?,
+            }
         }
         // What is kept for the next item has the size that this one's output had.
         let rendered = self.rendered.take(OUTPUT_BYTES);
-        Some(Finished { rendered, notes, tally: std::mem::take(&mut self.tally) })
+        Some(Finished { rendered, notes, tally: std::mem::take(&mut self.tally), met })
     }
 }
 
 impl Worker<'_> {
+    /// Reads a log, or all that is in a container; gives how many things were met in it.
+    fn whole(
+        &mut self,
+        source: Source,
+        notes: &mut Vec<Note>,
+        hand_on: HandOn<'_>,
+    ) -> Option<u64> {
+        let mut whole = Whole::new(source);
+        while let Some(opened) = whole.next() {
+            notes.push(match opened {
+                Ok(log) => self.slots(&log, 0..log.log.slots, hand_on)?,
+                Err(settled) => Note::Settled(settled),
+            });
+            // A small container may have very much in it.
+            if self.hunt.cancelled() {
+                break;
+            }
+        }
+        let met = whole.met;
+        notes.extend(whole.stop().map(|entry| Note::Settled(Settled::source(entry))));
+        Some(met)
+    }
+
     /// Reads some slots of a log.
     fn slots(&mut self, opened: &Opened, slots: Range<u64>, hand_on: HandOn<'_>) -> Option<Note> {
         let Opened { source, bytes, log } = opened;
@@ -141,7 +165,7 @@ impl Worker<'_> {
             description: &mut self.description,
             item: self.item,
             record: &mut self.record,
-            path: source.name(),
+            source,
             hand_on,
             counts: Counts::default(),
             damages: Damages::default(),
@@ -165,6 +189,10 @@ impl Worker<'_> {
                 )
             });
         }
+        if last && let Err(error) = bytes.read_at(bytes.size(), &mut []) {
+            // What it was unpacked from is at fault.
+            damages.push(bytes.size(), || error.to_string());
+        }
         if let Some(progress) = self.hunt.progress {
             let part = (slots.end - slots.start) * CHUNK_BYTES;
             let bytes = if first && last { source.size() } else { part };
@@ -173,6 +201,8 @@ impl Worker<'_> {
         let entry = Box::new(SourceEntry {
             path: source.name().to_owned(),
             size: bytes.size(),
+            container: None,
+            found: source.state().as_str(),
             state: SourceState::Read,
             reason: None,
             counts,
@@ -197,7 +227,7 @@ struct Visit<'v, 'a> {
     description: &'v mut Description,
     item: u64,
     record: &'v mut u32,
-    path: &'v str,
+    source: &'v Source,
     hand_on: HandOn<'v>,
     counts: Counts,
     damages: Damages,
@@ -308,7 +338,7 @@ impl Visit<'_, '_> {
         let whole_system = self.purpose.formats.iter().any(|format| format.wants_system());
         self.description.read(record, whole_system);
         let (set, at) = (self.hunt.rules, self.place(record));
-        let (event, place) = (self.description.event(set), describe::place(self.path, record));
+        let (event, place) = (self.description.event(set), describe::place(self.source, record));
         let (timestamp, data) = (self.description.timestamp(), self.description.data());
         let zone = self.hunt.zone;
         let local_time = zone.and_then(|zone| local_text(event_time(record)?, zone));

@@ -49,6 +49,8 @@ fn counts(records: u64, hits: u64) -> Counts {
 
 fn source(path: &str, damages: u64) -> SourceEntry {
     let mut entry = SourceEntry {
+        container: None,
+        found: "live",
         path: path.to_owned(),
         size: 100,
         state: SourceState::Read,
