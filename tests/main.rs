@@ -1,6 +1,7 @@
 //! Integration tests, one module a theme.
 
 mod cli;
+mod conformance;
 mod evtx_allocations;
 mod evtx_differential;
 mod evtx_forged;
@@ -8,6 +9,7 @@ mod evtx_mutation;
 mod evtx_support;
 mod forge;
 mod golden;
+mod images;
 mod layers;
 mod matching_adversarial;
 mod matching_allocations;

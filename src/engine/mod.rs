@@ -29,3 +29,4 @@ mod wildcard;
 pub use kinds::Kinds;
 pub use ruleset::{Applicability, RuleId, RuleSet};
 pub use scanner::{Matched, ScanStats, Scanner};
+pub(crate) use wildcard::Wildcard;

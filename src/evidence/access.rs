@@ -21,6 +21,18 @@ const QUESTIONS: usize = 3;
 /// Asks somebody for the password of the container of this name; `None` if nobody answers.
 pub type Prompt = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
+/// Why something that is encrypted cannot be read, as what an [`std::io::Error`] wraps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Locked;
+
+impl fmt::Display for Locked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("encrypted, and no password that is known fits: give it with --password-file")
+    }
+}
+
+impl std::error::Error for Locked {}
+
 /// How evidence may be opened, shared by all that is found in it. A clone is the same.
 #[derive(Clone)]
 pub struct Access(Arc<Shared>);

@@ -12,7 +12,7 @@ use super::sniff::Format;
 use super::source::Source;
 use super::stream::Codec;
 use super::walk::Found;
-use super::{stream, tar, zip};
+use super::{disk, stream, tar, zip};
 use crate::bytes::ReadAt;
 use std::{
     io,
@@ -32,6 +32,10 @@ pub const UNPACKED: u64 = 16 << 30;
 
 /// And how many times its size: logs that are half empty are packed to a fiftieth.
 pub const UNPACKED_RATIO: u64 = 128;
+
+/// What is said of a container that lies deeper.
+pub(super) const TOO_DEEP: &str =
+    "a container in more than eight others: unpack it and hunt in the folder";
 
 /// So many faults of one container are told; the rest are counted.
 const FAULTS: usize = 4;
@@ -90,6 +94,8 @@ pub struct Container {
     pub reason: Option<String>,
     /// What else is to be known of it.
     pub notes: Vec<String>,
+    /// How many snapshots (volume shadow copies) it has, which were not looked into.
+    pub shadow_copies: u64,
 }
 
 /// What there is to say of a container, while it is read.
@@ -102,6 +108,8 @@ pub(super) struct Account {
     /// Members that were handed out.
     pub(super) members: u64,
     notes: Vec<String>,
+    /// Snapshots of volumes.
+    pub(super) shadow_copies: u64,
     ended: bool,
 }
 
@@ -148,6 +156,7 @@ impl Account {
             outcome,
             reason: (!reasons.is_empty()).then(|| reasons.join("; ")),
             notes: std::mem::take(&mut self.notes),
+            shadow_copies: self.shadow_copies,
         }
     }
 }
@@ -172,6 +181,7 @@ enum Members {
     None,
     One(Option<Source>),
     Zip(zip::Members),
+    Disk(disk::Members),
     Tar(tar::Members),
     TarStream(tar::Stream),
 }
@@ -183,9 +193,6 @@ impl Inside {
         format: Format,
         bytes: Arc<dyn ReadAt>,
     ) -> Result<Inside, &'static str> {
-        if source.depth() >= DEPTH {
-            return Err("a container in more than eight others: unpack it and hunt in the folder");
-        }
         let limits = source.limits().cloned();
         let limits = limits.unwrap_or_else(|| Arc::new(Limits::new(bytes.size())));
         let source = source.clone().limited(limits);
@@ -198,12 +205,21 @@ impl Inside {
             Format::Xz => packed(&source, bytes, Codec::Xz),
             Format::Bzip2 => packed(&source, bytes, Codec::Bzip2),
             Format::SevenZip => return Err("a 7z archive: unpack it and hunt in the folder"),
+            // Those come by `Inside::disk`.
+            Format::Disk => Ok(Members::None),
         };
         let members = opened.unwrap_or_else(|error| {
             account.fault(error.to_string());
             Members::None
         });
         Ok(Inside { source, format, members, account, closed: false })
+    }
+
+    /// What is in a disk.
+    pub(super) fn disk(source: &Source, mut disk: disk::Members) -> Inside {
+        let account = std::mem::take(&mut disk.account);
+        let members = Members::Disk(disk);
+        Inside { source: source.clone(), format: Format::Disk, members, account, closed: false }
     }
 
     /// The container's name.
@@ -233,6 +249,7 @@ impl Inside {
             Members::None => None,
             Members::One(one) => one.take().map(Found::Source),
             Members::Zip(members) => members.next(source, account),
+            Members::Disk(members) => members.next(source),
             Members::Tar(members) => members.next(source, account),
             Members::TarStream(members) => members.next(source, account),
         }
@@ -289,10 +306,6 @@ impl Iterator for Inside {
 }
 
 /// Where what cannot be read at positions is kept.
-pub(super) fn kept(
-    from: &mut dyn io::Read,
-    size: u64,
-    access: &Access,
-) -> Arc<dyn ReadAt> {
+pub(super) fn kept(from: &mut dyn io::Read, size: u64, access: &Access) -> Arc<dyn ReadAt> {
     Arc::new(super::spool::Spool::whole(from, size, access))
 }

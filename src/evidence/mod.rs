@@ -25,7 +25,9 @@
 
 mod access;
 mod descend;
+mod disk;
 mod file;
+pub mod image;
 mod inside;
 mod sniff;
 mod source;
@@ -38,7 +40,7 @@ mod zip;
 
 use std::{ffi::OsStr, fmt::Write as _, path::Path};
 
-pub use access::{Access, Prompt};
+pub use access::{Access, Locked, Prompt};
 pub use descend::Descend;
 pub use inside::{Container, DEPTH, Inside, Outcome, UNPACKED, UNPACKED_RATIO};
 pub use sniff::begins_like_a_log;

@@ -7,7 +7,7 @@ use crate::bytes::{self, ReadAt};
 use std::io;
 
 /// What an event log begins with ([MS-EVEN6] 2.2.11 writes the file, `ElfFile` with its NUL).
-const LOG_MAGIC: &[u8; 8] = b"ElfFile\0";
+pub(super) const LOG_MAGIC: &[u8; 8] = b"ElfFile\0";
 
 /// How many bytes at the start of a thing say what it is.
 pub(super) const SNIFFED: usize = 4096 + 8;
@@ -19,6 +19,8 @@ pub(super) enum Kind {
     Log,
     /// Something that has other things in it.
     Container(Format),
+    /// Maybe a disk, as an image of it or a container of one, or a volume.
+    Disk,
     /// What it is, and what to do: something that may hold event logs and cannot be looked into.
     Unsupported(&'static str),
     /// Anything else.
@@ -35,6 +37,7 @@ pub(super) enum Format {
     Zstd,
     Xz,
     Bzip2,
+    Disk,
 }
 
 impl Format {
@@ -48,6 +51,7 @@ impl Format {
             Format::Zstd => "zstd",
             Format::Xz => "xz",
             Format::Bzip2 => "bzip2",
+            Format::Disk => "disk image",
         }
     }
 }
@@ -72,15 +76,37 @@ const FORMATS: &[(usize, &[u8], Format)] = &[
 /// Kinds of things that may hold event logs and that cannot be looked into.
 const UNSUPPORTED: &[(usize, &[u8], &str)] = &[
     (0, b"Rar!\x1a\x07", "a RAR archive: unpack it and hunt in the folder"),
-    (0, b"EVF\x09\x0d\x0a\xff\0", "an E01 image: mount it and hunt in its file system"),
-    (0, b"vhdxfile", "a VHDX image: mount it and hunt in its file system"),
-    (0, b"conectix", "a VHD image: mount it and hunt in its file system"),
-    (0, b"KDMV", "a VMDK image: mount it and hunt in its file system"),
-    (0, b"QFI\xfb", "a qcow2 image: mount it and hunt in its file system"),
-    (3, b"NTFS    ", "an image of an NTFS volume: mount it and hunt in its file system"),
     (0, b"ElfChnk\0", "a chunk of an event log without the file header: carve it first"),
     (4096, b"ElfChnk\0", "an event log whose file header is gone: restore it from another log"),
 ];
+
+/// Containers of disks.
+const IMAGES: &[(usize, &[u8], &str)] = &[
+    (0, b"EVF\x09\x0d\x0a\xff\0", "an E01 image"),
+    (0, b"EVF2\x0d\x0a\x81\0", "an Ex01 image"),
+    (0, b"vhdxfile", "a VHDX image"),
+    (0, b"conectix", "a VHD image"),
+    (0, b"KDMV", "a VMDK image"),
+    (0, b"# Disk DescriptorFile", "a VMDK image"),
+    (0, b"QFI\xfb", "a qcow2 image"),
+];
+
+/// How volumes and disks begin: a boot sector or master boot record ends with its mark, and volumes
+/// have a name at 3; the header of a GUID partition table stands in the second sector.
+const DISKS: &[(usize, &[u8])] = &[
+    (510, b"\x55\xaa"),
+    (3, b"NTFS    "),
+    (3, b"-FVE-FS-"),
+    (3, b"ReFS\0\0\0\0"),
+    (512, b"EFI PART"),
+    (4096, b"EFI PART"),
+];
+
+/// What kind of an image this begins like, if it is a container of a disk.
+pub(super) fn image(start: &[u8]) -> Option<&'static str> {
+    let has = |at, magic: &[u8]| bytes::slice(start, at, magic.len()) == Some(magic);
+    IMAGES.iter().find(|(at, magic, _)| has(*at, magic)).map(|(.., what)| *what)
+}
 
 /// What begins like this.
 pub(super) fn kind(start: &[u8]) -> Kind {
@@ -100,6 +126,9 @@ pub(super) fn kind(start: &[u8]) -> Kind {
     }
     match UNSUPPORTED.iter().find(|(at, magic, _)| has(*at, magic)) {
         Some((.., what)) => Kind::Unsupported(what),
+        None if image(start).is_some() || DISKS.iter().any(|(at, magic)| has(*at, magic)) => {
+            Kind::Disk
+        }
         None => Kind::Other,
     }
 }
@@ -143,7 +172,9 @@ mod tests {
     fn containers_are_known_by_their_content() {
         let supported = FORMATS.iter().map(|(at, magic, f)| (*at, *magic, Kind::Container(*f)));
         let others = UNSUPPORTED.iter().map(|(at, magic, w)| (*at, *magic, Kind::Unsupported(w)));
-        for (at, magic, want) in supported.chain(others) {
+        let images = IMAGES.iter().map(|(at, magic, _)| (*at, *magic, Kind::Disk));
+        let disks = DISKS.iter().map(|(at, magic)| (*at, *magic, Kind::Disk));
+        for (at, magic, want) in supported.chain(others).chain(images).chain(disks) {
             assert!(at + magic.len() <= SNIFFED, "{want:?}");
             let mut bytes = vec![0x20; at];
             bytes.extend_from_slice(magic);

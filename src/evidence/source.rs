@@ -1,8 +1,10 @@
 //! A source: something that may be an event log, by name, and how its bytes are got at.
 
 use super::access::Access;
-use super::inside::{Inside, Limits};
-use super::sniff::{self, Kind, SNIFFED};
+use super::disk::{self, Disk};
+use super::image::{FolderSiblings, ImageFault, NoSiblings, Siblings};
+use super::inside::{DEPTH, Inside, Limits, TOO_DEEP};
+use super::sniff::{self, Format, Kind, SNIFFED};
 use super::stream::{self, Codec};
 use super::{display_name, file, zip};
 use crate::bytes::ReadAt;
@@ -55,6 +57,8 @@ pub struct Source {
     depth: u8,
     access: Access,
     limits: Option<Arc<Limits>>,
+    /// What is to be known of it beside its bytes.
+    notes: Arc<[String]>,
     place: Place,
 }
 
@@ -84,7 +88,9 @@ pub enum Look {
     /// Things are in it.
     Inside(Box<Inside>),
     /// It may have logs in it, but cannot be looked into: what it is, and what to do.
-    Unsupported(&'static str),
+    Unsupported(String),
+    /// A part of an image, which is read with the file that the image begins in.
+    Part,
     /// Anything else, with its first bytes.
     Other(Vec<u8>),
 }
@@ -95,6 +101,7 @@ impl fmt::Debug for Look {
             Look::Log(_) => "Log",
             Look::Inside(_) => "Inside",
             Look::Unsupported(_) => "Unsupported",
+            Look::Part => "Part",
             Look::Other(_) => "Other",
         })
     }
@@ -113,6 +120,7 @@ impl Source {
             depth: 0,
             access: access.clone(),
             limits: None,
+            notes: Arc::default(),
             place: Place::File(path),
         }
     }
@@ -150,6 +158,7 @@ impl Source {
             host: self.host.clone(),
             access: self.access.clone(),
             limits: self.limits.clone(),
+            notes: Arc::default(),
             state: self.state,
         }
     }
@@ -159,6 +168,18 @@ impl Source {
     fn in_state(self, state: State) -> Source {
         let state = if self.state == State::Live { state } else { self.state };
         Source { state, ..self }
+    }
+
+    /// The same, with what is to be known of it beside its bytes.
+    #[must_use]
+    pub fn with_notes(self, notes: Vec<String>) -> Source {
+        Source { notes: notes.into(), ..self }
+    }
+
+    /// What is to be known of it beside its bytes.
+    #[must_use]
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// The same, of this host.
@@ -229,9 +250,11 @@ impl Source {
         self.named
             || match &self.place {
                 Place::File(path) => extension(path),
-                _ => self.name.rsplit(['/', '\\', '!']).next().is_some_and(|name| {
-                    extension(Path::new(name))
-                }),
+                _ => self
+                    .name
+                    .rsplit(['/', '\\', '!'])
+                    .next()
+                    .is_some_and(|name| extension(Path::new(name))),
             }
     }
 
@@ -286,7 +309,7 @@ impl Source {
     /// # Errors
     /// If its first bytes cannot be read.
     pub fn is_container(&self) -> io::Result<bool> {
-        Ok(matches!(sniff::kind(&self.start()?), Kind::Container(_)))
+        Ok(matches!(sniff::kind(&self.start()?), Kind::Container(_) | Kind::Disk))
     }
 
     /// Looks at what it is, by its content, and opens it if it may be of use.
@@ -301,15 +324,52 @@ impl Source {
             (self.start()?, None)
         };
         let bytes = || opened.map_or_else(|| self.open(), Ok);
-        Ok(match sniff::kind(&start) {
-            Kind::Log => Look::Log(bytes()?),
-            Kind::Container(format) => match Inside::open(self, format, bytes()?) {
-                Ok(inside) => Look::Inside(Box::new(inside)),
-                Err(what) => Look::Unsupported(what),
-            },
-            Kind::Unsupported(what) => Look::Unsupported(what),
-            Kind::Other => Look::Other(start),
+        match sniff::kind(&start) {
+            Kind::Log => Ok(Look::Log(bytes()?)),
+            Kind::Other => Ok(Look::Other(start)),
+            Kind::Unsupported(what) => Ok(Look::Unsupported(what.to_owned())),
+            Kind::Container(_) | Kind::Disk if self.depth >= DEPTH => {
+                Ok(Look::Unsupported(TOO_DEEP.to_owned()))
+            }
+            Kind::Container(format) => self.container(format, bytes()?),
+            Kind::Disk => self.disk(start, bytes()?),
+        }
+    }
+
+    fn container(&self, format: Format, bytes: Arc<dyn ReadAt>) -> io::Result<Look> {
+        // It may be the first part of an archive that was split.
+        let bytes = match disk::open(self, Arc::clone(&bytes), &*self.siblings()) {
+            Ok(Disk::Parts(whole)) => whole,
+            Ok(Disk::Part) => return Ok(Look::Part),
+            _ => bytes,
+        };
+        Ok(match Inside::open(self, format, bytes) {
+            Ok(inside) => Look::Inside(Box::new(inside)),
+            Err(what) => Look::Unsupported(what.to_owned()),
         })
+    }
+
+    fn disk(&self, start: Vec<u8>, bytes: Arc<dyn ReadAt>) -> io::Result<Look> {
+        match disk::open(self, bytes, &*self.siblings()) {
+            Ok(Disk::Volumes(members)) => Ok(Look::Inside(Box::new(Inside::disk(self, members)))),
+            Ok(Disk::Part) => Ok(Look::Part),
+            Ok(Disk::None | Disk::Parts(_)) => Ok(match sniff::image(&start) {
+                Some(what) => Look::Unsupported(format!("{what}, and no volume is known in it")),
+                None => Look::Other(start),
+            }),
+            Err(ImageFault::Unreadable(error)) => Err(error),
+            Err(ImageFault::Unsupported(what)) => Ok(Look::Unsupported(what)),
+            Err(fault) => Err(io::Error::new(io::ErrorKind::InvalidData, fault.to_string())),
+        }
+    }
+
+    /// What stands next to it and may belong to it.
+    fn siblings(&self) -> Box<dyn Siblings + '_> {
+        match &self.place {
+            Place::File(path) => Box::new(FolderSiblings::of(path)),
+            Place::Zip { archive, index } => Box::new(archive.siblings(*index)),
+            _ => Box::new(NoSiblings),
+        }
     }
 }
 
@@ -329,7 +389,8 @@ mod tests {
         ] {
             let source = Source::file(path.into(), 1, named, &access);
             assert_eq!(source.claims_to_be_a_log(), want, "{path}");
-            let within = source.within(format!("case.zip!{path}"), Arc::new(vec![0]), State::Deleted);
+            let within =
+                source.within(format!("case.zip!{path}"), Arc::new(vec![0]), State::Deleted);
             assert_eq!(within.claims_to_be_a_log(), want && !path.contains("notes"), "{path}");
             assert_eq!((within.state(), within.depth()), (State::Deleted, 1));
         }

@@ -77,7 +77,8 @@ impl Spool {
             };
             let part = block.get(..n).unwrap_or(&[]);
             if spool.made.load(Ordering::Relaxed).saturating_add(n as u64) > most {
-                let what = format!("unpacks to more than {most} bytes, the limit: the rest is left");
+                let what =
+                    format!("unpacks to more than {most} bytes, the limit: the rest is left");
                 fault = Some((io::ErrorKind::FileTooLarge, what));
                 break;
             }
@@ -283,7 +284,9 @@ mod tests {
 
     #[test]
     fn reads_give_the_same_in_any_order_in_memory_and_in_a_file() {
-        for (size, full) in [(0, false), (1, false), (BLOCK, true), (5 * BLOCK + 3, false), (5 * BLOCK + 3, true)] {
+        for (size, full) in
+            [(0, false), (1, false), (BLOCK, true), (5 * BLOCK + 3, false), (5 * BLOCK + 3, true)]
+        {
             let access = Access::default();
             // All memory is taken but for two blocks.
             let taken = if full { (160 << 20) - 2 * BLOCK as u64 } else { 0 };
@@ -319,10 +322,20 @@ mod tests {
         let good = content(2 * BLOCK + 9);
         let len = good.len() as u64;
         for (from, size, kept, says) in [
-            (Box::new(Faulty(good.clone(), 0)) as Box<dyn Read + Send>, len, good.len(), "bad sector"),
+            (
+                Box::new(Faulty(good.clone(), 0)) as Box<dyn Read + Send>,
+                len,
+                good.len(),
+                "bad sector",
+            ),
             (Box::new(Faulty(good.clone(), 0)), len + 5, good.len(), "bad sector"),
             (Box::new(io::Cursor::new(good.clone())), len + 5, good.len(), "ends after 131081 of"),
-            (Box::new(io::Cursor::new(good.clone())), len - 5, good.len() - 5, "there is more than"),
+            (
+                Box::new(io::Cursor::new(good.clone())),
+                len - 5,
+                good.len() - 5,
+                "there is more than",
+            ),
         ] {
             let spool = Spool::lazy(from, size, &access);
             let (read, fault) = read_all(&spool);

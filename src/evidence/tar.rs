@@ -72,8 +72,9 @@ impl Members {
                 let Some(entry) = archive.entries()?.next() else { return Ok(None) };
                 let mut entry = entry?;
                 let header = header(&entry);
-                let sparse = (header.kind == Member::Sparse)
-                    .then(|| kept(&mut entry, header.size.min(most(source.size())), source.access()));
+                let sparse = (header.kind == Member::Sparse).then(|| {
+                    kept(&mut entry, header.size.min(most(source.size())), source.access())
+                });
                 Ok(Some((header, sparse)))
             });
             let (header, sparse) = match step {
@@ -180,7 +181,8 @@ impl Stream {
                 Ok(Step::Skipped) if !account.ended() => {}
                 Ok(_) => return None,
                 Err(error) => {
-                    account.fault(format!("at {} bytes of what it unpacks to: {error}", self.from.at));
+                    account
+                        .fault(format!("at {} bytes of what it unpacks to: {error}", self.from.at));
                     return None;
                 }
             }

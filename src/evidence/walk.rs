@@ -117,9 +117,7 @@ impl Walk {
                 );
                 None
             }
-            Ok(metadata) => {
-                Some(self.source(root.given.clone(), metadata.len(), true))
-            }
+            Ok(metadata) => Some(self.source(root.given.clone(), metadata.len(), true)),
         }
     }
 

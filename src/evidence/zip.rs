@@ -6,7 +6,8 @@
 //! the archive's bytes, without a copy, and a deflated one is unpacked as far as it is read
 //! ([`Spool`]). Any number of threads read members of one archive.
 
-use super::access::Access;
+use super::access::{Access, Locked};
+use super::image::Siblings;
 use super::inside::{Account, admit, most, within};
 use super::sniff::SNIFFED;
 use super::source::Source;
@@ -99,12 +100,39 @@ impl Archive {
             None => self.access.password(&self.name, |password| fits(&self.zip, index, password)),
         };
         let Some(password) = password else {
-            return Err(io::Error::new(
-                io::ErrorKind::PermissionDenied,
-                "encrypted, and no password that is known fits: give it with --password-file",
-            ));
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, Locked));
         };
         zip.by_index_decrypt(index, password.as_bytes()).map_err(told)
+    }
+}
+
+/// The members next to a member: parts of an image, its extents.
+pub(super) struct ZipSiblings<'a> {
+    archive: &'a Archive,
+    /// What names next to it begin with.
+    folder: String,
+    name: String,
+}
+
+impl Archive {
+    /// What stands next to a member.
+    pub(super) fn siblings(&self, index: usize) -> ZipSiblings<'_> {
+        let entry = self.zip.by_index_data(index).ok();
+        let name = entry.and_then(|entry| entry.name().ok().map(|name| name.into_owned()));
+        let name = name.unwrap_or_default();
+        let (folder, name) = name.split_at(name.rfind(['/', '\\']).map_or(0, |at| at + 1));
+        ZipSiblings { archive: self, folder: folder.to_owned(), name: name.to_owned() }
+    }
+}
+
+impl Siblings for ZipSiblings<'_> {
+    fn own_name(&self) -> &str {
+        &self.name
+    }
+
+    fn open(&self, name: &str) -> io::Result<Arc<dyn ReadAt>> {
+        let index = self.archive.zip.index_for_name(&format!("{}{name}", self.folder));
+        self.archive.open(index.ok_or(io::ErrorKind::NotFound)?)
     }
 }
 
@@ -167,21 +195,21 @@ impl Members {
         bytes: Arc<dyn ReadAt>,
         account: &mut Account,
     ) -> io::Result<Members> {
-        let zip = ZipArchive::new(Cursor::new(Arc::clone(&bytes))).map_err(|error| match error {
-            ZipError::InvalidArchive(what) => io::Error::new(
-                io::ErrorKind::InvalidData,
-                format!("its directory cannot be read: it is cut off or damaged ({what})"),
-            ),
-            error => told(error),
-        })?;
+        let zip =
+            ZipArchive::new(Cursor::new(Arc::clone(&bytes))).map_err(|error| match error {
+                ZipError::InvalidArchive(what) => io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    format!("its directory cannot be read: it is cut off or damaged ({what})"),
+                ),
+                error => told(error),
+            })?;
         if zip.has_duplicate_names() {
             account.fault("members have the same name: only the last of each is read".to_owned());
         }
         let (access, name) = (source.access().clone(), source.name().to_owned());
         let entry = |index: &usize| zip.by_index_data(*index).ok();
-        let encrypted = (0..zip.len()).filter(|index| {
-            entry(index).is_some_and(|entry| entry.encrypted() && !entry.is_dir())
-        });
+        let encrypted = (0..zip.len())
+            .filter(|index| entry(index).is_some_and(|entry| entry.encrypted() && !entry.is_dir()));
         // The smallest shows soonest whether a password fits.
         let smallest = encrypted
             .min_by_key(|index| entry(index).map_or(u64::MAX, |entry| entry.compressed_size()));

@@ -1,8 +1,8 @@
 //! What is to be told of a record that is shown, copied out once, however many rules hit it.
 
 use crate::engine::RuleSet;
-use crate::evidence::Source;
 use crate::event::{Event, LeafId, Section};
+use crate::evidence::Source;
 use crate::evtx::{Record, State};
 use crate::report::{EventInfo, Fields, Place};
 use std::ops::Range;

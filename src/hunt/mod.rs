@@ -17,7 +17,9 @@
 
 mod collect;
 mod context;
+mod count;
 mod describe;
+mod dump;
 mod feed;
 mod filter;
 mod glob;
@@ -50,6 +52,7 @@ use std::{
 };
 use work::{Purpose, Work, Worker};
 
+pub use dump::Dump;
 pub use filter::EventFilter;
 pub use glob::Glob;
 pub use time::{Ticks, first_tick, timestamp};

@@ -1,7 +1,9 @@
 //! From a source to a log, to what is in it, or to the reason why it is neither.
 
+use super::Hunt;
+use super::work::Note;
 use crate::bytes::ReadAt;
-use crate::evidence::{Container, Found, Inside, Look, Outcome, Source};
+use crate::evidence::{Container, Found, Inside, Locked, Look, Outcome, Source};
 use crate::evtx::{self, Log, OpenError};
 use crate::ledger::{Aside, SourceEntry, SourceState};
 use std::{io, sync::Arc};
@@ -58,6 +60,7 @@ pub(super) fn open(source: Source) -> Opening {
             let reason = format!("not looked into: it is {what}");
             return unread(source.size(), SourceState::Unsupported, reason);
         }
+        Ok(Look::Part) => return Opening::Settled(Settled::Aside(Aside::OtherFile)),
         Ok(Look::Other(_)) if !source.claims_to_be_a_log() => {
             return Opening::Settled(Settled::Aside(Aside::OtherFile));
         }
@@ -83,11 +86,13 @@ pub(super) fn open(source: Source) -> Opening {
     }
 }
 
-/// A source that cannot be opened is encrypted or unreadable.
+/// A source that cannot be opened is encrypted, of a kind that nobody here knows, or unreadable.
 fn state_of(error: &io::Error) -> SourceState {
-    let encrypted = error.kind() == io::ErrorKind::PermissionDenied
-        && error.to_string().starts_with("encrypted");
-    if encrypted { SourceState::Encrypted } else { SourceState::Unreadable }
+    match error.kind() {
+        _ if error.get_ref().is_some_and(|inner| inner.is::<Locked>()) => SourceState::Encrypted,
+        io::ErrorKind::Unsupported => SourceState::Unsupported,
+        _ => SourceState::Unreadable,
+    }
 }
 
 /// What is to be written down of something that was met and is no source.
@@ -107,7 +112,7 @@ pub(super) fn settle(found: Found) -> Result<Source, Settled> {
 
 /// A container's entry.
 fn closed(container: Container) -> SourceEntry {
-    let Container { name, size, format, outcome, reason, notes } = container;
+    let Container { name, size, format, outcome, reason, notes, shadow_copies } = container;
     let state = match outcome {
         Outcome::Read => SourceState::Read,
         Outcome::Damaged => SourceState::Damaged,
@@ -116,6 +121,7 @@ fn closed(container: Container) -> SourceEntry {
     };
     let mut entry = SourceEntry::unread(name, size, state, String::new());
     (entry.container, entry.reason) = (Some(format), reason);
+    entry.shadow_copies = shadow_copies;
     notes.into_iter().for_each(|note| entry.findings.push(0, || note));
     entry
 }
@@ -175,4 +181,28 @@ impl Iterator for Whole {
             }
         }
     }
+}
+
+/// Hands each log of a source to `each`, that is the source itself or all that are in it, and notes
+/// what became of everything; gives how many things were met in it, or nothing if `each` does.
+pub(super) fn whole(
+    hunt: &Hunt<'_>,
+    source: Source,
+    notes: &mut Vec<Note>,
+    mut each: impl FnMut(&Opened) -> Option<Note>,
+) -> Option<u64> {
+    let mut whole = Whole::new(source);
+    while let Some(opened) = whole.next() {
+        notes.push(match opened {
+            Ok(log) => each(&log)?,
+            Err(settled) => Note::Settled(settled),
+        });
+        // A small container may have very much in it.
+        if hunt.cancelled() {
+            break;
+        }
+    }
+    let met = whole.met;
+    notes.extend(whole.stop().map(|entry| Note::Settled(Settled::source(entry))));
+    Some(met)
 }

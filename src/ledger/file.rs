@@ -146,6 +146,7 @@ fn totals(ledger: &Ledger) -> Value {
         "beside": {
             "containers": sources.containers,
             "containers_damaged": sources.containers_damaged,
+            "shadow_copies_not_read": sources.shadow_copies,
             "other_files": sources.other_files,
             "duplicates": sources.duplicates,
             "links_not_followed": sources.links,

@@ -219,6 +219,8 @@ pub struct SourceEntry {
     pub container: Option<&'static str>,
     /// How it was there: `live`, `deleted`, `carved`.
     pub found: &'static str,
+    /// How many snapshots (volume shadow copies) it has, which were not looked into.
+    pub shadow_copies: u64,
     /// What became of it; [`Ledger::source`] turns `Read` into `Damaged` if there is damage.
     pub state: SourceState,
     /// Why it is not `Read`, if that is to be said of it as a whole.
@@ -241,6 +243,7 @@ impl SourceEntry {
             size,
             container: None,
             found: "live",
+            shadow_copies: 0,
             state,
             reason: Some(reason),
             counts: Counts::default(),
@@ -274,6 +277,8 @@ pub struct Sources {
     pub containers: u64,
     /// Those of them of which some could not be.
     pub containers_damaged: u64,
+    /// Snapshots in images, which were not looked into.
+    pub shadow_copies: u64,
     /// The bytes of those that were read.
     pub bytes: u64,
     /// Files in folders that are no event logs.
@@ -341,6 +346,7 @@ impl Ledger {
         if entry.state == SourceState::Read && entry.damages.total > 0 {
             entry.state = SourceState::Damaged;
         }
+        self.sources.shadow_copies += entry.shadow_copies;
         match (entry.container, entry.state) {
             (Some(_), SourceState::Read) => self.sources.containers += 1,
             (Some(_), SourceState::Damaged) => {
