@@ -54,7 +54,7 @@ pub fn compare(name: &str, got: &str) {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/golden");
     let path = golden.join(name);
     if std::env::var_os("HARRIER_GOLDEN").is_some_and(|value| value == "write") {
-        std::fs::create_dir_all(&golden).unwrap();
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, got).unwrap();
     }
     let want = std::fs::read_to_string(&path).unwrap();

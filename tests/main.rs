@@ -7,6 +7,7 @@ mod evtx_differential;
 mod evtx_forged;
 mod evtx_mutation;
 mod evtx_support;
+mod explain;
 mod forge;
 mod golden;
 mod images;
