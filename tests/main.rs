@@ -13,6 +13,7 @@ mod forge;
 mod golden;
 mod images;
 mod layers;
+mod lint;
 mod matching_adversarial;
 mod matching_allocations;
 mod matching_corpora;
