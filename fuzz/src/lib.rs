@@ -199,6 +199,7 @@ fn scan_with(loaded: LoadedRules, events: &[Made]) {
         assert!(!refused.reason.is_empty() && refused.origin.line > 0);
     }
     let set = RuleSet::compile(loaded.rules, Taxonomy::builtin(taxonomy::Options::default()));
+    assert!(harrier::engine::lint(&set).is_sorted());
     let (mut fast, mut full) = (Scanner::new(&set), Scanner::new(&set));
     // Values are remembered at their second time and looked up from the third on.
     for event in std::iter::repeat_n(events, 4).flatten() {
@@ -214,7 +215,9 @@ fn scan_with(loaded: LoadedRules, events: &[Made]) {
 /// The input as a file of rules.
 pub fn rule(data: &[u8]) {
     if data.len() <= MOST {
-        let loaded = load_bytes("fuzz.yml", data, &LoadOptions::default());
+        let options = LoadOptions { lint: true, ..LoadOptions::default() };
+        let loaded = load_bytes("fuzz.yml", data, &options);
+        assert!(loaded.findings().is_sorted());
         scan_with(loaded, &USUAL.iter().map(|text| event(text)).collect::<Vec<_>>());
     }
 }
