@@ -10,6 +10,8 @@ mod evtx_support;
 mod forge;
 mod golden;
 mod images;
+mod images_damage;
+mod images_support;
 mod layers;
 mod matching_adversarial;
 mod matching_allocations;
