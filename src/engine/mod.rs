@@ -13,6 +13,7 @@
 mod atoms;
 mod block;
 mod check;
+mod correlate;
 mod expr;
 mod full;
 mod kinds;
@@ -26,6 +27,7 @@ mod slot_tests;
 mod tables;
 mod wildcard;
 
+pub use correlate::{Decimal, Findings, Occurrence, Occurs, Quantity, Queue, Windows};
 pub use kinds::Kinds;
 pub use ruleset::{Applicability, RuleId, RuleSet};
 pub use scanner::{Matched, ScanStats, Scanner};
