@@ -27,7 +27,10 @@ mod slot_tests;
 mod tables;
 mod wildcard;
 
-pub use correlate::{Decimal, Findings, Occurrence, Occurs, Quantity, Queue, Windows};
+pub use correlate::{
+    Correlations, Decimal, Findings, Join, Keys, Occurrence, Occurs, Part, Quantity, Queue, Windows,
+    read_group,
+};
 pub use kinds::Kinds;
 pub use ruleset::{Applicability, RuleId, RuleSet};
 pub use scanner::{Matched, ScanStats, Scanner};
