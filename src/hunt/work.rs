@@ -4,6 +4,7 @@
 //! here but to count it; what is needed of a record to tell of its hits is copied out once, however
 //! many rules hit it.
 
+use super::correlate::gather;
 use super::describe::{self, Description};
 use super::feed::{CHUNK_BYTES, Item, Piece};
 use super::filter::Screen;
@@ -17,9 +18,9 @@ use crate::engine::{Kinds, RuleId, Scanner};
 use crate::evtx::{
     self, Bin, ChunkReport, Damage, DamageKind, Finding, Lane, Log, Reader, Record, State,
 };
-use crate::ledger::{Counts, Damages, Levels, SourceEntry, SourceState, Span, Tally};
+use crate::ledger::{Correlated, Counts, Damages, Levels, SourceEntry, SourceState, Span, Tally};
 use crate::report::{Format, Hit, RuleInfo, Subject};
-use crate::sigma::Rule;
+use crate::sigma::About;
 use std::ops::{ControlFlow, Range};
 
 /// From this size on, for all outputs together, output of an item that is not finished waits for its
@@ -32,6 +33,7 @@ pub(super) struct Finished {
     pub(super) rendered: Rendered,
     pub(super) notes: Vec<Note>,
     pub(super) tally: Tally,
+    pub(super) correlated: Correlated,
 }
 
 /// What the ledger is to know, in evidence order.
@@ -71,6 +73,7 @@ pub(super) struct Worker<'a> {
     scanner: Scanner<'a>,
     hits: Vec<u64>,
     tally: Tally,
+    correlated: Correlated,
     rendered: Rendered,
     description: Description,
     /// The item that is worked on, and how many records of it were met.
@@ -91,6 +94,7 @@ impl<'a> Worker<'a> {
             scanner: Scanner::new(hunt.rules),
             hits: vec![0; hunt.rules.rules().count()],
             tally: Tally::default(),
+            correlated: Correlated::default(),
             rendered: Rendered::new(outputs, marked),
             description: Description::default(),
             item: 0,
@@ -119,7 +123,9 @@ impl Work for Worker<'_> {
         }
         // What is kept for the next item has the size that this one's output had.
         let rendered = self.rendered.take(OUTPUT_BYTES);
-        Some(Finished { rendered, notes, tally: std::mem::take(&mut self.tally) })
+        let (tally, correlated) =
+            (std::mem::take(&mut self.tally), std::mem::take(&mut self.correlated));
+        Some(Finished { rendered, notes, tally, correlated })
     }
 }
 
@@ -137,6 +143,7 @@ impl Worker<'_> {
             entered: false,
             hits: &mut self.hits,
             tally: &mut self.tally,
+            correlated: &mut self.correlated,
             rendered: &mut self.rendered,
             description: &mut self.description,
             item: self.item,
@@ -193,6 +200,7 @@ struct Visit<'v, 'a> {
     entered: bool,
     hits: &'v mut Vec<u64>,
     tally: &'v mut Tally,
+    correlated: &'v mut Correlated,
     rendered: &'v mut Rendered,
     description: &'v mut Description,
     item: u64,
@@ -234,8 +242,15 @@ impl evtx::Sink for Visit<'_, '_> {
             return ControlFlow::Continue(());
         }
         // The scanner is asked again for what each rule matched by.
-        let rules = rules.to_vec();
-        self.hit(record, &rules)
+        let mut rules = rules.to_vec();
+        let correlations = self.hunt.rules.correlations();
+        if rules.iter().any(|rule| !correlations.of_rule(*rule).is_empty()) {
+            let asked = (correlations, &mut *self.scanner);
+            let to = (&mut self.rendered.entries, &mut *self.correlated);
+            gather(asked, record, &rules, self.path, to);
+        }
+        rules.retain(|rule| !self.hunt.rules.rule(*rule).quiet);
+        if rules.is_empty() { self.hand_on() } else { self.hit(record, &rules) }
     }
 
     fn chunk(&mut self, report: ChunkReport) {
@@ -385,8 +400,8 @@ impl Visit<'_, '_> {
     }
 }
 
-/// What is said of a rule.
-pub(super) fn rule_info(rule: &Rule) -> RuleInfo<'_> {
+/// What is said of a rule, or a correlation.
+pub(super) fn rule_info(rule: &About) -> RuleInfo<'_> {
     RuleInfo {
         id: rule.id.as_deref(),
         title: &rule.title,
