@@ -1,6 +1,7 @@
 //! Integration tests, one module a theme.
 
 mod cli;
+mod conformance;
 mod evtx_allocations;
 mod evtx_differential;
 mod evtx_forged;

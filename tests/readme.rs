@@ -117,7 +117,9 @@ fn every_option_that_it_names_exists() {
     let mut checker = std::process::Command::new(env!("CARGO_BIN_EXE_harrier"));
     let output = checker.arg0("evtx-sigma-checker").arg("--help").output().unwrap();
     known.push_str(&String::from_utf8(output.stdout).unwrap());
-    for command in [&["--help"][..], &["hunt", "--help"], &["rules", "test", "--help"]] {
+    let commands =
+        [&["--help"][..], &["hunt", "--help"], &["dump", "--help"], &["rules", "test", "--help"]];
+    for command in commands {
         let mut harrier = std::process::Command::new(env!("CARGO_BIN_EXE_harrier"));
         let output = harrier.args(command).output().unwrap();
         known.push_str(&String::from_utf8(output.stdout).unwrap());

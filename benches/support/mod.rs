@@ -163,20 +163,24 @@ trait Work {
 }
 
 /// Does the work on logs that have no damage.
-struct Whole<'w, W>(&'w mut W);
+struct Whole<'w, W> {
+    work: &'w mut W,
+    /// Whether a record of the chunk was met.
+    begun: bool,
+}
 
 impl<W: Work> Sink for Whole<'_, W> {
-    fn begin(&mut self, chunk: &[u8]) {
-        self.0.begin(chunk);
-    }
-
     fn record(&mut self, record: &Record<'_>) -> ControlFlow<()> {
-        self.0.record(record);
+        if !std::mem::replace(&mut self.begun, true) {
+            self.work.begin(record.in_chunk().0);
+        }
+        self.work.record(record);
         ControlFlow::Continue(())
     }
 
     fn chunk(&mut self, _: ChunkReport) {
-        self.0.end();
+        self.begun = false;
+        self.work.end();
     }
 
     fn damage(&mut self, damage: Damage) {
@@ -188,7 +192,12 @@ impl<W: Work> Sink for Whole<'_, W> {
 fn work<W: Work>(reader: &mut Reader, logs: &[Vec<u8>], mut work: W) -> W {
     for log in logs {
         let opened = open(log).expect("a log");
-        let flow = reader.read(log, &opened, 0..opened.slots, &mut Whole(&mut work));
+        let flow = reader.read(
+            log,
+            &opened,
+            0..opened.slots,
+            &mut Whole { work: &mut work, begun: false },
+        );
         assert!(flow.is_continue());
     }
     work
@@ -235,7 +244,7 @@ pub fn gate_fields_with_new_plans(logs: &Logs) -> u64 {
     for log in &logs.logs {
         let opened = open(log).expect("a log");
         for slot in 0..opened.slots {
-            let sink = &mut Whole(&mut fields);
+            let sink = &mut Whole { work: &mut fields, begun: false };
             assert!(Reader::default().read(log, &opened, slot..slot + 1, sink).is_continue());
         }
     }

@@ -1,5 +1,6 @@
 //! The arguments as typed. Parsing does no I/O and decides nothing that needs it.
 
+use super::dump::DumpArgs;
 use super::event_filter::EventArgs;
 use super::order::TimelineArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -14,6 +15,7 @@ use std::path::PathBuf;
     after_help = "Examples:
   harrier hunt Logs/                      every hit of the built-in rules, as a table
   harrier hunt case/ -r sigma/rules -o hits.jsonl --ledger ledger.json
+  harrier dump Security.evtx              every record, as JSON lines
   harrier rules test -r sigma/            do SigmaHQ's own tests pass?
 
 'harrier COMMAND --help' tells more.",
@@ -30,6 +32,8 @@ pub struct Cli {
 pub enum Command {
     /// Look for what rules describe in event logs
     Hunt(Box<HuntArgs>),
+    /// Write every record as JSON lines or XML
+    Dump(Box<DumpArgs>),
     /// Work with rules
     #[command(subcommand, arg_required_else_help = true)]
     Rules(RulesCommand),
@@ -355,7 +359,7 @@ impl From<StatusArg> for Status {
 /// More threads than this is a slip of the finger, and each costs memory.
 const MOST_THREADS: usize = 1024;
 
-fn threads(text: &str) -> Result<usize, String> {
+pub fn threads(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(n) if (1..=MOST_THREADS).contains(&n) => Ok(n),
         _ => Err(format!("give a number from 1 to {MOST_THREADS}")),

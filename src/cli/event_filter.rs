@@ -1,6 +1,5 @@
 //! From the arguments about events to the filter of a hunt.
 
-use super::args::OutputArgs;
 use super::lists;
 use super::when::{self, When};
 use super::{say, say_warning};
@@ -41,6 +40,13 @@ pub struct EventArgs {
     pub time_zone: String,
 }
 
+/// How much is said on standard error.
+#[derive(Debug, Clone, Copy)]
+pub struct Said {
+    pub quiet: bool,
+    pub verbose: bool,
+}
+
 /// What the arguments say, but for the times.
 pub struct Events {
     filter: EventFilter,
@@ -77,7 +83,7 @@ impl Events {
         args: &EventArgs,
         hunt: &Hunt<'_>,
         evidence: &[PathBuf],
-        said: &OutputArgs,
+        said: Said,
     ) -> Result<EventFilter> {
         let needs_newest = [args.from, args.to].into_iter().flatten().any(When::needs_newest);
         let mut newest = None;

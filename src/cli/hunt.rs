@@ -1,26 +1,22 @@
 //! `harrier hunt`.
 
+use super::account::{self, open_ledger};
 use super::args::HuntArgs;
-use super::event_filter::Events;
+use super::event_filter::{Events, Said};
 use super::order;
 use super::output::Look;
 use super::progress::Progress;
 use super::rules::Rules;
-use super::target::{Pending, Target, incomplete};
-use super::{Exit, evidence, interrupt, output, say_error, say_warning, summary};
+use super::target::{Pending, incomplete};
+use super::{Exit, evidence, interrupt, output, say_warning, summary};
 use anyhow::{Context as _, Result, bail};
 use harrier::{
     evidence::Walk,
     hunt::{Hunt, HuntError, Output, Step},
-    ledger::{Ledger, LedgerFile},
+    ledger::Ledger,
     sigma::Level,
 };
-use std::{
-    io::{BufWriter, ErrorKind},
-    path::PathBuf,
-    thread::available_parallelism,
-    time::Instant,
-};
+use std::{io::ErrorKind, path::PathBuf, thread::available_parallelism, time::Instant};
 
 /// Hunts and tells of it.
 pub fn run(args: &HuntArgs) -> Result<Exit> {
@@ -39,7 +35,8 @@ pub fn run(args: &HuntArgs) -> Result<Exit> {
         cancel: Some(&interrupt),
         ..Hunt::new(&rules.set)
     };
-    let filter = events.resolve(&args.events, &hunt, &paths, out)?;
+    let said = Said { quiet: out.quiet, verbose: out.verbose };
+    let filter = events.resolve(&args.events, &hunt, &paths, said)?;
     let local = events.shown_zone().is_some();
     let look = Look { grouped: args.timeline.group, local };
     let outputs = output::open(out, &paths, look)?;
@@ -47,7 +44,7 @@ pub fn run(args: &HuntArgs) -> Result<Exit> {
     let mut ledger = Ledger::new(ledger_file);
 
     let begun = Instant::now();
-    let mut progress = Progress::begin(!out.no_progress && !out.quiet, &paths);
+    let mut progress = Progress::begin(!out.no_progress && !out.quiet, true, &paths);
     let (mut places, mut pending) = (Vec::new(), Vec::new());
     for output in outputs.hits {
         let beside = output.on_terminal;
@@ -118,17 +115,6 @@ pub fn run(args: &HuntArgs) -> Result<Exit> {
     Ok(if exit == Exit::Complete && !sources_complete { Exit::Incomplete } else { exit })
 }
 
-/// The ledger's file, begun, and what is left to do with it.
-fn open_ledger(target: Option<Target>) -> Result<(Option<LedgerFile>, Option<Pending>)> {
-    let Some(Target { writer, pending }) = target else { return Ok((None, None)) };
-    let file = LedgerFile::begin(Box::new(BufWriter::new(writer)));
-    Ok((Some(file.with_context(|| unwritten(&pending))?), Some(pending)))
-}
-
-fn unwritten(pending: &Pending) -> String {
-    format!("{}: the ledger cannot be written", pending.name())
-}
-
 fn finish(
     args: &HuntArgs,
     paths: &[PathBuf],
@@ -137,14 +123,8 @@ fn finish(
     begun: Instant,
 ) -> Result<Exit> {
     let out = &args.output;
-    match (ledger.finish(), pending) {
-        (Ok(()), Some(pending)) => pending.complete()?,
-        (Err(error), _) if error.kind() == ErrorKind::BrokenPipe => return Ok(Exit::Complete),
-        (Err(error), Some(pending)) => {
-            let rest = incomplete(std::iter::once(&pending));
-            bail!("{}: {error}{rest}", unwritten(&pending))
-        }
-        (done, None) => done.context("the ledger cannot be written")?,
+    if account::finish(ledger, pending)?.is_break() {
+        return Ok(Exit::Complete);
     }
     summary::problems(ledger, out.verbose);
     if ledger.sources().all() == 0 && !ledger.interrupted() {
@@ -153,18 +133,10 @@ fn finish(
     if !out.quiet {
         summary::summary(ledger, begun.elapsed(), out.verbose);
     }
-    let records = &ledger.counts().records;
-    if !out.quiet
-        && records.filtered > 0
-        && records.filtered == records.seen - records.unreadable - records.unrecoverable
-    {
-        let wanted = ledger.event_filter().unwrap_or_default();
-        say_warning(&format!("no event was looked at, all were left out: {wanted}"));
+    if !out.quiet {
+        account::warn_of_filter(ledger);
     }
-    let imbalances = ledger.imbalances();
-    for imbalance in &imbalances {
-        say_error(&format!("the ledger does not add up, please report this: {imbalance}"));
-    }
+    let balanced = account::balanced(ledger);
     let least = out.fail_on.map(Level::from);
     let found = Level::ALL.iter().zip(ledger.counts().hits);
     let found = found.filter(|(level, n)| *n > 0 && least.is_some_and(|least| **level >= least));
@@ -172,7 +144,7 @@ fn finish(
         Exit::Interrupted
     } else if found.count() > 0 {
         Exit::Found
-    } else if ledger.complete() && imbalances.is_empty() {
+    } else if ledger.complete() && balanced {
         Exit::Complete
     } else {
         Exit::Incomplete

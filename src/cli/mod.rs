@@ -4,9 +4,11 @@
 //! Arguments are parsed as typed ([`args`]), then each command builds what it needs and runs. Every
 //! failure is one line, `harrier: error: what: what to do`, on standard error.
 
+mod account;
 mod args;
 mod bars;
 mod checker;
+mod dump;
 mod event_filter;
 mod evidence;
 mod hunt;
@@ -68,6 +70,7 @@ pub fn run() -> Exit {
     };
     exit(match &cli.command {
         Command::Hunt(args) => hunt::run(args),
+        Command::Dump(args) => dump::run(args),
         Command::Rules(RulesCommand::Test(args)) => rules_test::run(args),
         Command::Completions { shell } => shell::completions(*shell),
         Command::Man { command } => shell::man(command),

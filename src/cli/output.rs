@@ -39,13 +39,16 @@ pub struct Output {
 
 /// A place, as named.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Place {
+pub enum Place {
+    /// Standard output.
     Stdout,
+    /// A file, or whatever has that name.
     File(PathBuf),
 }
 
 impl Place {
-    fn new(path: &Path) -> Place {
+    /// `-` is standard output.
+    pub fn new(path: &Path) -> Place {
         if path.as_os_str() == "-" { Place::Stdout } else { Place::File(path.to_owned()) }
     }
 
@@ -56,8 +59,34 @@ impl Place {
         }
     }
 
-    fn on_terminal(&self) -> bool {
+    /// Whether what is written here is seen on a terminal.
+    pub fn on_terminal(&self) -> bool {
         *self == Place::Stdout && io::stdout().is_terminal()
+    }
+}
+
+impl Place {
+    /// The file's path.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Place::Stdout => None,
+            Place::File(path) => Some(path),
+        }
+    }
+
+    /// Opens it for writing.
+    pub fn open(&self) -> Result<Target> {
+        target(self)
+    }
+
+    /// Fails if output and ledger are one place, or one would touch evidence.
+    pub fn check(
+        what: &str,
+        output: &Place,
+        ledger: Option<&Place>,
+        evidence: &[PathBuf],
+    ) -> Result<()> {
+        check(what, &[(None, output.clone())], ledger, evidence)
     }
 }
 
@@ -74,7 +103,7 @@ pub struct Look {
 pub fn open(args: &OutputArgs, evidence: &[PathBuf], look: Look) -> Result<Outputs> {
     let named = places(args);
     let ledger = args.ledger.as_deref().map(Place::new);
-    check(&named, ledger.as_ref(), evidence)?;
+    check("hits", &named, ledger.as_ref(), evidence)?;
     let places = formats(named, args)?;
     let has_columns =
         |format| matches!(format, FormatArg::Table | FormatArg::Csv | FormatArg::Markdown);
@@ -167,7 +196,12 @@ fn by_ending(path: &Path) -> Result<FormatArg> {
 }
 
 /// Fails if two outputs are one, or one would touch evidence.
-fn check(hits: &[Named], ledger: Option<&Place>, evidence: &[PathBuf]) -> Result<()> {
+fn check(
+    what: &str,
+    outputs: &[Named],
+    ledger: Option<&Place>,
+    evidence: &[PathBuf],
+) -> Result<()> {
     // Where letters' case does not tell files apart, it may not tell outputs apart.
     let same_file = |path: &Path| match real(path) {
         Some(path) if cfg!(any(windows, target_os = "macos")) => {
@@ -183,15 +217,15 @@ fn check(hits: &[Named], ledger: Option<&Place>, evidence: &[PathBuf]) -> Result
         }
         (a, b) => a == b,
     };
-    for (n, (_, place)) in hits.iter().enumerate() {
-        if hits.iter().take(n).any(|(_, other)| same(other, place)) {
-            bail!("{}: is named for hits twice: give two places", place.name());
+    for (n, (_, place)) in outputs.iter().enumerate() {
+        if outputs.iter().take(n).any(|(_, other)| same(other, place)) {
+            bail!("{}: is named for {what} twice: give two places", place.name());
         }
         if ledger.is_some_and(|ledger| same(ledger, place)) {
-            bail!("{}: is named for hits and ledger both: give two places", place.name());
+            bail!("{}: is named for {what} and ledger both: give two places", place.name());
         }
     }
-    for place in hits.iter().map(|(_, place)| place).chain(ledger) {
+    for place in outputs.iter().map(|(_, place)| place).chain(ledger) {
         if let Place::File(path) = place {
             refuse(path, evidence)?;
         }

@@ -59,8 +59,8 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Begins; shows nothing if not wanted, or if nobody sees it.
-    pub fn begin(wanted: bool, evidence: &[PathBuf]) -> Progress {
+    /// Begins; shows nothing if not wanted, or if nobody sees it. `hits` says whether there can be any.
+    pub fn begin(wanted: bool, hits: bool, evidence: &[PathBuf]) -> Progress {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
         let state = Arc::new(State::default());
         let drawing = (wanted && io::stderr().is_terminal()).then(|| {
@@ -69,7 +69,7 @@ impl Progress {
             std::thread::spawn(move || count(&counting, &paths));
             let (end, ended) = mpsc::channel();
             let (drawn, state) = (bar.clone(), Arc::clone(&state));
-            (end, std::thread::spawn(move || draw(&drawn, &state, &ended)))
+            (end, std::thread::spawn(move || draw(&drawn, &state, hits, &ended)))
         });
         Progress { bar, state, drawing }
     }
@@ -118,7 +118,7 @@ fn count(state: &State, paths: &[PathBuf]) {
 }
 
 /// Draws until the other end of `ended` is gone.
-fn draw(bar: &ProgressBar, state: &State, ended: &mpsc::Receiver<()>) {
+fn draw(bar: &ProgressBar, state: &State, hits: bool, ended: &mpsc::Receiver<()>) {
     let begun = Instant::now();
     if ended.recv_timeout(SHORT) != Err(mpsc::RecvTimeoutError::Timeout) {
         return;
@@ -134,7 +134,7 @@ fn draw(bar: &ProgressBar, state: &State, ended: &mpsc::Receiver<()>) {
         let all_found = state.all_found.load(Ordering::Relaxed);
         let (hits, source) = {
             let last = state.last.lock().unwrap_or_else(PoisonError::into_inner);
-            (last.hits, escape::lined(&last.source))
+            (hits.then_some(last.hits), escape::lined(&last.source))
         };
         let line = Line { done, found, all_found, elapsed: begun.elapsed(), hits };
         bar.set_length(found.max(done).max(1));
@@ -157,7 +157,8 @@ struct Line {
     found: u64,
     all_found: bool,
     elapsed: Duration,
-    hits: Levels,
+    /// None if there can be none.
+    hits: Option<Levels>,
 }
 
 impl std::fmt::Display for Line {
@@ -171,7 +172,8 @@ impl std::fmt::Display for Line {
         if self.all_found && self.done > 0 {
             write!(f, ", {} left", duration((found - self.done) as f64 / rate))?;
         }
-        let levels = Level::ALL.iter().zip(self.hits).rev().filter(|(_, n)| *n > 0);
+        let Some(hits) = self.hits else { return Ok(()) };
+        let levels = Level::ALL.iter().zip(hits).rev().filter(|(_, n)| *n > 0);
         let levels: Vec<String> =
             levels.map(|(level, n)| format!("{} {}", grouped(n), level.as_str())).collect();
         if levels.is_empty() {
@@ -219,8 +221,11 @@ mod tests {
     fn the_line_says_what_is_known() {
         let line = |done, found, all_found, hits| {
             let elapsed = Duration::from_secs(2);
-            Line { done, found, all_found, elapsed, hits }.to_string()
+            Line { done, found, all_found, elapsed, hits: Some(hits) }.to_string()
         };
+        let elapsed = Duration::from_secs(2);
+        let dump = Line { done: 0, found: 0, all_found: true, elapsed, hits: None };
+        assert_eq!(dump.to_string(), "0 B of 0 B, 0 B/s");
         for (got, want) in [
             (line(0, 0, false, [0; 5]), "0 B of 0 B found so far, still looking, 0 B/s; no hits"),
             (

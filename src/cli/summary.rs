@@ -74,6 +74,17 @@ pub fn summary(ledger: &Ledger, elapsed: Duration, verbose: bool) {
         block("Not seen", blind.cloned());
     }
     let mut about = Vec::new();
+    rules(ledger, &mut about);
+    about.into_iter().for_each(|(name, text)| line(name, &text));
+    of_reading(ledger, elapsed, verbose);
+    if ledger.cut_short() && !ledger.interrupted() {
+        line("Cut short", "the hunt ended before the evidence did");
+    }
+}
+
+/// What was looked at.
+pub fn of_reading(ledger: &Ledger, elapsed: Duration, verbose: bool) {
+    let mut about = Vec::new();
     looked_at(ledger, &mut about);
     if verbose {
         details(ledger, &mut about);
@@ -83,9 +94,6 @@ pub fn summary(ledger: &Ledger, elapsed: Duration, verbose: bool) {
     let seconds = elapsed.as_secs_f64();
     let rate = bytes(bytes_read / seconds.max(1e-9));
     line("Bytes", &format!("{} in {seconds:.2} s, {rate}/s", bytes(bytes_read)));
-    if ledger.cut_short() && !ledger.interrupted() {
-        line("Cut short", "the hunt ended before the evidence did");
-    }
 }
 
 fn hits(ledger: &Ledger) -> String {
@@ -206,9 +214,8 @@ fn time(ledger: &Ledger, verbose: bool) {
     }
 }
 
-/// What was looked at, and with what.
-fn looked_at(ledger: &Ledger, lines: &mut Vec<(&'static str, String)>) {
-    let (sources, counts) = (ledger.sources(), ledger.counts());
+/// With what the evidence was looked at.
+fn rules(ledger: &Ledger, lines: &mut Vec<(&'static str, String)>) {
     let rules = ledger.rule_totals();
     let with_hits = ledger.rules().iter().filter(|rule| rule.hits > 0).count() as u64;
     lines.push((
@@ -223,6 +230,11 @@ fn looked_at(ledger: &Ledger, lines: &mut Vec<(&'static str, String)>) {
             ],
         ),
     ));
+}
+
+/// What was looked at.
+fn looked_at(ledger: &Ledger, lines: &mut Vec<(&'static str, String)>) {
+    let (sources, counts) = (ledger.sources(), ledger.counts());
     let state = |state| sources.state(state);
     lines.push((
         "Logs",

@@ -66,9 +66,8 @@ impl Told {
         rule: RuleId,
         kind: u64,
     ) -> Arc<[Admission]> {
-        let made = || {
-            all_admitting(set, event, |gate| gate.rules.binary_search(&rule).is_ok()).into()
-        };
+        let made =
+            || all_admitting(set, event, |gate| gate.rules.binary_search(&rule).is_ok()).into();
         Arc::clone(self.admitting.entry((kind, rule)).or_insert_with(made))
     }
 

@@ -28,9 +28,10 @@ mod tables;
 mod wildcard;
 
 pub use correlate::{
-    Correlations, Decimal, Findings, Join, Keys, Occurrence, Occurs, Part, Quantity, Queue, Windows,
-    read_group,
+    Correlations, Decimal, Findings, Join, Keys, Occurrence, Occurs, Part, Quantity, Queue,
+    Windows, read_group,
 };
 pub use kinds::Kinds;
 pub use ruleset::{Applicability, RuleId, RuleSet};
 pub use scanner::{Matched, ScanStats, Scanner};
+pub(crate) use wildcard::Wildcard;

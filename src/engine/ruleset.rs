@@ -16,7 +16,9 @@ use super::expr::{Expr, PredicateId};
 use super::predicate::{FieldId, Interner, Predicates};
 use super::program::{Instance, Program, Slot};
 use crate::event::Texts;
-use crate::sigma::{Condition, Correlation, Dialect, Item, LogSource, Node, Part, Pattern, Rule, Test};
+use crate::sigma::{
+    Condition, Correlation, Dialect, Item, LogSource, Node, Part, Pattern, Rule, Test,
+};
 use crate::taxonomy::{EventKey, Mapping, Source, SourceCondition, Taxonomy, View};
 use hashbrown::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};

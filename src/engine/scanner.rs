@@ -2,7 +2,7 @@
 //!
 //! For each event, cheapest first:
 //! - *gate*: the event's kind gives the rules that can speak of it at all, and with them the
-//!   [`Program`] for it (`tables`). Most events of most logs stop here.
+//!   [`Program`] for it (`tables`).
 //! - *prefilter*: for each slot, the verdict on its values leaves some of the rules (`slot_tests`).
 //!   Values that came before have theirs remembered (`memo`) and are not even folded; others are
 //!   folded, once, and searched for literals. A slot that concerns no rule that is left is not looked
@@ -216,9 +216,9 @@ struct SlotState {
     from: u32,
     to: u32,
     original_from: u32,
-    /// Where the verdict on its values is remembered.
+    /// Where the verdict on its values is remembered, if it is.
     known_for: u32,
-    known: Known,
+    known: Option<Known>,
 }
 
 impl Scratch {
@@ -384,7 +384,7 @@ impl<E: Event> Run<'_, E> {
         let is_known = found.is_some();
         match found {
             Some((known, verdict)) => {
-                state.known = known;
+                state.known = Some(known);
                 apply(tests, verdict, &mut scratch.left, &mut scratch.sought);
             }
             None => {
@@ -403,9 +403,10 @@ impl<E: Event> Run<'_, E> {
         let Some(slot) = slot else { return };
         let state = self.scratch.slots[slot.index()];
         if state.known_for == self.scratch.record
+            && let Some(known) = state.known
             && let Some(tests) = self.binding.program.tests.iter().find(|t| t.slot == slot)
         {
-            self.memo.clear_bit(state.known, rule, &tests.open);
+            self.memo.clear_bit(known, rule, &tests.open);
         }
     }
 
@@ -431,6 +432,10 @@ impl<E: Event> Run<'_, E> {
 
     /// Works out the verdict on the slot's values.
     fn judge(&mut self, tests: &SlotTests) {
+        if tests.is_empty() {
+            // Nothing is asked: the verdict is there only for what evaluation takes out of it.
+            return self.scratch.verdict.clear();
+        }
         let state = self.fold(tests.slot);
         let mut found = std::mem::take(&mut self.scratch.found);
         let mut verdict = std::mem::take(&mut self.scratch.verdict);

@@ -132,13 +132,18 @@ impl Fours {
     }
 }
 
-/// So often the literals are looked for one by one before an automaton is built, which costs about
-/// as much as this: many kinds of events come a few times only, and many fields have few values.
+/// So often the literals are looked for one by one before an automaton is built: many kinds of events
+/// come a few times only and many fields have few values, and then building costs more than searching.
 const SEARCHES_BEFORE_AUTOMATON: u32 = 256;
 /// In a longer text too many literals have their four bytes by chance.
 const LONGEST_WITHOUT_AUTOMATON: usize = 512;
 
 impl SlotTests {
+    /// Whether no rule asks anything of the slot's values.
+    pub(super) fn is_empty(&self) -> bool {
+        self.tests.is_empty()
+    }
+
     /// How many rules the slot concerns.
     pub(super) fn concerned(&self) -> u32 {
         self.concerns.iter().map(|word| word.count_ones()).sum()

@@ -1,8 +1,8 @@
 //! What a scanner knows of kinds of events: which program decides them, and where their values are.
 //!
 //! The *kind* of an event is its provider, channel and event id, and its layout. A record's kind is
-//! told by comparing raw bytes; most records are of the kind of the one before. What follows from a
-//! kind is worked out when it is first met.
+//! told by comparing raw bytes, first with the record before. What follows from a kind is worked out
+//! when it is first met.
 
 use super::expr::{Expr, PredicateId};
 use super::kinds::Kinds;

@@ -18,7 +18,7 @@ const DASHES: [&[u8]; 5] =
 
 /// A pattern with wildcards.
 #[derive(Debug, Clone)]
-pub(super) struct Wildcard {
+pub(crate) struct Wildcard {
     pieces: Box<[Piece]>,
     /// Whether the first piece is bound to the start (no `*` before it).
     at_start: bool,
@@ -43,7 +43,7 @@ enum Token {
 
 impl Wildcard {
     /// The pattern made of `parts`, literals as they are.
-    pub(super) fn new(parts: &[Part]) -> Wildcard {
+    pub(crate) fn new(parts: &[Part]) -> Wildcard {
         let mut pieces = Vec::new();
         let mut tokens = Vec::new();
         for part in parts {
@@ -72,7 +72,7 @@ impl Wildcard {
     }
 
     /// Whether all of `text` matches.
-    pub(super) fn is_match(&self, text: &[u8]) -> bool {
+    pub(crate) fn is_match(&self, text: &[u8]) -> bool {
         let mut pieces = &*self.pieces;
         let mut text = text;
         if self.at_start {

@@ -26,6 +26,7 @@ mod place;
 mod plan;
 mod reader;
 mod record;
+mod render;
 mod slow;
 mod template;
 mod value;
@@ -36,7 +37,8 @@ pub use chunk::Finding;
 pub use file::{Log, OpenError, open};
 pub use reader::{Bin, ChunkReport, Counts, Damage, DamageKind, Options, Reader, Sink};
 pub use record::{Fast, Lane, Record, Slow};
-pub use slow::{Format, SlowEvent};
+pub use render::{Format, InChunk, Renderer};
+pub use slow::SlowEvent;
 pub use walk::State;
 
 use std::fmt;

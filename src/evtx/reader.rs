@@ -17,14 +17,15 @@ use std::ops::{ControlFlow, Range};
 /// Takes what a [`Reader`] finds: records and damage in the order of the source, and after those of
 /// a slot its report.
 pub trait Sink {
-    /// The records that follow, until [`Sink::chunk`], are of a chunk with these bytes, which hold
-    /// the texts of those that are [verbatim](crate::event::Event::is_verbatim).
-    fn begin(&mut self, chunk: &[u8]) {
-        let _ = chunk;
-    }
-
     /// A record. [`ControlFlow::Break`] ends the reading, without a report of this slot.
     fn record(&mut self, record: &Record<'_>) -> ControlFlow<()>;
+
+    /// All records of the chunk whose bytes these are have come. [`ControlFlow::Break`] ends the
+    /// reading, without a report of this slot.
+    fn end(&mut self, chunk: &[u8]) -> ControlFlow<()> {
+        let _ = chunk;
+        ControlFlow::Continue(())
+    }
 
     /// A slot was dealt with.
     fn chunk(&mut self, report: ChunkReport);
@@ -216,8 +217,8 @@ impl Reader {
         let slack = header.records_end().unwrap_or(chunk::SIZE);
         let counts = Counts::default();
         let mut pass = Pass { slot, offset, data, slack, options, fast, counts };
-        sink.begin(data);
         pass.run(spans, slow, sink)?;
+        sink.end(data)?;
         let bin = match pass.counts {
             counts if counts != Counts::default() => Bin::Read(counts),
             // It was never used.

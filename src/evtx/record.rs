@@ -4,7 +4,8 @@ use super::Decline;
 use super::instance::Instance;
 use super::intern::{Depends, Make, PlaceSource};
 use super::plan::{MAX_PARTS, Part};
-use super::slow::{self, Format, SlowEvent};
+use super::render::{self, Format};
+use super::slow::SlowEvent;
 use super::value::Slot;
 use super::walk::{Found, State};
 use crate::event::{Event, Layout, LeafId, Value};
@@ -63,6 +64,10 @@ impl<'a> Record<'a> {
             Record::Fast(record) => &record.meta,
             Record::Slow(record) => &record.meta,
         }
+    }
+
+    pub(super) fn found(&self) -> Found {
+        self.meta().found
     }
 
     /// The slot of its chunk in the source.
@@ -133,7 +138,7 @@ impl<'a> Record<'a> {
     /// # Errors
     /// Says why the crate cannot render it.
     pub fn render(&self, format: Format) -> Result<String, String> {
-        slow::render(self.meta().chunk, self.meta().found, format)
+        render::one(self.meta().chunk, self.meta().found, format)
     }
 
     /// The bytes of its chunk, as far as they were read, which hold the templates that it is made of,

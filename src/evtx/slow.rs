@@ -22,6 +22,7 @@
 //! to come.
 
 use super::chunk::{self, MAGIC};
+use super::render::{self, Format};
 use super::walk::{Found, MIN_RECORD};
 use super::xml::Leaves;
 use super::{Decline, index};
@@ -112,47 +113,12 @@ impl SlowLane {
     }
 }
 
-/// Renders a record of which its chunk is at hand.
-pub(super) fn render(data: &[u8], found: Found, format: Format) -> Result<String, String> {
-    let settings = Arc::new(ParserSettings::new().indent(format == Format::Xml));
-    catch_unwind(|| render_alone(data, found, format, &settings))
-        .unwrap_or_else(|_| Err("the evtx crate failed".to_owned()))
-}
-
-fn render_alone(
-    data: &[u8],
-    found: Found,
-    format: Format,
-    settings: &Arc<ParserSettings>,
-) -> Result<String, String> {
-    let targets = [Target { found, declined: Decline::Asked }];
-    let mut copy = Vec::new();
-    let route = route(data, &targets, &mut copy);
-    with_chunk(&copy, settings, |records| {
-        let mut records = records?;
-        let steps = route.first().copied().unwrap_or(0);
-        advance(&mut records, steps, |record| match format {
-            Format::Xml => record.into_xml(),
-            Format::Json => record.into_json(),
-        })
-    })
-}
-
-/// How a record is rendered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    /// As XML, indented.
-    Xml,
-    /// As JSON on one line.
-    Json,
-}
-
 /// How many records the crate visits up to each target and with it, from the one before; 0 if it
 /// cannot be reached.
-type Route = Vec<usize>;
+pub(super) type Route = Vec<usize>;
 
 /// Makes the copy of a chunk in which the records lead from target to target.
-fn route(data: &[u8], targets: &[Target], copy: &mut Vec<u8>) -> Route {
+pub(super) fn route(data: &[u8], targets: &[Target], copy: &mut Vec<u8>) -> Route {
     copy.clear();
     copy.extend_from_slice(data.get(..chunk::SIZE).unwrap_or(data));
     copy.resize(chunk::SIZE, 0);
@@ -201,7 +167,7 @@ fn route(data: &[u8], targets: &[Target], copy: &mut Vec<u8>) -> Route {
 }
 
 /// Lets `work` have the crate's records of the chunk `copy`.
-fn with_chunk<R>(
+pub(super) fn with_chunk<R>(
     copy: &[u8],
     settings: &Arc<ParserSettings>,
     work: impl FnOnce(Result<IterChunkRecords<'_>, String>) -> R,
@@ -231,15 +197,14 @@ fn header(copy: &[u8]) -> Result<EvtxChunkHeader, String> {
 }
 
 /// Goes `steps` records on and renders the last of them.
-fn advance<E: std::error::Error + 'static>(
+pub(super) fn advance(
     records: &mut IterChunkRecords<'_>,
     steps: usize,
-    render: impl FnOnce(EvtxRecord<'_>) -> Result<evtx::SerializedEvtxRecord<String>, E>,
+    render: impl FnOnce(EvtxRecord<'_>) -> Result<String, String>,
 ) -> Result<String, String> {
     let last = steps.checked_sub(1).ok_or("the record cannot be reached")?;
     let record = records.nth(last);
-    let record = record.ok_or("the evtx crate does not see the record")?.map_err(|e| chain(&e))?;
-    Ok(render(record).map_err(|e| chain(&e))?.data)
+    render(record.ok_or("the evtx crate does not see the record")?.map_err(|e| chain(&e))?)
 }
 
 struct Known<'s> {
@@ -276,9 +241,9 @@ impl SlowPass<'_, '_> {
         let records = self.records.as_mut().map_err(|reason| reason.clone())?;
         let (data, settings, retries) = (self.data, self.settings, &mut self.retries);
         let caught = catch_unwind(AssertUnwindSafe(|| {
-            advance(records, steps, |r| r.into_xml()).or_else(|reason| {
+            advance(records, steps, |record| Format::Xml.render(record)).or_else(|reason| {
                 *retries = retries.checked_sub(1).ok_or(reason)?;
-                render_alone(data, found, Format::Xml, settings)
+                render::alone(data, found, Format::Xml, settings)
             })
         }));
         let Ok(xml) = caught else {
@@ -304,7 +269,7 @@ impl SlowPass<'_, '_> {
 }
 
 /// An error and what led to it, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

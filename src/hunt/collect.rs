@@ -10,7 +10,7 @@ use super::group;
 use super::open::Settled;
 use super::rendered::{At, Rendered};
 use super::sequence::{Consumer, Flow};
-use super::spill::Sorter;
+use super::spill::{Sorter, malformed};
 use super::time::{Ticks, local_text};
 use super::work::{Finished, Note, OUTPUT_BYTES, rule_info};
 use super::{Hunt, HuntError, Order, Output, correlate};
@@ -167,7 +167,7 @@ impl<'a> Collector<'a> {
             }
             Arrange::Grouped(sorter) => {
                 for (at, outputs) in rendered.marked() {
-                    let [key] = outputs[..] else { continue };
+                    let [key] = outputs[..] else { return Err(malformed()) };
                     sorter.push(key, &[&group::sum(at)])?;
                 }
             }
@@ -196,10 +196,8 @@ impl<'a> Collector<'a> {
             let hits = std::mem::take(&mut found.hits);
             found.show(hunt, formats, reach, |shown| {
                 self.ledger.found(shown.tally);
-                self.ledger.correlated(&Correlated {
-                    findings: shown.levels,
-                    ..Correlated::default()
-                });
+                self.ledger
+                    .correlated(&Correlated { findings: shown.levels, ..Correlated::default() });
                 match self.take(shown.rendered) {
                     Flow::Go => ControlFlow::Continue(()),
                     Flow::Stop => ControlFlow::Break(()),
@@ -238,15 +236,13 @@ impl<'a> Collector<'a> {
         let mut context = 0;
         let mut last_hit = None;
         sorter.finish(|key, payload| {
-            let Some(at) = key.try_into().ok().map(At::of_key) else {
-                return ControlFlow::Continue(());
-            };
+            let at = At::of_key(key.try_into().map_err(|_| malformed())?);
             // A record that was hit needs no second look: its hits stand right before.
             let record = Some((at.item, at.record));
             if at.rule != At::CONTEXT {
                 last_hit = record;
             } else if last_hit == record {
-                return ControlFlow::Continue(());
+                return Ok(ControlFlow::Continue(()));
             } else {
                 context += 1;
             }
@@ -258,14 +254,19 @@ impl<'a> Collector<'a> {
     }
 
     /// Adds what one thing looks like, and writes what has gathered if that is much.
-    fn append(&mut self, mut payload: &[u8], batch: &mut Rendered) -> ControlFlow<()> {
+    fn append(&mut self, mut payload: &[u8], batch: &mut Rendered) -> io::Result<ControlFlow<()>> {
         for which in 0..self.sinks.len() {
-            let Some((length, rest)) = payload.split_first_chunk::<8>() else { break };
+            let (length, rest) = payload.split_first_chunk::<8>().ok_or_else(malformed)?;
             let length = usize::try_from(u64::from_le_bytes(*length)).unwrap_or(usize::MAX);
-            let Some((output, rest)) = rest.split_at_checked(length) else { break };
+            let (output, rest) = rest.split_at_checked(length).ok_or_else(malformed)?;
             batch.append(which, output);
             payload = rest;
         }
+        Ok(self.write_if_much(batch))
+    }
+
+    /// Writes what has gathered, if that is much.
+    fn write_if_much(&mut self, batch: &mut Rendered) -> ControlFlow<()> {
         if batch.len() < OUTPUT_BYTES {
             return ControlFlow::Continue(());
         }
@@ -282,15 +283,13 @@ impl<'a> Collector<'a> {
         formats: &[&Format],
     ) -> io::Result<()> {
         let mut by_time = Sorter::new(hunt.sort_memory, None);
-        let mut failed = Ok(());
         sorter.finish(|key, sum| {
-            let Some(group) = group::read(key, sum) else { return ControlFlow::Continue(()) };
+            let group = group::read(key, sum).ok_or_else(malformed)?;
             // A group is told by the place of its first hit: a rule hits a record in one way only.
             let length = (key.len() as u64).to_le_bytes();
-            failed = by_time.push(&group.first.key(true), &[&length, key, sum]);
-            if failed.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            by_time.push(&group.first.key(true), &[&length, key, sum])?;
+            Ok(ControlFlow::Continue(()))
         })?;
-        failed?;
         let rules = hunt.rules.rules().map(|(_, rule)| &rule.about);
         let correlations = hunt.rules.correlations().all().iter().map(|found| &found.about);
         let rules: Vec<&About> = rules.chain(correlations).collect();
@@ -301,12 +300,10 @@ impl<'a> Collector<'a> {
                 let (key, sum) = rest.split_at_checked(length)?;
                 group::read(key, sum)
             });
-            let rule =
-                group.as_ref().and_then(|group| rules.get(usize::try_from(group.rule).ok()?));
-            if let (Some(group), Some(rule)) = (group, rule) {
-                render(&group, rule, hunt.zone, formats, &mut batch);
-            }
-            self.append(&[], &mut batch)
+            let group = group.ok_or_else(malformed)?;
+            let rule = usize::try_from(group.rule).ok().and_then(|rule| rules.get(rule));
+            render(&group, rule.ok_or_else(malformed)?, hunt.zone, formats, &mut batch);
+            Ok(self.write_if_much(&mut batch))
         })?;
         self.write(&batch);
         Ok(())

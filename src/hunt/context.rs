@@ -14,7 +14,7 @@ use super::feed::{Item, Piece};
 use super::open::{Opened, open};
 use super::rendered::{Around, At, Rendered};
 use super::sequence::Flow;
-use super::spill::Sorter;
+use super::spill::{Sorter, malformed};
 use super::time::{Ticks, event_time, local_text};
 use super::work::{Finished, HandOn, OUTPUT_BYTES, Work};
 use super::{Hunt, describe};
@@ -95,11 +95,11 @@ pub(super) fn batches(
     let mut open: Option<Around> = None;
     let mut flow = ControlFlow::Continue(());
     spans.finish(|key, to| {
-        let Some(span) = Around::read(key, to) else { return ControlFlow::Continue(()) };
+        let span = Around::read(key, to).ok_or_else(malformed)?;
         match &mut open {
             Some(open) if open.host == span.host && span.from <= open.to => {
                 open.to = open.to.max(span.to);
-                return ControlFlow::Continue(());
+                return Ok(ControlFlow::Continue(()));
             }
             _ => {}
         }
@@ -110,7 +110,7 @@ pub(super) fn batches(
             flow = each(&batch);
             batch = Surroundings::default();
         }
-        flow
+        Ok(flow)
     })?;
     if flow.is_continue() {
         batch.push_last(open);
@@ -198,7 +198,12 @@ impl Work for Surveyor<'_> {
             }
         }
         let rendered = self.rendered.take(OUTPUT_BYTES);
-        Some(Finished { rendered, notes: Vec::new(), tally: Tally::default(), correlated: Correlated::default() })
+        Some(Finished {
+            rendered,
+            notes: Vec::new(),
+            tally: Tally::default(),
+            correlated: Correlated::default(),
+        })
     }
 
     fn finish(self) -> (Vec<u64>, Kinds) {

@@ -3,20 +3,43 @@
 //! There is no way to write a literal `*` or `?`: none of what is matched here, names of channels and
 //! computers, tags and ids of rules, holds one.
 
+use crate::engine::Wildcard;
+use crate::sigma::Part;
 use crate::utf16;
 
 /// A pattern for a whole text.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Glob {
     typed: String,
-    folded: Box<[u8]>,
+    pattern: Wildcard,
 }
+
+impl PartialEq for Glob {
+    fn eq(&self, other: &Glob) -> bool {
+        self.typed == other.typed
+    }
+}
+
+impl Eq for Glob {}
 
 impl Glob {
     /// The pattern that was typed.
     #[must_use]
     pub fn new(pattern: &str) -> Glob {
-        Glob { typed: pattern.to_owned(), folded: utf16::folded(pattern).into_bytes().into() }
+        let folded = utf16::folded(pattern);
+        let part = |text: &str| match text {
+            "*" => Part::AnyRun,
+            "?" => Part::AnyChar,
+            literal => Part::Literal(literal.to_owned()),
+        };
+        let texts = folded.split_inclusive(['*', '?']).flat_map(|text| {
+            // Whatever ends a text but the last is a wildcard, of one byte.
+            let (literal, wildcard) =
+                text.split_at(text.len() - usize::from(text.ends_with(['*', '?'])));
+            [literal, wildcard]
+        });
+        let parts: Vec<Part> = texts.filter(|text| !text.is_empty()).map(part).collect();
+        Glob { typed: pattern.to_owned(), pattern: Wildcard::new(&parts) }
     }
 
     /// As it was typed.
@@ -38,47 +61,9 @@ impl Glob {
     }
 
     /// The same for text that is folded already, in UTF-8.
-    ///
-    /// Where a `*` took too little, it alone takes one byte more: what was matched before it need not be
-    /// looked at again. A `?` takes a byte and all continuation bytes behind it, so that it stands for one
-    /// character even where a `*` stopped inside of one.
     pub(super) fn is_match_folded(&self, text: &[u8]) -> bool {
-        let pattern = &*self.folded;
-        let (mut at, mut p) = (0, 0);
-        // The place behind the last `*`, and where in the text what follows it is being tried.
-        let mut star: Option<(usize, usize)> = None;
-        while at < text.len() {
-            let taken = match pattern.get(p) {
-                Some(b'*') => {
-                    p += 1;
-                    star = Some((p, at));
-                    continue;
-                }
-                Some(b'?') => Some(character(text, at)),
-                Some(byte) if text.get(at) == Some(byte) => Some(1),
-                _ => None,
-            };
-            match (taken, star) {
-                (Some(taken), _) => {
-                    at += taken;
-                    p += 1;
-                }
-                (None, Some((behind, tried))) => {
-                    at = tried + 1;
-                    p = behind;
-                    star = Some((behind, at));
-                }
-                (None, None) => return false,
-            }
-        }
-        pattern.get(p..).is_some_and(|rest| rest.iter().all(|byte| *byte == b'*'))
+        self.pattern.is_match(text)
     }
-}
-
-/// How many bytes the character at `at` has from there on.
-fn character(text: &[u8], at: usize) -> usize {
-    let behind = text.get(at + 1..).unwrap_or(&[]);
-    1 + behind.iter().take_while(|byte| **byte & 0xC0 == 0x80).count()
 }
 
 #[cfg(test)]

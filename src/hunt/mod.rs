@@ -18,7 +18,9 @@
 mod collect;
 mod context;
 mod correlate;
+mod count;
 mod describe;
+mod dump;
 mod feed;
 mod filter;
 mod glob;
@@ -51,6 +53,7 @@ use std::{
 };
 use work::{Purpose, Work, Worker};
 
+pub use dump::Dump;
 pub use filter::EventFilter;
 pub use glob::Glob;
 pub use time::{Ticks, first_tick, timestamp};

@@ -30,6 +30,8 @@ impl At {
     pub(super) const TIMELESS: Ticks = Ticks::MAX;
     /// Behind all rules.
     pub(super) const CONTEXT: u32 = u32::MAX;
+    /// Of what is written as it comes.
+    pub(super) const NOWHERE: At = At { time: At::TIMELESS, item: 0, record: 0, rule: 0 };
     /// Bytes of a key.
     pub(super) const KEY: usize = 24;
 

@@ -41,6 +41,12 @@ pub(super) struct Sorter {
     levels: Vec<Vec<File>>,
 }
 
+/// What is said of an entry that is not of the form in which it was put: a fault of the program, and an
+/// error, since to leave the entry out would look like all there is.
+pub(super) fn malformed() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "what was kept does not read back")
+}
+
 /// Where in the bytes an entry's key and payload stand.
 struct Entry {
     key: Range<usize>,
@@ -72,14 +78,14 @@ impl Sorter {
     /// If a temporary file cannot be written or read.
     pub(super) fn finish(
         mut self,
-        mut each: impl FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+        each: impl FnMut(&[u8], &[u8]) -> io::Result<ControlFlow<()>>,
     ) -> io::Result<()> {
         if !self.levels.is_empty() {
             self.spill()?;
             let runs = self.levels.drain(..).flatten().collect();
-            return merge(runs, self.combine, |key, payload| Ok(each(key, payload)));
+            return merge(runs, self.combine, each);
         }
-        self.sort(|key, payload| Ok(each(key, payload)))
+        self.sort(each)
     }
 
     fn size(&self) -> usize {
@@ -279,7 +285,7 @@ mod tests {
         let mut out = Vec::new();
         let each = |key: &[u8], payload: &[u8]| {
             out.push((key.to_vec(), payload.to_vec()));
-            ControlFlow::Continue(())
+            Ok(ControlFlow::Continue(()))
         };
         sorter.finish(each).unwrap();
         out
@@ -321,7 +327,7 @@ mod tests {
             let each = |key: &[u8], payload: &[u8]| {
                 let count = u64::from_le_bytes(payload.try_into().unwrap());
                 assert!(got.insert(key[0], count).is_none());
-                ControlFlow::Continue(())
+                Ok(ControlFlow::Continue(()))
             };
             sorter.finish(each).unwrap();
             prop_assert_eq!(got, want);
@@ -342,7 +348,7 @@ mod tests {
         let mut keys = Vec::new();
         let each = |key: &[u8], _: &[u8]| {
             keys.push(key.to_vec());
-            ControlFlow::Continue(())
+            Ok(ControlFlow::Continue(()))
         };
         sorter.finish(each).unwrap();
         assert!(keys.len() == n && keys.is_sorted());
@@ -356,7 +362,7 @@ mod tests {
             let mut taken = 0;
             let each = |_: &[u8], _: &[u8]| {
                 taken += 1;
-                if taken == 7 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                Ok(if taken == 7 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
             };
             sorter.finish(each).unwrap();
             assert_eq!(taken, 7);

@@ -5,27 +5,26 @@
 //! many rules hit it.
 
 use super::correlate::gather;
+use super::count::Counted;
 use super::describe::{self, Description};
-use super::feed::{CHUNK_BYTES, Item, Piece};
+use super::feed::{Item, Piece};
 use super::filter::Screen;
 use super::group;
 use super::open::{Opened, Settled, open};
 use super::rendered::{At, Rendered};
 use super::sequence::Flow;
 use super::time::{Ticks, event_time, local_text};
-use super::{Hunt, Order, Step, context};
+use super::{Hunt, Order, context};
 use crate::engine::{Kinds, RuleId, Scanner};
-use crate::evtx::{
-    self, Bin, ChunkReport, Damage, DamageKind, Finding, Lane, Log, Reader, Record, State,
-};
-use crate::ledger::{Correlated, Counts, Damages, Levels, SourceEntry, SourceState, Span, Tally};
+use crate::evtx::{self, ChunkReport, Damage, Reader, Record};
+use crate::ledger::{Correlated, Levels, SourceEntry, Tally};
 use crate::report::{Format, Hit, RuleInfo, Subject};
 use crate::sigma::About;
 use std::ops::{ControlFlow, Range};
 
 /// From this size on, for all outputs together, output of an item that is not finished waits for its
-/// turn and is written, so that an item full of hits is not held in memory: a two-megabyte item in which every record hits
-/// several rules gives twenty times as much. Ordinary items stay below.
+/// turn and is written, so that an item full of hits is not held in memory: a two-megabyte item in
+/// which every record hits several rules gives twenty times as much. Ordinary items stay below.
 pub(super) const OUTPUT_BYTES: usize = 1 << 20;
 
 /// What came of an item.
@@ -133,8 +132,6 @@ impl Worker<'_> {
     /// Reads some slots of a log.
     fn slots(&mut self, opened: &Opened, slots: Range<u64>, hand_on: HandOn<'_>) -> Option<Note> {
         let Opened { source, bytes, log } = opened;
-        let first = slots.start == 0;
-        let last = slots.end >= log.slots;
         let mut visit = Visit {
             hunt: self.hunt,
             purpose: self.purpose,
@@ -150,43 +147,11 @@ impl Worker<'_> {
             record: &mut self.record,
             path: source.name(),
             hand_on,
-            counts: Counts::default(),
-            damages: Damages::default(),
-            damages_before_chunk: 0,
-            findings: Damages::default(),
+            counted: Counted::begin(log, &slots),
         };
-        if first {
-            header_findings(log, &mut visit.findings);
-        }
-        visit.counts.chunks.slots = slots.end - slots.start;
         let flow = self.reader.read(&**bytes, log, slots.clone(), &mut visit);
-        if flow.is_break() {
-            return None;
-        }
-        let Visit { counts, mut damages, findings, .. } = visit;
-        if last && u64::from(log.chunk_count) > log.slots {
-            let (counted, there) = (log.chunk_count, log.slots);
-            damages.push(bytes.size(), || {
-                format!(
-                    "the file is cut off: its header counts {counted} chunks, {there} are there"
-                )
-            });
-        }
-        if let Some(progress) = self.hunt.progress {
-            let part = (slots.end - slots.start) * CHUNK_BYTES;
-            let bytes = if first && last { source.size() } else { part };
-            progress(&Step { source: source.name(), bytes, hits: counts.hits });
-        }
-        let entry = Box::new(SourceEntry {
-            path: source.name().to_owned(),
-            size: bytes.size(),
-            state: SourceState::Read,
-            reason: None,
-            counts,
-            damages,
-            findings,
-        });
-        Some(Note::Part { entry, last })
+        let Visit { counted, .. } = visit;
+        flow.is_continue().then(|| counted.end(self.hunt, opened, &slots))
     }
 }
 
@@ -207,21 +172,15 @@ struct Visit<'v, 'a> {
     record: &'v mut u32,
     path: &'v str,
     hand_on: HandOn<'v>,
-    counts: Counts,
-    damages: Damages,
-    damages_before_chunk: u64,
-    findings: Damages,
+    counted: Counted,
 }
 
 impl evtx::Sink for Visit<'_, '_> {
     fn record(&mut self, record: &Record<'_>) -> ControlFlow<()> {
         *self.record = self.record.saturating_add(1);
-        if record.state() == State::Live {
-            Span::reach(&mut self.counts.times, record.header_time());
-        }
-        let records = &mut self.counts.records;
+        self.counted.met(record);
         if self.screen.as_mut().is_some_and(|screen| !screen.wants(record)) {
-            records.filtered += 1;
+            self.counted.counts.records.filtered += 1;
             return ControlFlow::Continue(());
         }
         // Looking through the chunk costs more than most records: it is done for the first that is
@@ -230,11 +189,7 @@ impl evtx::Sink for Visit<'_, '_> {
             self.scanner.enter_block(record.in_chunk().0);
             self.entered = true;
         }
-        *match (record.state(), record.lane()) {
-            (State::Recovered, _) => &mut records.recovered,
-            (State::Live, Lane::Fast) => &mut records.fast,
-            (State::Live, Lane::Slow) => &mut records.slow,
-        } += 1;
+        self.counted.read(record.state(), record.lane());
         let scanner = &mut *self.scanner;
         let rules =
             if self.hunt.full_scan { scanner.scan_full(record) } else { scanner.scan(record) };
@@ -256,70 +211,18 @@ impl evtx::Sink for Visit<'_, '_> {
     fn chunk(&mut self, report: ChunkReport) {
         self.scanner.leave_block();
         self.entered = false;
-        let chunks = &mut self.counts.chunks;
-        let damaged = self.damages.total > self.damages_before_chunk;
-        *match &report.bin {
-            Bin::Read(_) if damaged || !report.findings.is_empty() => &mut chunks.irregular,
-            Bin::Read(_) => &mut chunks.read,
-            Bin::Empty => &mut chunks.unused,
-            Bin::Unreadable(_) => &mut chunks.unreadable,
-        } += 1;
-        if let Bin::Read(counts) = &report.bin {
-            self.counts.records.seen += counts.records + counts.unreadable;
-        }
-        // Records that ought to be there and are not are a loss, even if no byte was unreadable.
-        for finding in &report.findings {
-            let lost = !damaged && is_loss(finding);
-            let places = if lost { &mut self.damages } else { &mut self.findings };
-            places.push(report.offset, || finding.to_string());
-        }
-        self.damages_before_chunk = self.damages.total;
+        self.counted.chunk(&report);
     }
 
     fn damage(&mut self, damage: Damage) {
-        match damage.kind {
-            // That it cannot be read any more is no damage of the log.
-            DamageKind::LeftOver => {
-                self.counts.records.unrecoverable += 1;
-                self.findings.push(damage.offset, || damage.reason);
-                return;
-            }
-            DamageKind::Record => self.counts.records.unreadable += 1,
-            _ => {}
-        }
-        self.damages.push(damage.offset, || damage.reason);
-    }
-}
-
-/// Whether a finding means that records, or parts of them, are missing; the others are oddities of
-/// logs that were in use when they were copied.
-fn is_loss(finding: &Finding) -> bool {
-    matches!(
-        finding,
-        Finding::Truncated { .. }
-            | Finding::FewerRecords { .. }
-            | Finding::ZeroTail { .. }
-            | Finding::WithoutEnd(_)
-    )
-}
-
-/// What is to be known of a log's header.
-fn header_findings(log: &Log, findings: &mut Damages) {
-    for (is, what) in [
-        (log.dirty, "the log was open when it was copied"),
-        (log.full, "the log was full: records were overwritten or refused"),
-        (!log.checksum_ok, "the file header's checksum does not fit"),
-    ] {
-        if is {
-            findings.push(0, || what.to_owned());
-        }
+        self.counted.damage(damage);
     }
 }
 
 impl Visit<'_, '_> {
     /// Renders the hits of these rules on a record.
     fn hit(&mut self, record: &Record<'_>, rules: &[RuleId]) -> ControlFlow<()> {
-        self.counts.records_hit += 1;
+        self.counted.counts.records_hit += 1;
         let whole_system = self.purpose.formats.iter().any(|format| format.wants_system());
         self.description.read(record, whole_system);
         let (set, at) = (self.hunt.rules, self.place(record));
@@ -334,7 +237,7 @@ impl Visit<'_, '_> {
             if let Some(hits) = self.hits.get_mut(id.index()) {
                 *hits += 1;
             }
-            for hits in [&mut self.counts.hits, &mut levels] {
+            for hits in [&mut self.counted.counts.hits, &mut levels] {
                 if let Some(hits) = hits.get_mut(rule.level as usize) {
                     *hits += 1;
                 }

@@ -169,7 +169,8 @@ fn member(correlation: &Correlation<'_>, member: &CorrelationMember<'_>, out: &m
     object.string("timestamp", member.timestamp);
     object.key("rules");
     object.out.push(b'[');
-    let rules = member.rules.iter().filter_map(|n| correlation.rules.get(usize::try_from(*n).ok()?));
+    let rules =
+        member.rules.iter().filter_map(|n| correlation.rules.get(usize::try_from(*n).ok()?));
     for (n, info) in rules.enumerate() {
         if n > 0 {
             object.out.push(b',');

@@ -61,6 +61,55 @@ pub fn json_string(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
+/// Appends a finished JSON text, its characters that are not to be printed escaped. They can only be
+/// in its strings.
+pub fn json_text(json: &str, out: &mut Vec<u8>) {
+    within(json, is_unsafe, json_char, out);
+}
+
+/// Appends a finished XML text, its characters that are not to be printed as references; those that
+/// XML has no reference for as `_`, as Windows writes them.
+pub fn xml_text(xml: &str, out: &mut Vec<u8>) {
+    let is_to_go = |c| is_unsafe(c) && !matches!(c, '\t' | '\n' | '\r');
+    let reference = |c, out: &mut Vec<u8>| match c {
+        '\0'..='\x1f' => out.push(b'_'),
+        // Writing to memory cannot fail.
+        c => drop(write!(out, "&#x{:x};", u32::from(c))),
+    };
+    within(xml, is_to_go, reference, out);
+}
+
+fn within(
+    text: &str,
+    is_to_go: impl Fn(char) -> bool,
+    instead: impl Fn(char, &mut Vec<u8>),
+    out: &mut Vec<u8>,
+) {
+    let mut rest = text;
+    // Nearly all bytes need no look at the character; the quote and the backslash are no others here.
+    while let Some((at, c)) = unsafe_char(rest, &is_to_go) {
+        let (before, from) = rest.split_at(at);
+        out.extend_from_slice(before.as_bytes());
+        instead(c, out);
+        rest = from.get(c.len_utf8()..).unwrap_or("");
+    }
+    out.extend_from_slice(rest.as_bytes());
+}
+
+/// The first character that is to go, and where it begins.
+fn unsafe_char(text: &str, is_to_go: impl Fn(char) -> bool) -> Option<(usize, char)> {
+    let mut from = 0;
+    loop {
+        let rest = text.get(from..)?;
+        let at = rest.bytes().position(|b| LOOK[usize::from(b)] && b != b'"' && b != b'\\')?;
+        let c = rest.get(at..)?.chars().next()?;
+        if is_to_go(c) {
+            return Some((from + at, c));
+        }
+        from += at + c.len_utf8();
+    }
+}
+
 fn json_char(c: char, out: &mut Vec<u8>) {
     match c {
         '"' => out.extend_from_slice(b"\\\""),
@@ -145,6 +194,26 @@ mod tests {
             assert_eq!(json(text), as_json);
             assert_eq!(lined(text), as_line);
         }
+    }
+
+    #[test]
+    fn finished_texts_keep_their_meaning() {
+        for c in (0..=0x10_ffff).filter_map(char::from_u32) {
+            let quoted = serde_json::to_string(&format!("a\\{c}\"b")).unwrap();
+            let (mut json, mut xml) = (Vec::new(), Vec::new());
+            json_text(&quoted, &mut json);
+            let json = String::from_utf8(json).unwrap();
+            let read = |json: &str| serde_json::from_str::<String>(json).unwrap();
+            assert_eq!(read(&json), read(&quoted));
+            xml_text(&format!("<a>{c}\n</a>"), &mut xml);
+            let xml = String::from_utf8(xml).unwrap();
+            assert!(!is_unsafe(c) || matches!(c, '\t' | '\n' | '\r') || !xml.contains(c));
+            assert!(!is_unsafe(c) || !json.contains(c));
+            assert!(xml.starts_with("<a>") && xml.ends_with("\n</a>"));
+        }
+        let mut xml = Vec::new();
+        xml_text("<a>\x1b\u{202e}\t&amp;é</a>", &mut xml);
+        assert_eq!(String::from_utf8(xml).unwrap(), "<a>_&#x202e;\t&amp;é</a>");
     }
 
     proptest! {

@@ -23,6 +23,7 @@ mod table;
 mod time;
 mod timesketch;
 mod wrap;
+pub mod xml;
 
 pub use columns::{Columns, Medium};
 pub use correlation::{Correlation, CorrelationMember};

@@ -2,6 +2,7 @@
 
 mod bench;
 mod checker;
+mod dump;
 mod evidence;
 mod filters;
 mod hunts;

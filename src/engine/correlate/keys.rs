@@ -175,12 +175,7 @@ impl Correlations {
     /// Hands to `each` what the correlations that refer to another are to know of a finding of that
     /// one: it has the values that it is grouped by, under the names that it gives them, and nothing
     /// else.
-    pub fn join_finding(
-        &self,
-        inner: usize,
-        finding: &Keys,
-        each: &mut dyn FnMut(Part, Join<'_>),
-    ) {
+    pub fn join_finding(&self, inner: usize, finding: &Keys, each: &mut dyn FnMut(Part, Join<'_>)) {
         let Some(names) = self.get(inner).map(|inner| &inner.group_by) else { return };
         let (folded, shown) = (read_group(&finding.group), read_group(&finding.shown));
         let field = |place: &u32| {

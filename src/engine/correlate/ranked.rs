@@ -55,7 +55,11 @@ impl Ranked {
 
     pub(super) fn add(&mut self, number: Decimal) {
         let is_low = self.low.greatest().is_some_and(|greatest| number <= greatest);
-        if is_low { self.low.add(number) } else { self.high.add(number) }
+        if is_low {
+            self.low.add(number)
+        } else {
+            self.high.add(number)
+        }
         self.level();
     }
 

@@ -294,7 +294,11 @@ mod tests {
     use proptest::prelude::*;
 
     fn references() -> impl Strategy<Value = Reference> {
-        let inner = prop::option::of((any::<u32>(), any::<u64>(), prop::collection::vec(any::<u8>(), 0..4)));
+        let inner = prop::option::of((
+            any::<u32>(),
+            any::<u64>(),
+            prop::collection::vec(any::<u8>(), 0..4),
+        ));
         let texts = ("[a-c]{0,3}", "[a-cä]{0,3}", "[a-c!/]{0,3}", "[0-9]{0,3}");
         let numbers = (0..4u64, 0..4u64, any::<u64>(), any::<u64>(), any::<u64>());
         (texts, numbers, any::<bool>(), inner).prop_map(|(texts, numbers, recovered, inner)| {

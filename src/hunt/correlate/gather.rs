@@ -2,8 +2,8 @@
 
 use super::super::rendered::At;
 use super::super::time::{Ticks, event_time};
-use super::entry::{Entries, Reference, append_key, append_payload};
 use super::Part;
+use super::entry::{Entries, Reference, append_key, append_payload};
 use crate::engine::{Correlations, Join, RuleId, Scanner};
 use crate::event::{Event as _, LeafId};
 use crate::evtx::{Record, State};

@@ -26,13 +26,11 @@ mod show;
 
 use super::Hunt;
 use super::rendered::At;
-use super::spill::Sorter;
+use super::spill::{Sorter, malformed};
 use super::time::Ticks;
-use crate::engine::{
-    Findings, Keys, Occurrence, Occurs, Part, Quantity, Queue, RuleSet, Windows,
-};
+use crate::engine::{Findings, Keys, Occurrence, Occurs, Part, Quantity, Queue, RuleSet, Windows};
 use crate::sigma::{Correlation, CorrelationKind};
-use entry::{Inner, Prefix, Reference, append, dated, narrow, read, read_u32, read_u64};
+use entry::{Inner, Prefix, Reference, append, dated, narrow, read};
 use queue::ByteQueue;
 use std::io;
 use std::ops::ControlFlow;
@@ -61,8 +59,7 @@ pub(super) fn find(hunt: &Hunt<'_>, mut entries: Sorter) -> io::Result<Found> {
     let (set, bound) = (hunt.rules, hunt.sort_memory);
     let all = set.correlations();
     let last = (0..all.all().len()).map(|n| all.rank(n)).max().unwrap_or(0);
-    let mut found =
-        Found { findings: Sorter::new(bound, None), hits: vec![0; all.all().len()] };
+    let mut found = Found { findings: Sorter::new(bound, None), hits: vec![0; all.all().len()] };
     for rank in 0..=last {
         let mut pass = Pass {
             set,
@@ -72,15 +69,13 @@ pub(super) fn find(hunt: &Hunt<'_>, mut entries: Sorter) -> io::Result<Found> {
             group: None,
             event: None,
         };
-        let mut failed = Ok(());
         entries.finish(|key, payload| {
-            failed = match entry::rank(key) > rank {
-                true => pass.later.push(key, &[payload]),
-                false => pass.entry(key, payload),
-            };
-            if failed.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            match entry::rank(key) > rank {
+                true => pass.later.push(key, &[payload])?,
+                false => pass.entry(key, payload)?,
+            }
+            Ok(ControlFlow::Continue(()))
         })?;
-        failed?;
         pass.end_group()?;
         entries = pass.later;
     }
@@ -109,29 +104,25 @@ struct Group<'p> {
 
 impl<'p> Pass<'p> {
     fn entry(&mut self, key: &[u8], payload: &[u8]) -> io::Result<()> {
-        let Some((prefix, tail)) = entry::split(key) else { return Ok(()) };
+        let (prefix, tail) = entry::split(key).ok_or_else(malformed)?;
         if !self.group.as_ref().is_some_and(|group| group.is(&prefix)) {
             self.end_group()?;
-            self.group = self.begin_group(&prefix);
+            self.group = Some(self.begin_group(&prefix).ok_or_else(malformed)?);
         }
-        if let Some(event) = &mut self.event
-            && event.add(tail, payload)
-        {
-            return Ok(());
+        if let Some(event) = self.event.as_mut().filter(|event| event.is(tail)) {
+            return event.push(tail, payload).ok_or_else(malformed);
         }
         self.end_event()?;
-        let log = self.group.as_ref().is_some_and(Group::looks_at_logs);
-        self.event = Event::begin(tail, payload, log);
+        let log = self.group.as_ref().is_some_and(|group| looks_at_logs(group.correlation));
+        self.event = Some(Event::begin(tail, payload, log).ok_or_else(malformed)?);
         Ok(())
     }
 
     fn begin_group(&self, prefix: &Prefix<'_>) -> Option<Group<'p>> {
         let index = usize::try_from(prefix.correlation).ok()?;
         let correlation = self.set.correlations().get(index)?;
-        let waiting = Waiting {
-            queue: ByteQueue::new(self.bound),
-            log: correlation.kind == CorrelationKind::TemporalOrdered,
-        };
+        let queue = ByteQueue::new(self.bound);
+        let waiting = Waiting { queue, log: looks_at_logs(correlation) };
         let windows = Windows::new(correlation, waiting);
         Some(Group { correlation, index, key: prefix.group.to_vec(), windows })
     }
@@ -159,10 +150,11 @@ impl Group<'_> {
     fn is(&self, prefix: &Prefix<'_>) -> bool {
         narrow(self.index) == prefix.correlation && self.key == prefix.group
     }
+}
 
-    fn looks_at_logs(&self) -> bool {
-        self.correlation.kind == CorrelationKind::TemporalOrdered
-    }
+/// Whether it matters in which log events are.
+fn looks_at_logs(correlation: &Correlation) -> bool {
+    correlation.kind == CorrelationKind::TemporalOrdered
 }
 
 /// An event of a group: its entries, and what of it is counted.
@@ -179,12 +171,13 @@ impl Event {
         event.push(tail, payload).map(|()| event)
     }
 
-    /// Adds an entry, if it is of this event.
-    fn add(&mut self, tail: &[u8], payload: &[u8]) -> bool {
+    /// Whether an entry is of this event.
+    fn is(&self, tail: &[u8]) -> bool {
         let own = read(&mut self.entries.as_slice()).map(entry::identity);
-        own == Some(entry::identity(tail)) && self.push(tail, payload).is_some()
+        own == Some(entry::identity(tail))
     }
 
+    /// Adds an entry.
     fn push(&mut self, tail: &[u8], payload: &[u8]) -> Option<()> {
         append(tail, &mut self.entries);
         append(payload, &mut self.entries);
@@ -230,7 +223,8 @@ impl Queue<Event> for Waiting {
 
     fn pop(&mut self) -> io::Result<Option<Event>> {
         let log = self.log;
-        Ok(self.queue.pop()?.and_then(|entries| Event::read(entries, log)))
+        let Some(entries) = self.queue.pop()? else { return Ok(None) };
+        Event::read(entries, log).map(Some).ok_or_else(malformed)
     }
 }
 
@@ -278,23 +272,25 @@ pub(super) struct Finding {
 }
 
 impl Finding {
-    fn add(&mut self, event: &Event) {
-        let Some((reference, shown)) = event.reference() else { return };
+    fn add(&mut self, event: &Event) -> Option<()> {
+        let (reference, shown) = event.reference()?;
         if self.count == 0 {
             self.shown = shown.to_vec();
             (self.first, self.last) = (reference.time, reference.time);
             self.one_computer = true;
         }
         self.count += 1;
-        self.one_computer &= self.count == 1 || self.last_event.computer == reference.computer;
+        let same = self.last_event.computer.eq_ignore_ascii_case(&reference.computer);
+        self.one_computer &= same || self.count == 1;
         if self.members.len() < MEMBERS_KEPT {
             self.members.push((reference.clone(), event.occurrence.members.clone()));
         }
         // Those without a time come last.
         if self.count == 1 || dated(reference.time).is_some() {
             self.last = reference.time;
+            self.last_event = reference;
         }
-        self.last_event = reference;
+        Some(())
     }
 }
 
@@ -312,7 +308,7 @@ impl Findings<Event, io::Error> for Taking<'_> {
             ..Finding::default()
         };
         while let Some(event) = next()? {
-            finding.add(&event);
+            finding.add(&event).ok_or_else(malformed)?;
         }
         self.pass_on(set, &finding)?;
         if correlation.quiet {
@@ -343,11 +339,8 @@ impl Taking<'_> {
             }),
             ..finding.last_event.clone()
         };
-        let keys = Keys {
-            group: finding.group.clone(),
-            shown: finding.shown.clone(),
-            ..Keys::default()
-        };
+        let keys =
+            Keys { group: finding.group.clone(), shown: finding.shown.clone(), ..Keys::default() };
         let mut entries = Entries::default();
         all.join_finding(finding.correlation, &keys, &mut |part, join| {
             gather::enter(all, part, join, &event, &mut entries);

@@ -1,6 +1,7 @@
 //! Findings, from the sorter to the outputs.
 
 use super::super::rendered::{At, Rendered};
+use super::super::spill::malformed;
 use super::super::time::{Ticks, local_text};
 use super::super::work::rule_info;
 use super::super::{Hunt, Order, group};
@@ -49,9 +50,7 @@ impl Found {
         let mut rendered = Rendered::new(outputs, marked);
         let mut number = BEHIND;
         self.findings.finish(|key, payload| {
-            let Some(finding) = Finding::read(key, payload) else {
-                return ControlFlow::Continue(());
-            };
+            let finding = Finding::read(key, payload).ok_or_else(malformed)?;
             rendered.clear();
             let at = finding.place(hunt, number);
             number += 1;
@@ -66,7 +65,7 @@ impl Found {
             level.into_iter().for_each(|level| *level += 1);
             let mut tally = Tally::default();
             tally.hit(&finding.last_event.computer, dated(finding.last), &levels);
-            each(Shown { rendered: &rendered, tally, levels })
+            Ok(each(Shown { rendered: &rendered, tally, levels }))
         })
     }
 }
@@ -86,7 +85,8 @@ impl Finding {
 
     fn render(&self, hunt: &Hunt<'_>, formats: &[&Format], at: At, rendered: &mut Rendered) {
         let Some(correlation) = self.of(hunt.rules) else { return };
-        let shown: Vec<String> = read_group(&self.shown).iter().map(|values| joined(values)).collect();
+        let shown: Vec<String> =
+            read_group(&self.shown).iter().map(|values| joined(values)).collect();
         let fields = read_group(&self.shown);
         let named = correlation.group_by.iter().zip(&fields).zip(&shown);
         let matched: Vec<(&str, &str)> = named

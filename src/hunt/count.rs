@@ -1,0 +1,141 @@
+//! What is counted of a log while its chunks are read, whatever is done with its records.
+//!
+//! Invariant: every record and slot that a reader reports is in one bin of the counts, and what could
+//! not be read is a place in the damages.
+
+use super::feed::CHUNK_BYTES;
+use super::open::Opened;
+use super::work::Note;
+use super::{Hunt, Step};
+use crate::evtx::{Bin, ChunkReport, Damage, DamageKind, Finding, Lane, Log, Record, State};
+use crate::ledger::{Counts, Damages, SourceEntry, SourceState, Span};
+use std::ops::Range;
+
+/// The counts of some slots of a log.
+#[derive(Default)]
+pub(super) struct Counted {
+    pub(super) counts: Counts,
+    pub(super) damages: Damages,
+    findings: Damages,
+    damages_before_chunk: u64,
+}
+
+impl Counted {
+    /// Begins with these slots of a log.
+    pub(super) fn begin(log: &Log, slots: &Range<u64>) -> Counted {
+        let mut counted = Counted::default();
+        if slots.start == 0 {
+            header_findings(log, &mut counted.findings);
+        }
+        counted.counts.chunks.slots = slots.end - slots.start;
+        counted
+    }
+
+    /// Notes when a record was written.
+    pub(super) fn met(&mut self, record: &Record<'_>) {
+        if record.state() == State::Live {
+            Span::reach(&mut self.counts.times, record.header_time());
+        }
+    }
+
+    /// A record was read by a lane.
+    pub(super) fn read(&mut self, state: State, lane: Lane) {
+        let records = &mut self.counts.records;
+        *match (state, lane) {
+            (State::Recovered, _) => &mut records.recovered,
+            (State::Live, Lane::Fast) => &mut records.fast,
+            (State::Live, Lane::Slow) => &mut records.slow,
+        } += 1;
+    }
+
+    /// A slot was dealt with.
+    pub(super) fn chunk(&mut self, report: &ChunkReport) {
+        let chunks = &mut self.counts.chunks;
+        let damaged = self.damages.total > self.damages_before_chunk;
+        *match &report.bin {
+            Bin::Read(_) if damaged || !report.findings.is_empty() => &mut chunks.irregular,
+            Bin::Read(_) => &mut chunks.read,
+            Bin::Empty => &mut chunks.unused,
+            Bin::Unreadable(_) => &mut chunks.unreadable,
+        } += 1;
+        if let Bin::Read(counts) = &report.bin {
+            self.counts.records.seen += counts.records + counts.unreadable;
+        }
+        // Records that ought to be there and are not are a loss, even if no byte was unreadable.
+        for finding in &report.findings {
+            let lost = !damaged && is_loss(finding);
+            let places = if lost { &mut self.damages } else { &mut self.findings };
+            places.push(report.offset, || finding.to_string());
+        }
+        self.damages_before_chunk = self.damages.total;
+    }
+
+    /// Something could not be read.
+    pub(super) fn damage(&mut self, damage: Damage) {
+        match damage.kind {
+            // That it cannot be read any more is no damage of the log.
+            DamageKind::LeftOver => {
+                self.counts.records.unrecoverable += 1;
+                self.findings.push(damage.offset, || damage.reason);
+                return;
+            }
+            DamageKind::Record => self.counts.records.unreadable += 1,
+            _ => {}
+        }
+        self.damages.push(damage.offset, || damage.reason);
+    }
+
+    /// The entry of the ledger, and tells whoever watches the hunt.
+    pub(super) fn end(mut self, hunt: &Hunt<'_>, opened: &Opened, slots: &Range<u64>) -> Note {
+        let Opened { source, bytes, log } = opened;
+        let last = slots.end >= log.slots;
+        if last && u64::from(log.chunk_count) > log.slots {
+            let (counted, there) = (log.chunk_count, log.slots);
+            self.damages.push(bytes.size(), || {
+                format!(
+                    "the file is cut off: its header counts {counted} chunks, {there} are there"
+                )
+            });
+        }
+        if let Some(progress) = hunt.progress {
+            let part = (slots.end - slots.start) * CHUNK_BYTES;
+            let bytes = if slots.start == 0 && last { source.size() } else { part };
+            progress(&Step { source: source.name(), bytes, hits: self.counts.hits });
+        }
+        let entry = Box::new(SourceEntry {
+            path: source.name().to_owned(),
+            size: bytes.size(),
+            state: SourceState::Read,
+            reason: None,
+            counts: self.counts,
+            damages: self.damages,
+            findings: self.findings,
+        });
+        Note::Part { entry, last }
+    }
+}
+
+/// Whether a finding means that records, or parts of them, are missing; the others are oddities of
+/// logs that were in use when they were copied.
+fn is_loss(finding: &Finding) -> bool {
+    matches!(
+        finding,
+        Finding::Truncated { .. }
+            | Finding::FewerRecords { .. }
+            | Finding::ZeroTail { .. }
+            | Finding::WithoutEnd(_)
+    )
+}
+
+/// What is to be known of a log's header.
+fn header_findings(log: &Log, findings: &mut Damages) {
+    for (is, what) in [
+        (log.dirty, "the log was open when it was copied"),
+        (log.full, "the log was full: records were overwritten or refused"),
+        (!log.checksum_ok, "the file header's checksum does not fit"),
+    ] {
+        if is {
+            findings.push(0, || what.to_owned());
+        }
+    }
+}
