@@ -8,6 +8,8 @@ mod account;
 mod args;
 mod bars;
 mod checker;
+mod correlations;
+mod correlations;
 mod dump;
 mod event_filter;
 mod evidence;

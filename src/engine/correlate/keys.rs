@@ -211,7 +211,7 @@ fn append_field(values: &[&[u8]], out: &mut Vec<u8>) {
 /// The values of each of a group's fields; a field without any is missing.
 #[must_use]
 pub fn read_group(mut bytes: &[u8]) -> Vec<Vec<&[u8]>> {
-    fn number<'b>(bytes: &mut &'b [u8]) -> Option<usize> {
+    fn number(bytes: &mut &[u8]) -> Option<usize> {
         let (number, rest) = bytes.split_first_chunk::<4>()?;
         *bytes = rest;
         usize::try_from(u32::from_be_bytes(*number)).ok()

@@ -180,6 +180,7 @@ mod tests {
             range: Vec::new(),
             aliases: Vec::new(),
             generate: false,
+            quiet: false,
             aggregation: false,
         }
     }

@@ -55,11 +55,8 @@ impl Ranked {
 
     pub(super) fn add(&mut self, number: Decimal) {
         let is_low = self.low.greatest().is_some_and(|greatest| number <= greatest);
-        if is_low {
-            self.low.add(number)
-        } else {
-            self.high.add(number)
-        }
+        let part = if is_low { &mut self.low } else { &mut self.high };
+        part.add(number);
         self.level();
     }
 

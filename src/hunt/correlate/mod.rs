@@ -25,7 +25,6 @@ mod queue;
 mod show;
 
 use super::Hunt;
-use super::rendered::At;
 use super::spill::{Sorter, malformed};
 use super::time::Ticks;
 use crate::engine::{Findings, Keys, Occurrence, Occurs, Part, Quantity, Queue, RuleSet, Windows};
@@ -37,7 +36,6 @@ use std::ops::ControlFlow;
 
 pub(super) use entry::Entries;
 pub(super) use gather::gather;
-pub(super) use show::Shown;
 
 /// So many members of a finding are kept, and written in a line; of the others only how many there
 /// are. A window over a case can have millions, and a thousand are more than anybody reads.
