@@ -15,6 +15,7 @@
 //! - Nothing is opened with write access and no path is ever created (invariant 9).
 
 mod file;
+pub mod image;
 mod walk;
 
 use crate::bytes::ReadAt;
