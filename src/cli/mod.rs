@@ -9,7 +9,6 @@ mod args;
 mod bars;
 mod checker;
 mod correlations;
-mod correlations;
 mod dump;
 mod event_filter;
 mod evidence;

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use harrier::{
     engine::{Applicability, RuleSet},
     ledger::{Ledger, RuleEntry, RuleState, reasons, tactics},
-    sigma::{self, About, LoadOptions, LoadedRules, Member, RefusalKind},
+    sigma::{self, About, LoadOptions, LoadedRules, Member, RefusalKind, Rule},
     taxonomy::Taxonomy,
 };
 use std::{
@@ -239,7 +239,7 @@ impl Rules {
                 entry.reason = Some(sight::missing(rule, &self.set, ledger.kinds()));
             }
         }
-        let missing = |rule| sight::missing(rule, &self.set, ledger.kinds());
+        let missing = |rule: &Rule| sight::missing(rule, &self.set, ledger.kinds());
         let places = &self.correlation_places;
         correlations::note_blind(&self.set, places, &sighted, missing, &mut entries);
         entries
