@@ -8,6 +8,7 @@ mod account;
 mod args;
 mod bars;
 mod checker;
+mod correlations;
 mod dump;
 mod event_filter;
 mod evidence;

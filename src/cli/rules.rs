@@ -3,12 +3,12 @@
 use super::args::RuleArgs;
 use super::rule_filter::{RuleFilter, Warnings};
 use super::taxonomy::{self, Doubt};
-use super::{say_error, say_warning, sight};
+use super::{correlations, say_error, say_warning, sight};
 use anyhow::{Context as _, Result, bail};
 use harrier::{
     engine::{Applicability, RuleSet},
     ledger::{Ledger, RuleEntry, RuleState, reasons, tactics},
-    sigma::{self, About, LoadOptions, LoadedRules, Member, RefusalKind},
+    sigma::{self, About, LoadOptions, LoadedRules, Member, RefusalKind, Rule},
     taxonomy::Taxonomy,
 };
 use std::{
@@ -28,8 +28,9 @@ pub struct Rules {
     pub set: RuleSet,
     /// What became of each rule that was found.
     pub entries: Vec<RuleEntry>,
-    /// For each rule of `set`, by index, its place in `entries`.
+    /// For each rule of `set`, by index, its place in `entries`, and the same for correlations.
     places: Vec<usize>,
+    correlation_places: Vec<usize>,
     /// Oddities of loaded rules.
     pub warnings: Vec<String>,
     /// Warnings of rules whose log source is not known.
@@ -84,25 +85,24 @@ impl Rules {
             let about = rule.logsource.category.as_ref().or(rule.logsource.service.as_ref());
             entries.push(entry(rule, about.cloned(), why.clone()));
         }
+        let mut of_correlations = Vec::with_capacity(loaded.correlations.len());
         for (correlation, why) in loaded.correlations.iter().zip(&unwanted.correlations) {
-            let why = why.clone();
-            match correlation.members.as_slice() {
-                [Member::Rule(rule)] if correlation.aggregation => {
-                    let entry = &mut entries[of_rules[*rule]];
-                    (entry.state, entry.reason) = not_evaluated(why);
-                }
+            of_correlations.push(match correlation.members.as_slice() {
+                [Member::Rule(rule)] if correlation.aggregation => of_rules[*rule],
                 _ => {
-                    let mut entry = entry(correlation, Some("correlation".to_owned()), None);
-                    (entry.state, entry.reason) = not_evaluated(why);
-                    entries.push(entry);
+                    let about = Some("correlation".to_owned());
+                    entries.push(entry(correlation, about, why.clone()));
+                    entries.len() - 1
                 }
-            }
+            });
         }
-        let wanted: Vec<bool> = unwanted.rules.iter().map(Option::is_none).collect();
-        let none = vec![false; loaded.correlations.len()];
-        let selection = loaded.select(&wanted, &none);
+        let wanted = |why: &[Option<String>]| why.iter().map(Option::is_none).collect::<Vec<_>>();
+        let selection = loaded.select(&wanted(&unwanted.rules), &wanted(&unwanted.correlations));
         let places: Vec<usize> = selection.rule_places.iter().map(|n| of_rules[*n]).collect();
-        let set = RuleSet::compile(selection.rules, taxonomy);
+        let correlation_places: Vec<usize> =
+            selection.correlation_places.iter().map(|n| of_correlations[*n]).collect();
+        let set =
+            RuleSet::compile(selection.rules, taxonomy).with_correlations(selection.correlations);
         let mut unknown = Vec::new();
         for ((id, rule), place) in set.rules().zip(&places) {
             let reason = match set.applicability(id) {
@@ -116,11 +116,13 @@ impl Rules {
             entries[*place].state = RuleState::NotApplicable;
             entries[*place].reason = Some(reason.clone());
         }
+        correlations::note_inapplicable(&set, &correlation_places, &mut entries);
         entries.extend(not_loaded);
         Rules {
             set,
             entries,
             places,
+            correlation_places,
             warnings,
             unknown,
             unmet: Warnings::default(),
@@ -221,20 +223,25 @@ impl Rules {
     /// short nobody knows the latter.
     pub fn with_hits(self, hits: &[u64], ledger: &Ledger) -> Vec<RuleEntry> {
         let mut entries = self.entries;
-        for (hits, place) in hits.iter().zip(&self.places) {
-            entries[*place].hits = *hits;
+        let places = self.places.iter().chain(&self.correlation_places);
+        for (hits, place) in hits.iter().zip(places) {
+            // A rule with an aggregation and its correlation are one.
+            entries[*place].hits += *hits;
         }
         if ledger.cut_short() {
             return entries;
         }
         let sighted = self.set.sighted(ledger.kinds());
-        for (((_, rule), sighted), place) in self.set.rules().zip(sighted).zip(&self.places) {
+        for (((_, rule), sighted), place) in self.set.rules().zip(&sighted).zip(&self.places) {
             let entry = &mut entries[*place];
             if entry.state == RuleState::Loaded && !sighted {
                 entry.state = RuleState::Blind;
                 entry.reason = Some(sight::missing(rule, &self.set, ledger.kinds()));
             }
         }
+        let missing = |rule: &Rule| sight::missing(rule, &self.set, ledger.kinds());
+        let places = &self.correlation_places;
+        correlations::note_blind(&self.set, places, &sighted, missing, &mut entries);
         entries
     }
 }
@@ -276,14 +283,6 @@ fn entry(rule: &About, about: Option<String>, left_out: Option<String>) -> RuleE
         state: if left_out.is_some() { RuleState::LeftOut } else { RuleState::Loaded },
         reason: left_out,
         hits: 0,
-    }
-}
-
-/// A correlation's bin, unless it is left out.
-fn not_evaluated(left_out: Option<String>) -> (RuleState, Option<String>) {
-    match left_out {
-        Some(why) => (RuleState::LeftOut, Some(why)),
-        None => (RuleState::Refused, Some("correlations are not evaluated yet".to_owned())),
     }
 }
 

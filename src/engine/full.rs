@@ -58,6 +58,19 @@ impl Told {
     /// fields that rules which hit it ask for.
     const MOST: usize = 1 << 14;
 
+    /// The sources through which an event of this kind is admitted to the rule.
+    fn admitting<E: Event>(
+        &mut self,
+        set: &RuleSet,
+        event: &E,
+        rule: RuleId,
+        kind: u64,
+    ) -> Arc<[Admission]> {
+        let made =
+            || all_admitting(set, event, |gate| gate.rules.binary_search(&rule).is_ok()).into();
+        Arc::clone(self.admitting.entry((kind, rule)).or_insert_with(made))
+    }
+
     fn begin(&mut self, event: u64) {
         if self.event != event {
             self.event = event;
@@ -93,9 +106,7 @@ fn matched_by<E: Event>(
     kind: u64,
     told: &mut Told,
 ) -> Vec<Matched> {
-    let admitting = Arc::clone(told.admitting.entry((kind, rule)).or_insert_with(|| {
-        all_admitting(set, event, |gate| gate.rules.binary_search(&rule).is_ok()).into()
-    }));
+    let admitting = told.admitting(set, event, rule, kind);
     let mut look = Look { set, event, kind, told };
     let mut matched = Vec::new();
     for (gate, source) in admitting.iter() {
@@ -111,6 +122,31 @@ fn matched_by<E: Event>(
         }
     }
     matched
+}
+
+/// The view through which `rule`, which matches `event`, sees it: if several do, the first by which
+/// it matches. `kind` and `number` are as for [`matched`].
+pub(super) fn view<E: Event>(
+    set: &RuleSet,
+    event: &E,
+    rule: RuleId,
+    (kind, number): (u64, u64),
+    told: &mut Told,
+) -> Option<View> {
+    told.begin(number);
+    let admitting = told.admitting(set, event, rule, kind);
+    let mut sources =
+        admitting.iter().filter_map(|(gate, source)| Some(source_of(set, *gate, *source)?.1));
+    if admitting.len() == 1 {
+        return sources.next().map(|source| source.source.view);
+    }
+    let expr = &set.compiled.get(rule.index())?.expr;
+    let mut look = Look { set, event, kind, told };
+    let mut matches = |source: &&AdmittingSource| {
+        let view = source.source.view;
+        look.holds(&source.conditions, view) && look.holds(expr, view)
+    };
+    sources.find(|source| matches(source)).map(|source| source.source.view)
 }
 
 /// The sources that admit the event by its key, of the gates that are wanted.

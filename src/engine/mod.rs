@@ -13,6 +13,7 @@
 mod atoms;
 mod block;
 mod check;
+mod correlate;
 mod expr;
 mod full;
 mod kinds;
@@ -26,6 +27,10 @@ mod slot_tests;
 mod tables;
 mod wildcard;
 
+pub use correlate::{
+    Correlations, Decimal, Findings, Join, Keys, Occurrence, Occurs, Part, Quantity, Queue,
+    Windows, read_group,
+};
 pub use kinds::Kinds;
 pub use ruleset::{Applicability, RuleId, RuleSet};
 pub use scanner::{Matched, ScanStats, Scanner};

@@ -11,11 +11,14 @@
 
 use super::block::BlockFilter;
 use super::check::FieldValues;
+use super::correlate::Correlations;
 use super::expr::{Expr, PredicateId};
 use super::predicate::{FieldId, Interner, Predicates};
 use super::program::{Instance, Program, Slot};
 use crate::event::Texts;
-use crate::sigma::{Condition, Dialect, Item, LogSource, Node, Part, Pattern, Rule, Test};
+use crate::sigma::{
+    Condition, Correlation, Dialect, Item, LogSource, Node, Part, Pattern, Rule, Test,
+};
 use crate::taxonomy::{EventKey, Mapping, Source, SourceCondition, Taxonomy, View};
 use hashbrown::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -132,6 +135,7 @@ pub struct RuleSet {
     own_views: Vec<Vec<View>>,
     /// Finds the keywords of rules in whole blocks.
     pub(super) block: Option<BlockFilter>,
+    correlations: Correlations,
     cache: Mutex<Cache>,
 }
 
@@ -184,8 +188,26 @@ impl RuleSet {
             taxonomy,
             block,
             own_views,
+            correlations: Correlations::default(),
             cache: Mutex::default(),
         }
+    }
+
+    /// The same with correlations over its rules: [`Member::Rule`] is a rule's place in the list that
+    /// was compiled, [`Member::Correlation`] a place in `correlations` before the one that has it.
+    ///
+    /// [`Member::Rule`]: crate::sigma::Member::Rule
+    /// [`Member::Correlation`]: crate::sigma::Member::Correlation
+    #[must_use]
+    pub fn with_correlations(self, correlations: Vec<Correlation>) -> RuleSet {
+        let correlations = Correlations::new(correlations, self.rules.len());
+        RuleSet { correlations, ..self }
+    }
+
+    /// The correlations over its rules.
+    #[must_use]
+    pub fn correlations(&self) -> &Correlations {
+        &self.correlations
     }
 
     /// The rule with this id.

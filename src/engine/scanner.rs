@@ -17,6 +17,7 @@
 //! Nothing is allocated for an event that does not match once the tables know its kind.
 
 use super::check::FieldValues;
+use super::correlate::{Join, Joiner, Part, join};
 use super::expr::PredicateId;
 use super::full::{self, Told};
 use super::kinds::Kinds;
@@ -77,6 +78,7 @@ pub struct Scanner<'r> {
     memo: Memo,
     told: Told,
     told_events: u64,
+    joiner: Joiner,
     scratch: Scratch,
     hits: Vec<RuleId>,
     stats: ScanStats,
@@ -94,6 +96,7 @@ impl<'r> Scanner<'r> {
             memo: Memo::default(),
             told: Told::default(),
             told_events: 0,
+            joiner: Joiner::default(),
             scratch: Scratch::default(),
             hits: Vec::new(),
             stats: ScanStats::default(),
@@ -155,6 +158,23 @@ impl<'r> Scanner<'r> {
         self.told_events += 1;
         let of = (binding.number, self.told_events);
         full::matched(self.set, event, rules, of, &mut self.told)
+    }
+
+    /// Hands to `each` what the correlations that refer to one of `rules`, which hit `event`, are to
+    /// know of it.
+    pub fn join<E: Event>(
+        &mut self,
+        event: &E,
+        rules: &[RuleId],
+        each: &mut dyn FnMut(RuleId, Part, Join<'_>),
+    ) {
+        let Some(binding) = self.tables.binding(self.set, event) else { return };
+        self.told_events += 1;
+        let of = (binding.number, self.told_events);
+        for rule in rules {
+            let scratch = (&mut self.told, &mut self.joiner);
+            join(self.set, event, *rule, of, scratch, &mut |part, keys| each(*rule, part, keys));
+        }
     }
 
     /// What was done so far.

@@ -21,7 +21,7 @@ use super::{Hunt, describe};
 use crate::engine::Kinds;
 use crate::event::Event;
 use crate::evtx::{self, ChunkReport, Damage, Reader, Record};
-use crate::ledger::Tally;
+use crate::ledger::{Correlated, Tally};
 use crate::report::{Format, Hit, RuleInfo, Subject};
 use hashbrown::HashMap;
 use std::{
@@ -198,7 +198,12 @@ impl Work for Surveyor<'_> {
             }
         }
         let rendered = self.rendered.take(OUTPUT_BYTES);
-        Some(Finished { rendered, notes: Vec::new(), tally: Tally::default() })
+        Some(Finished {
+            rendered,
+            notes: Vec::new(),
+            tally: Tally::default(),
+            correlated: Correlated::default(),
+        })
     }
 
     fn finish(self) -> (Vec<u64>, Kinds) {

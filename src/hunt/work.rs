@@ -4,6 +4,7 @@
 //! here but to count it; what is needed of a record to tell of its hits is copied out once, however
 //! many rules hit it.
 
+use super::correlate::gather;
 use super::count::Counted;
 use super::describe::{self, Description};
 use super::feed::{Item, Piece};
@@ -16,9 +17,9 @@ use super::time::{Ticks, event_time, local_text};
 use super::{Hunt, Order, context};
 use crate::engine::{Kinds, RuleId, Scanner};
 use crate::evtx::{self, ChunkReport, Damage, Reader, Record};
-use crate::ledger::{Levels, SourceEntry, Tally};
+use crate::ledger::{Correlated, Levels, SourceEntry, Tally};
 use crate::report::{Format, Hit, RuleInfo, Subject};
-use crate::sigma::Rule;
+use crate::sigma::About;
 use std::ops::{ControlFlow, Range};
 
 /// From this size on, for all outputs together, output of an item that is not finished waits for its
@@ -31,6 +32,7 @@ pub(super) struct Finished {
     pub(super) rendered: Rendered,
     pub(super) notes: Vec<Note>,
     pub(super) tally: Tally,
+    pub(super) correlated: Correlated,
 }
 
 /// What the ledger is to know, in evidence order.
@@ -70,6 +72,7 @@ pub(super) struct Worker<'a> {
     scanner: Scanner<'a>,
     hits: Vec<u64>,
     tally: Tally,
+    correlated: Correlated,
     rendered: Rendered,
     description: Description,
     /// The item that is worked on, and how many records of it were met.
@@ -90,6 +93,7 @@ impl<'a> Worker<'a> {
             scanner: Scanner::new(hunt.rules),
             hits: vec![0; hunt.rules.rules().count()],
             tally: Tally::default(),
+            correlated: Correlated::default(),
             rendered: Rendered::new(outputs, marked),
             description: Description::default(),
             item: 0,
@@ -118,7 +122,9 @@ impl Work for Worker<'_> {
         }
         // What is kept for the next item has the size that this one's output had.
         let rendered = self.rendered.take(OUTPUT_BYTES);
-        Some(Finished { rendered, notes, tally: std::mem::take(&mut self.tally) })
+        let (tally, correlated) =
+            (std::mem::take(&mut self.tally), std::mem::take(&mut self.correlated));
+        Some(Finished { rendered, notes, tally, correlated })
     }
 }
 
@@ -134,6 +140,7 @@ impl Worker<'_> {
             entered: false,
             hits: &mut self.hits,
             tally: &mut self.tally,
+            correlated: &mut self.correlated,
             rendered: &mut self.rendered,
             description: &mut self.description,
             item: self.item,
@@ -158,6 +165,7 @@ struct Visit<'v, 'a> {
     entered: bool,
     hits: &'v mut Vec<u64>,
     tally: &'v mut Tally,
+    correlated: &'v mut Correlated,
     rendered: &'v mut Rendered,
     description: &'v mut Description,
     item: u64,
@@ -189,8 +197,15 @@ impl evtx::Sink for Visit<'_, '_> {
             return ControlFlow::Continue(());
         }
         // The scanner is asked again for what each rule matched by.
-        let rules = rules.to_vec();
-        self.hit(record, &rules)
+        let mut rules = rules.to_vec();
+        let correlations = self.hunt.rules.correlations();
+        if rules.iter().any(|rule| !correlations.of_rule(*rule).is_empty()) {
+            let asked = (correlations, &mut *self.scanner);
+            let to = (&mut self.rendered.entries, &mut *self.correlated);
+            gather(asked, record, &rules, self.path, to);
+        }
+        rules.retain(|rule| !self.hunt.rules.rule(*rule).quiet);
+        if rules.is_empty() { self.hand_on() } else { self.hit(record, &rules) }
     }
 
     fn chunk(&mut self, report: ChunkReport) {
@@ -288,8 +303,8 @@ impl Visit<'_, '_> {
     }
 }
 
-/// What is said of a rule.
-pub(super) fn rule_info(rule: &Rule) -> RuleInfo<'_> {
+/// What is said of a rule, or a correlation.
+pub(super) fn rule_info(rule: &About) -> RuleInfo<'_> {
     RuleInfo {
         id: rule.id.as_deref(),
         title: &rule.title,

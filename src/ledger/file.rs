@@ -120,6 +120,18 @@ fn host(host: &Host) -> Value {
     })
 }
 
+fn correlations(ledger: &Ledger) -> Value {
+    let correlated = &ledger.correlated;
+    json!({
+        "hits_met": correlated.met,
+        "counted": correlated.joined,
+        "without_group": correlated.without_group,
+        "without_value": correlated.without_value,
+        "without_time": correlated.without_time,
+        "findings": correlated.all_findings(),
+    })
+}
+
 fn totals(ledger: &Ledger) -> Value {
     let (sources, rules) = (ledger.sources, ledger.rule_totals());
     let [informational, low, medium, high, critical] = ledger.counts.hits;
@@ -163,6 +175,7 @@ fn totals(ledger: &Ledger) -> Value {
             "low": low,
             "informational": informational,
         },
+        "correlations": correlations(ledger),
         "context": ledger.context,
         "first_time": ledger.counts.times.map(|span| time(span.first)),
         "last_time": ledger.counts.times.map(|span| time(span.last)),

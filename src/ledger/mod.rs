@@ -14,6 +14,7 @@
 //! - The content depends on evidence and rules alone: sources come in evidence order, rules in the
 //!   order of the rule set; no clock, no thread count (invariant 5).
 
+mod correlated;
 mod file;
 mod rules;
 mod tally;
@@ -21,6 +22,7 @@ mod tally;
 use crate::engine::Kinds;
 use std::io;
 
+pub use correlated::Correlated;
 pub use file::LedgerFile;
 pub use rules::{RuleEntry, RuleState, RuleTotals, TACTICS, reasons, tactics};
 pub use tally::{Host, Span, Tally, Timeline};
@@ -300,6 +302,7 @@ pub struct Ledger {
     /// Whether it did because somebody wanted it to.
     interrupted: bool,
     tally: Tally,
+    correlated: Correlated,
     kinds: Kinds,
     /// Which events the caller wanted, if not all.
     event_filter: Option<String>,
@@ -378,6 +381,13 @@ impl Ledger {
     /// Adds what was found in evidence that comes next.
     pub fn found(&mut self, tally: Tally) {
         self.tally.merge(tally);
+    }
+
+    /// Adds what became of hits that correlations count, and their findings, which are hits, too.
+    pub fn correlated(&mut self, correlated: &Correlated) {
+        self.correlated.add(correlated);
+        let hits = self.counts.hits.iter_mut().zip(correlated.findings);
+        hits.for_each(|(hits, found)| *hits += found);
     }
 
     /// Notes the kinds of events that were met.
@@ -480,6 +490,12 @@ impl Ledger {
         &self.tally
     }
 
+    /// What became of hits that correlations count.
+    #[must_use]
+    pub fn correlations(&self) -> &Correlated {
+        &self.correlated
+    }
+
     /// The kinds of events that were met.
     #[must_use]
     pub fn kinds(&self) -> &Kinds {
@@ -537,6 +553,8 @@ impl Ledger {
         );
         let unread = records.unrecoverable + records.filtered + records.unreadable;
         check("records", records.seen, read + unread);
+        let correlated = &self.correlated;
+        check("hits for correlations", correlated.met, correlated.joined + correlated.left_out());
         if *records_hit > read {
             out.push(format!("records: {read} read, {records_hit} hit"));
         }

@@ -10,6 +10,7 @@
 mod account;
 mod checker;
 mod columns;
+mod correlation;
 mod csv;
 mod ecs;
 mod ecs_fields;
@@ -25,6 +26,7 @@ mod wrap;
 pub mod xml;
 
 pub use columns::{Columns, Medium};
+pub use correlation::{Correlation, CorrelationMember};
 pub use fields::{Fields, Kind};
 pub use table::Table;
 
@@ -65,6 +67,8 @@ pub enum Subject<'a> {
     /// All hits of a rule on a computer by the same values. Of the event only the computer is given,
     /// the time is the first's.
     Group(Repeats<'a>),
+    /// Several events together; the hit's rule is a correlation.
+    Correlation(Correlation<'a>),
 }
 
 /// How often something was, and when last.
@@ -79,7 +83,7 @@ pub struct Repeats<'a> {
 }
 
 /// What is said of a rule.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RuleInfo<'a> {
     /// `id`
     pub id: Option<&'a str>,
@@ -125,7 +129,7 @@ pub struct EventInfo<'a> {
 }
 
 /// Where a record lies.
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Place<'a> {
     /// The source's path as found, containers with `!`.
     pub path: &'a str,
