@@ -12,6 +12,7 @@ mod correlations;
 mod dump;
 mod event_filter;
 mod evidence;
+mod expand;
 mod hunt;
 mod interrupt;
 mod lists;

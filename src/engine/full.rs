@@ -8,6 +8,7 @@
 
 use super::check::FieldValues;
 use super::expr::{Expr, PredicateId};
+use super::filters::Filtered;
 use super::predicate::FieldId;
 use super::program::Slot;
 use super::ruleset::{AdmittingSource, Gate, RuleId, RuleSet};
@@ -147,6 +148,54 @@ pub(super) fn view<E: Event>(
         look.holds(&source.conditions, view) && look.holds(expr, view)
     };
     sources.find(|source| matches(source)).map(|source| source.source.view)
+}
+
+/// Takes away of `hits` those that their rules' filters do, and tells of them in `taken`; `kind` and
+/// `number` are as for [`matched`].
+///
+/// An event may be admitted to a rule through several sources, each with its own view of it. A hit
+/// stays if through one of them the rule and all its filters hold.
+pub(super) fn filter<E: Event>(
+    set: &RuleSet,
+    event: &E,
+    hits: &mut Vec<RuleId>,
+    taken: &mut Vec<Filtered>,
+    (kind, number): (u64, u64),
+    told: &mut Told,
+) {
+    told.begin(number);
+    hits.retain(|rule| {
+        let filters = set.filters.of_rule(*rule);
+        if filters.is_empty() {
+            return true;
+        }
+        let Some(compiled) = set.compiled.get(rule.index()) else { return true };
+        let admitting = told.admitting(set, event, *rule, kind);
+        let mut look = Look { set, event, kind, told };
+        let before = taken.len();
+        for (gate, source) in admitting.iter() {
+            let Some((_, source)) = source_of(set, *gate, *source) else { continue };
+            let view = source.source.view;
+            if !look.holds(&source.conditions, view) || !look.holds(&compiled.expr, view) {
+                continue;
+            }
+            // What is told is what the first view that the rule holds in says.
+            let first = taken.len() == before;
+            let mut stays = true;
+            for filter in filters {
+                let holds = set.filters.expr(*filter).is_none_or(|expr| look.holds(expr, view));
+                stays &= holds;
+                if !holds && first {
+                    taken.push(Filtered { rule: *rule, filter: *filter });
+                }
+            }
+            if stays {
+                taken.truncate(before);
+                break;
+            }
+        }
+        taken.len() == before
+    });
 }
 
 /// The sources that admit the event by its key, of the gates that are wanted.

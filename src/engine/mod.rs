@@ -15,6 +15,7 @@ mod block;
 mod check;
 mod correlate;
 mod expr;
+mod filters;
 mod full;
 mod kinds;
 mod memo;
@@ -31,6 +32,7 @@ pub use correlate::{
     Correlations, Decimal, Findings, Join, Keys, Occurrence, Occurs, Part, Quantity, Queue,
     Windows, read_group,
 };
+pub use filters::{FilterId, Filtered};
 pub use kinds::Kinds;
 pub use ruleset::{Applicability, RuleId, RuleSet};
 pub use scanner::{Matched, ScanStats, Scanner};

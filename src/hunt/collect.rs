@@ -394,6 +394,7 @@ impl Consumer for Collector<'_> {
         piece.notes.into_iter().for_each(|note| self.note(note));
         self.ledger.found(piece.tally);
         self.ledger.correlated(&piece.correlated);
+        self.ledger.taken(&piece.taken);
         flow
     }
 }

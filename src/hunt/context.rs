@@ -21,7 +21,7 @@ use super::{Hunt, describe};
 use crate::engine::Kinds;
 use crate::event::Event;
 use crate::evtx::{self, ChunkReport, Damage, Reader, Record};
-use crate::ledger::{Correlated, Tally};
+use crate::ledger::{Correlated, Taken, Tally};
 use crate::report::{Format, Hit, RuleInfo, Subject};
 use hashbrown::HashMap;
 use std::{
@@ -203,6 +203,7 @@ impl Work for Surveyor<'_> {
             notes: Vec::new(),
             tally: Tally::default(),
             correlated: Correlated::default(),
+            taken: Taken::default(),
         })
     }
 

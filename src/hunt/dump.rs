@@ -21,7 +21,7 @@ use crate::evidence::Found;
 use crate::evtx::{
     self, ChunkReport, Damage, DamageKind, Format, InChunk, Lane, Reader, Record, Renderer, State,
 };
-use crate::ledger::{Correlated, Ledger, Tally};
+use crate::ledger::{Correlated, Ledger, Taken, Tally};
 use crate::report::{escape, xml};
 use std::{
     fmt::Write as _,
@@ -163,6 +163,7 @@ impl Work for Dumper<'_> {
             notes,
             tally: Tally::default(),
             correlated: Correlated::default(),
+            taken: Taken::default(),
         })
     }
 

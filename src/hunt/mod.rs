@@ -82,6 +82,8 @@ pub struct Hunt<'a> {
     pub threads: usize,
     /// Whether every rule is evaluated on every event, without gate and prefilter.
     pub full_scan: bool,
+    /// Whether hits that filters took away are written, too, as such. Groups have none of them.
+    pub show_filtered: bool,
     /// Whether to look for records in the slack of chunks, too: what the logs have deleted.
     pub recover: bool,
     /// Set from outside to end the hunt before the evidence ends. What is begun is finished: about
@@ -181,6 +183,7 @@ impl<'a> Hunt<'a> {
             sort_memory: SORT_MEMORY,
             threads: 1,
             full_scan: false,
+            show_filtered: false,
             recover: false,
             cancel: None,
             progress: None,

@@ -15,9 +15,9 @@ use super::rendered::{At, Rendered};
 use super::sequence::Flow;
 use super::time::{Ticks, event_time, local_text};
 use super::{Hunt, Order, context};
-use crate::engine::{Kinds, RuleId, Scanner};
+use crate::engine::{Filtered, Kinds, RuleId, Scanner};
 use crate::evtx::{self, ChunkReport, Damage, Reader, Record};
-use crate::ledger::{Correlated, Levels, SourceEntry, Tally};
+use crate::ledger::{Correlated, Levels, SourceEntry, Taken, Tally};
 use crate::report::{Format, Hit, RuleInfo, Subject};
 use crate::sigma::About;
 use std::ops::{ControlFlow, Range};
@@ -33,6 +33,7 @@ pub(super) struct Finished {
     pub(super) notes: Vec<Note>,
     pub(super) tally: Tally,
     pub(super) correlated: Correlated,
+    pub(super) taken: Taken,
 }
 
 /// What the ledger is to know, in evidence order.
@@ -73,6 +74,7 @@ pub(super) struct Worker<'a> {
     hits: Vec<u64>,
     tally: Tally,
     correlated: Correlated,
+    taken: Taken,
     rendered: Rendered,
     description: Description,
     /// The item that is worked on, and how many records of it were met.
@@ -94,6 +96,7 @@ impl<'a> Worker<'a> {
             hits: vec![0; hunt.rules.rules().count()],
             tally: Tally::default(),
             correlated: Correlated::default(),
+            taken: Taken::default(),
             rendered: Rendered::new(outputs, marked),
             description: Description::default(),
             item: 0,
@@ -124,7 +127,8 @@ impl Work for Worker<'_> {
         let rendered = self.rendered.take(OUTPUT_BYTES);
         let (tally, correlated) =
             (std::mem::take(&mut self.tally), std::mem::take(&mut self.correlated));
-        Some(Finished { rendered, notes, tally, correlated })
+        let taken = std::mem::take(&mut self.taken);
+        Some(Finished { rendered, notes, tally, correlated, taken })
     }
 }
 
@@ -141,6 +145,7 @@ impl Worker<'_> {
             hits: &mut self.hits,
             tally: &mut self.tally,
             correlated: &mut self.correlated,
+            taken: &mut self.taken,
             rendered: &mut self.rendered,
             description: &mut self.description,
             item: self.item,
@@ -166,6 +171,7 @@ struct Visit<'v, 'a> {
     hits: &'v mut Vec<u64>,
     tally: &'v mut Tally,
     correlated: &'v mut Correlated,
+    taken: &'v mut Taken,
     rendered: &'v mut Rendered,
     description: &'v mut Description,
     item: u64,
@@ -193,11 +199,14 @@ impl evtx::Sink for Visit<'_, '_> {
         let scanner = &mut *self.scanner;
         let rules =
             if self.hunt.full_scan { scanner.scan_full(record) } else { scanner.scan(record) };
-        if rules.is_empty() {
+        // The scanner is asked again for what each rule matched by. (Nothing is allocated for none.)
+        let mut rules = rules.to_vec();
+        let filtered = scanner.filtered();
+        if rules.is_empty() && filtered.is_empty() {
             return ControlFlow::Continue(());
         }
-        // The scanner is asked again for what each rule matched by.
-        let mut rules = rules.to_vec();
+        let filtered = filtered.to_vec();
+        self.count_filtered(&filtered);
         let correlations = self.hunt.rules.correlations();
         if rules.iter().any(|rule| !correlations.of_rule(*rule).is_empty()) {
             let asked = (correlations, &mut *self.scanner);
@@ -205,7 +214,11 @@ impl evtx::Sink for Visit<'_, '_> {
             gather(asked, record, &rules, self.path, to);
         }
         rules.retain(|rule| !self.hunt.rules.rule(*rule).quiet);
-        if rules.is_empty() { self.hand_on() } else { self.hit(record, &rules) }
+        let shown = if self.shows_filtered() { filtered.as_slice() } else { &[] };
+        if rules.is_empty() && shown.is_empty() {
+            return self.hand_on();
+        }
+        self.hit(record, &rules, shown)
     }
 
     fn chunk(&mut self, report: ChunkReport) {
@@ -220,28 +233,52 @@ impl evtx::Sink for Visit<'_, '_> {
 }
 
 impl Visit<'_, '_> {
-    /// Renders the hits of these rules on a record.
-    fn hit(&mut self, record: &Record<'_>, rules: &[RuleId]) -> ControlFlow<()> {
-        self.counted.counts.records_hit += 1;
+    fn shows_filtered(&self) -> bool {
+        self.hunt.show_filtered && self.hunt.order != Order::Grouped
+    }
+
+    /// Counts what filters took away of the hits on a record.
+    fn count_filtered(&mut self, filtered: &[Filtered]) {
+        for of_rule in filtered.chunk_by(|a, b| a.rule == b.rule) {
+            let Some(Filtered { rule, .. }) = of_rule.first() else { continue };
+            self.counted.counts.hits_filtered += 1;
+            self.taken.hit(rule.index());
+            of_rule.iter().for_each(|filtered| self.taken.filter(filtered.filter.index()));
+        }
+    }
+
+    /// Renders the hits of these rules on a record, and those that filters took away.
+    fn hit(
+        &mut self,
+        record: &Record<'_>,
+        rules: &[RuleId],
+        filtered: &[Filtered],
+    ) -> ControlFlow<()> {
+        self.counted.counts.records_hit += u64::from(!rules.is_empty());
         let whole_system = self.purpose.formats.iter().any(|format| format.wants_system());
         self.description.read(record, whole_system);
-        let (set, at) = (self.hunt.rules, self.place(record));
+        let (set, at) = (self.hunt.rules, self.place(record, !rules.is_empty()));
         let (event, place) = (self.description.event(set), describe::place(self.path, record));
         let (timestamp, data) = (self.description.timestamp(), self.description.data());
         let zone = self.hunt.zone;
         let local_time = zone.and_then(|zone| local_text(event_time(record)?, zone));
         let mut levels = Levels::default();
-        let matched = self.scanner.matched(record, rules);
-        for (&id, matched) in rules.iter().zip(&matched) {
+        let all = with_filtered(rules, filtered);
+        let ids: Vec<RuleId> = all.iter().map(|(id, _)| *id).collect();
+        let matched = self.scanner.matched(record, &ids);
+        for (&(id, filtered), matched) in all.iter().zip(&matched) {
             let rule = set.rule(id);
-            if let Some(hits) = self.hits.get_mut(id.index()) {
-                *hits += 1;
-            }
-            for hits in [&mut self.counted.counts.hits, &mut levels] {
-                if let Some(hits) = hits.get_mut(rule.level as usize) {
+            if filtered.is_empty() {
+                if let Some(hits) = self.hits.get_mut(id.index()) {
                     *hits += 1;
                 }
+                for hits in [&mut self.counted.counts.hits, &mut levels] {
+                    if let Some(hits) = hits.get_mut(rule.level as usize) {
+                        *hits += 1;
+                    }
+                }
             }
+            let filters: Vec<&str> = filtered.iter().map(|f| set.filter_title(f.filter)).collect();
             let matched: Vec<(&str, &str)> =
                 matched.iter().map(|m| (m.field.as_str(), m.value.as_str())).collect();
             let at = At { rule: u32::try_from(id.index()).unwrap_or(At::CONTEXT), ..at };
@@ -253,7 +290,10 @@ impl Visit<'_, '_> {
             }
             let rule = rule_info(rule);
             let hit = Hit {
-                subject: Subject::Hit,
+                subject: match filters.as_slice() {
+                    [] => Subject::Hit,
+                    filters => Subject::Filtered(filters),
+                },
                 timestamp,
                 local_time: local_time.as_deref(),
                 rule,
@@ -267,12 +307,15 @@ impl Visit<'_, '_> {
             self.rendered.hit(self.purpose.formats, &hit, at);
         }
         let time = event_time(record).unwrap_or(record.header_time());
-        self.tally.hit(event.computer.unwrap_or(""), Some(time), &levels);
+        if !rules.is_empty() {
+            self.tally.hit(event.computer.unwrap_or(""), Some(time), &levels);
+        }
         self.hand_on()
     }
 
     /// Where a record's hits come, if that matters; notes that their context is wanted, if it is.
-    fn place(&mut self, record: &Record<'_>) -> At {
+    /// (What filters took away has none.)
+    fn place(&mut self, record: &Record<'_>, with_context: bool) -> At {
         let place = At {
             time: At::TIMELESS,
             item: self.item,
@@ -284,7 +327,7 @@ impl Visit<'_, '_> {
             return place;
         }
         let Some(time) = event_time(record) else { return place };
-        if let Some(reach) = context {
+        if let Some(reach) = context.filter(|_| with_context) {
             let mut host = Vec::new();
             context::host_of(record, &mut host);
             self.rendered.around(&host, time.saturating_sub(reach), time.saturating_add(reach));
@@ -301,6 +344,16 @@ impl Visit<'_, '_> {
         self.rendered.clear();
         if flow == Flow::Go { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     }
+}
+
+/// Hits, and hits that filters took away with these filters, in the order of rules.
+fn with_filtered<'f>(rules: &[RuleId], filtered: &'f [Filtered]) -> Vec<(RuleId, &'f [Filtered])> {
+    let none: &[Filtered] = &[];
+    let taken = filtered.chunk_by(|a, b| a.rule == b.rule);
+    let taken = taken.filter_map(|of_rule| Some((of_rule.first()?.rule, of_rule)));
+    let mut all: Vec<_> = rules.iter().map(|rule| (*rule, none)).chain(taken).collect();
+    all.sort_by_key(|(rule, _)| *rule);
+    all
 }
 
 /// What is said of a rule, or a correlation.

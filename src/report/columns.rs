@@ -51,6 +51,8 @@ pub(super) enum Known {
     Tags,
     Techniques,
     RuleFile,
+    /// The filters that took the hit away.
+    FilteredBy,
     Computer,
     Channel,
     Provider,
@@ -104,6 +106,7 @@ const KNOWN: &[(&str, Known)] = &[
     ("Status", Known::Status),
     ("RuleID", Known::RuleId),
     ("RuleFile", Known::RuleFile),
+    ("FilteredBy", Known::FilteredBy),
     ("Path", Known::Path),
     ("Chunk", Known::Chunk),
     ("Offset", Known::Offset),
@@ -171,6 +174,16 @@ impl Columns {
         use Known::{Computer, Count, First, Last, Level, Matched, Rule};
         let known = [Count, First, Last, Level, Rule, Computer, Matched];
         Columns(known.into_iter().map(Column::Known).collect())
+    }
+
+    /// The same with a column that tells which filters took a hit away.
+    #[must_use]
+    pub fn with_filtered(mut self) -> Columns {
+        let column = Column::Known(Known::FilteredBy);
+        if !self.0.contains(&column) {
+            self.0.push(column);
+        }
+        self
     }
 
     /// The same with times in the reader's time zone.
@@ -269,6 +282,10 @@ impl Known {
         let value = match self {
             Known::Matched => return hit.matched.iter().map(|(n, v)| pair(n, v)).collect(),
             Known::Fields => return fields(hit),
+            Known::FilteredBy => {
+                let Subject::Filtered(filters) = &hit.subject else { return Vec::new() };
+                return filters.iter().map(|filter| escape::lined(filter)).collect();
+            }
             Known::Details => return details(hit),
             Known::Where => return place(hit),
             Known::Tags => return hit.rule.tags.iter().map(|tag| escape::lined(tag)).collect(),
@@ -285,7 +302,7 @@ impl Known {
                 Subject::Correlation(found) if self == Known::Count => number(found.count),
                 Subject::Correlation(_) if self == Known::Last => hit.timestamp.map(time),
                 Subject::Correlation(_) => local(hit.local_time, hit.timestamp),
-                Subject::Hit | Subject::Context => None,
+                Subject::Hit | Subject::Filtered(_) | Subject::Context => None,
             },
             Known::Level => text(hit.rule.level),
             Known::Rule => text(hit.rule.title),
@@ -476,7 +493,11 @@ fn pair(name: &str, value: &str) -> String {
 pub(super) fn message(hit: &Hit<'_>) -> String {
     let title = hit.event.title.filter(|_| hit.subject != Subject::Context);
     let title = title.map_or_else(String::new, |title| format!("{title}, "));
-    let about = format!("{} ({title}{})", hit.rule.title, event_kind(hit));
+    let filtered = match hit.subject {
+        Subject::Filtered(filters) => format!(" [filtered by {}]", filters.join(", ")),
+        _ => String::new(),
+    };
+    let about = format!("{}{filtered} ({title}{})", hit.rule.title, event_kind(hit));
     let fields = fields(hit);
     let end = if fields.is_empty() { "" } else { ": " };
     format!("{}{end}{}", escape::lined(&about), fields.join(" | "))

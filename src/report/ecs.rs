@@ -87,10 +87,20 @@ fn base<'h>(hit: &Hit<'h>, document: &mut Document<'h>) {
     }
     document.text("message", Some(message(hit)));
     document.text("ecs.version", Some(VERSION));
-    document.texts("tags", hit.rule.tags.iter().map(|tag| Cow::Borrowed(tag.as_str())).collect());
+    let filters: &[&str] = match hit.subject {
+        Subject::Filtered(filters) => filters,
+        _ => &[],
+    };
+    let marked = (!filters.is_empty()).then_some(Cow::Borrowed("filtered"));
+    let tags = hit.rule.tags.iter().map(|tag| Cow::Borrowed(tag.as_str()));
+    document.texts("tags", marked.into_iter().chain(tags).collect());
+    let filters = filters.iter().map(|filter| Cow::Borrowed(*filter));
+    document.texts("harrier.filtered_by", filters.collect());
     let (kind, dataset, detection) = match hit.subject {
         Subject::Context => ("event", "harrier.context", None),
         Subject::Hit | Subject::Group(_) => ("alert", "harrier.hit", Some("intrusion_detection")),
+        // What a filter took away alerts nobody.
+        Subject::Filtered(_) => ("event", "harrier.filtered", None),
         Subject::Correlation(_) => ("alert", "harrier.correlation", Some("intrusion_detection")),
     };
     document.text("event.kind", Some(kind));

@@ -15,7 +15,8 @@ const GROUP_SCHEMA: &str = "harrier.group/1";
 
 pub(super) fn hit(hit: &Hit<'_>, out: &mut Vec<u8>) {
     match &hit.subject {
-        Subject::Hit => one(hit, out),
+        Subject::Hit => one(hit, &[], out),
+        Subject::Filtered(filters) => one(hit, filters, out),
         Subject::Context => context(hit, out),
         Subject::Group(repeats) => group(hit, repeats, out),
         Subject::Correlation(correlation) => correlation::line(hit, correlation, out),
@@ -54,12 +55,16 @@ fn group(hit: &Hit<'_>, repeats: &Repeats<'_>, out: &mut Vec<u8>) {
     object.end();
 }
 
-fn one(hit: &Hit<'_>, out: &mut Vec<u8>) {
+fn one(hit: &Hit<'_>, filters: &[&str], out: &mut Vec<u8>) {
     let mut object = Object::begin(out);
     object.string("schema", Some(SCHEMA));
     object.string("timestamp", hit.timestamp);
     object.key("rule");
     rule(&hit.rule, object.out);
+    if !filters.is_empty() {
+        object.key("filtered_by");
+        strings(filters.iter().copied(), object.out);
+    }
     object.key("event");
     event(hit, object.out);
     object.key("evidence");

@@ -67,6 +67,8 @@ pub enum Subject<'a> {
     /// All hits of a rule on a computer by the same values. Of the event only the computer is given,
     /// the time is the first's.
     Group(Repeats<'a>),
+    /// One rule on one record, taken away by the filters with these titles.
+    Filtered(&'a [&'a str]),
     /// Several events together; the hit's rule is a correlation.
     Correlation(Correlation<'a>),
 }

@@ -31,7 +31,7 @@ const LAST: &str = "Last Event Time";
 /// Names that an event's field may not have: those below, and those that Timesketch keeps.
 const TAKEN: &str = "message datetime timestamp timestamp_desc data_type tag label strings \
     event_identifier source_name channel computer_name record_number event_title rule_title rule_id \
-    rule_level rule_status rule_file rule_techniques matched correlation_type correlation_value \
+    rule_level rule_status rule_file rule_techniques filtered_by matched correlation_type correlation_value \
     correlation_count correlation_summary correlation_first correlation_last correlation_members display_name offset chunk recovered \
     comment timesketch_label __ts_timeline_id _id _index _source _type";
 
@@ -80,7 +80,9 @@ fn required(hit: &Hit<'_>, object: &mut Object<'_>, (when, what): (&str, &str)) 
     object.string("timestamp_desc", Some(if time.is_some() { when } else { NO_TIME }));
     object.string("data_type", Some(what));
     object.key("tag");
-    let tags = std::iter::once(hit.rule.level).chain(hit.rule.tags.iter().map(String::as_str));
+    let marked = matches!(hit.subject, Subject::Filtered(_)).then_some("filtered");
+    let tags = std::iter::once(hit.rule.level).chain(marked);
+    let tags = tags.chain(hit.rule.tags.iter().map(String::as_str));
     strings(tags, object.out);
 }
 
@@ -105,6 +107,10 @@ fn rule(hit: &Hit<'_>, object: &mut Object<'_>) {
     object.key("rule_techniques");
     strings(techniques.iter().map(String::as_str), object.out);
     let matched: Vec<String> = hit.matched.iter().map(|(n, v)| format!("{n}={v}")).collect();
+    if let Subject::Filtered(filters) = hit.subject {
+        object.key("filtered_by");
+        strings(filters.iter().copied(), object.out);
+    }
     object.key("matched");
     strings(matched.iter().map(String::as_str), object.out);
 }

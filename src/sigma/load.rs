@@ -45,6 +45,8 @@ pub struct LoadOptions {
     pub expand: Lists,
     /// Whether to load rules with the status `deprecated` or `unsupported`.
     pub include_inactive: bool,
+    /// Whether filters alone are wanted: other documents are refused.
+    pub only_filters: bool,
     /// Whether to keep the text of files, for [`LoadedRules::text_of`].
     pub keep_text: bool,
 }
