@@ -20,6 +20,7 @@ mod mutation;
 mod oracle;
 mod readme;
 mod replay;
+mod rule_filters;
 mod semantics;
 mod sigma_load;
 mod support;

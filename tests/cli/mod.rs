@@ -8,6 +8,7 @@ mod filters;
 mod hunts;
 mod outputs;
 mod regression;
+mod rule_filters;
 mod surface;
 mod timeline;
 
