@@ -150,7 +150,7 @@ fn filters_are_told_of() {
 fn lists_may_come_from_a_folder() {
     let bench = Bench::new();
     bench.log("logs/a.evtx", 1, 1);
-    let rule = super::EVIL.replace(r"endswith: '\evil.exe'", "endswith|expand: '\\%programs%'");
+    let rule = super::EVIL.replace(r"endswith: '\evil.exe'", "endswith|expand: '%programs%'");
     bench.file("listed/rule.yml", rule.as_bytes());
     bench.file("lists/programs.txt", b"# ours\nevil.exe\n\n");
     bench.file("lists/other.csv", b"x\n");
