@@ -417,7 +417,8 @@ fn another_reader_sees_the_same_rules() {
         let root = corpora.join(folder);
         let loaded = load_expanded(&root);
         let mut by_path: BTreeMap<&str, Vec<&Rule>> = BTreeMap::new();
-        for rule in &loaded.rules {
+        // The other reader refuses rules with an aggregation.
+        for rule in loaded.rules.iter().filter(|rule| !rule.quiet) {
             by_path.entry(rule.origin.path()).or_default().push(rule);
         }
         let refused: BTreeMap<&str, &str> =

@@ -878,8 +878,11 @@ fn trap_25_correlations_are_not_dropped_silently() {
     assert_eq!(loaded.filters[0].rules, FilterRules::These(vec![0]));
     assert_eq!((loaded.refused.len(), loaded.documents()), (0, 4));
     // Without the rule that it is about a correlation is refused, and says so.
-    let loaded =
-        load_str("c.yml", &text.replace("name: base", "name: other"), &LoadOptions::default());
+    let loaded = load_str(
+        "c.yml",
+        &text.replace("title: base\nname: base", "title: other\nname: other"),
+        &LoadOptions::default(),
+    );
     let [refused] = loaded.refused.as_slice() else { panic!("{:?}", loaded.refused) };
     assert_eq!((refused.title.as_deref(), refused.origin.document), (Some("many"), 1));
     assert_eq!(refused.id.as_deref(), Some("c0ffee00-0000-4000-8000-000000000000"));
