@@ -99,7 +99,16 @@ pub fn of_reading(ledger: &Ledger, elapsed: Duration, verbose: bool) {
 fn hits(ledger: &Ledger) -> String {
     let counts = ledger.counts();
     let (hits, records) = (grouped(counts.all_hits()), counted(counts.records_hit, "record"));
-    format!("{hits} on {records} ({})", levels(&counts.hits))
+    let together = ledger.correlations().all_findings();
+    if together == 0 {
+        return format!("{hits} on {records} ({})", levels(&counts.hits));
+    }
+    let alone = match counts.all_hits() - together {
+        0 => String::new(),
+        alone => format!("{} on {records}, ", grouped(alone)),
+    };
+    let together = grouped(together);
+    format!("{hits}: {alone}{together} of events together ({})", levels(&counts.hits))
 }
 
 /// Hits by level, the gravest first.
@@ -271,6 +280,20 @@ fn looked_at(ledger: &Ledger, lines: &mut Vec<(&'static str, String)>) {
             ],
         ),
     ));
+    let correlated = ledger.correlations();
+    if correlated.met > 0 {
+        lines.push((
+            "Correlated",
+            with_rest(
+                format!("{} counted", counted(correlated.joined, "hit")),
+                &[
+                    (correlated.without_group, "without a field to group by"),
+                    (correlated.without_value, "without what is counted"),
+                    (correlated.without_time, "without a time"),
+                ],
+            ),
+        ));
+    }
     if ledger.context() > 0 {
         let events = counted(ledger.context(), "event");
         lines.push(("Context", format!("{events} around hits")));
