@@ -231,7 +231,8 @@ fn one(
             found.push(Found {
                 title: spec.title.to_owned(),
                 group: spec.group.iter().map(|g| (*g).to_owned()).zip(texts.clone()).collect(),
-                value,
+                // As it is shown.
+                value: (value * 1e9).round() / 1e9,
                 first: window[0].ticks,
                 last: window.last().unwrap().ticks,
                 members: window.iter().map(member).collect(),
