@@ -17,7 +17,7 @@ use std::{
 };
 
 /// So many refused rules are named on standard error; the ledger names all.
-const REFUSALS_SHOWN: usize = 10;
+pub const REFUSALS_SHOWN: usize = 10;
 
 /// So many placeholders without a list are named; `-v` names all.
 const LISTS_SHOWN: usize = 5;
@@ -321,7 +321,7 @@ fn refused(rule: &sigma::Refused) -> RuleEntry {
 
 /// The values of each placeholder: the lines of its file, empty ones and those that begin with `#`
 /// aside.
-fn expansions(files: &[(String, PathBuf)]) -> Result<BTreeMap<String, Vec<String>>> {
+pub fn expansions(files: &[(String, PathBuf)]) -> Result<BTreeMap<String, Vec<String>>> {
     let mut lists: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (name, file) in files {
         let text = std::fs::read_to_string(file).with_context(|| {

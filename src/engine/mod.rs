@@ -14,12 +14,14 @@ mod atoms;
 mod block;
 mod check;
 mod correlate;
+mod coverage;
 mod expr;
 mod full;
 mod kinds;
 mod memo;
 mod predicate;
 mod prefilter;
+mod probe;
 mod program;
 mod ruleset;
 mod scanner;
@@ -31,7 +33,9 @@ pub use correlate::{
     Correlations, Decimal, Findings, Join, Keys, Occurrence, Occurs, Part, Quantity, Queue,
     Windows, read_group,
 };
+pub use coverage::{Coverage, LiteralSet};
 pub use kinds::Kinds;
+pub use probe::{Admission, Answer, Needed, NeededSet, Probe};
 pub use ruleset::{Applicability, RuleId, RuleSet};
 pub use scanner::{Matched, ScanStats, Scanner};
 pub(crate) use wildcard::Wildcard;
