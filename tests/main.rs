@@ -1,5 +1,6 @@
 //! Integration tests, one module a theme.
 
+mod builtin_rules;
 mod cli;
 mod conformance;
 mod evtx_allocations;
@@ -7,6 +8,7 @@ mod evtx_differential;
 mod evtx_forged;
 mod evtx_mutation;
 mod evtx_support;
+mod explain;
 mod forge;
 mod golden;
 mod images;
@@ -23,6 +25,7 @@ mod replay;
 mod rule_filters;
 mod semantics;
 mod sigma_load;
+mod sigma_page;
 mod support;
 mod taxonomy;
 mod taxonomy_files;

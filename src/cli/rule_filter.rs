@@ -227,7 +227,7 @@ fn unmet(option: &str, what: &str, pattern: &Glob, names: &BTreeSet<&str>) -> St
 }
 
 /// The names that are nearest to what was typed, by how many characters differ.
-fn near<'a>(typed: &str, names: &BTreeSet<&'a str>) -> Vec<&'a str> {
+pub fn near<'a>(typed: &str, names: &BTreeSet<&'a str>) -> Vec<&'a str> {
     let typed: Vec<char> = harrier::utf16::folded(typed).replace(['*', '?'], "").chars().collect();
     let mut ranked: Vec<(usize, &str)> =
         names.iter().map(|name| (distance(&typed, name), *name)).collect();

@@ -16,7 +16,7 @@ use harrier::{
 use std::collections::BTreeSet;
 
 /// So many refused rules are named on standard error; the ledger names all.
-const REFUSALS_SHOWN: usize = 10;
+pub const REFUSALS_SHOWN: usize = 10;
 
 /// So many placeholders without a list are named; `-v` names all.
 const LISTS_SHOWN: usize = 5;

@@ -43,13 +43,16 @@ fn advice(problem: &Problem) -> &'static str {
     match problem.state {
         _ if problem.offset.is_some() => "",
         SourceState::Unreadable if reason("denied") => ": run as a user who may read it",
-        SourceState::Unreadable if reason("not looked into") => "",
         SourceState::Unreadable if reason("regular file") => ": name a file or a folder",
         SourceState::Unreadable | SourceState::Empty => {
             ": collect it again if it should hold events"
         }
         SourceState::NotALog => ": check what it is, or collect it again",
-        SourceState::Read | SourceState::Damaged | SourceState::Interrupted => "",
+        SourceState::Read
+        | SourceState::Damaged
+        | SourceState::Interrupted
+        | SourceState::Encrypted
+        | SourceState::Unsupported => "",
     }
 }
 
@@ -99,7 +102,16 @@ pub fn of_reading(ledger: &Ledger, elapsed: Duration, verbose: bool) {
 fn hits(ledger: &Ledger) -> String {
     let counts = ledger.counts();
     let (hits, records) = (grouped(counts.all_hits()), counted(counts.records_hit, "record"));
-    format!("{hits} on {records} ({})", levels(&counts.hits))
+    let together = ledger.correlations().all_findings();
+    if together == 0 {
+        return format!("{hits} on {records} ({})", levels(&counts.hits));
+    }
+    let alone = match counts.all_hits() - together {
+        0 => String::new(),
+        alone => format!("{} on {records}, ", grouped(alone)),
+    };
+    let together = grouped(together);
+    format!("{hits}: {alone}{together} of events together ({})", levels(&counts.hits))
 }
 
 /// Hits by level, the gravest first.
@@ -246,11 +258,26 @@ fn looked_at(ledger: &Ledger, verbose: bool, lines: &mut Vec<(&'static str, Stri
                 (state(SourceState::Empty), "empty"),
                 (state(SourceState::NotALog), "not event logs"),
                 (state(SourceState::Unreadable), "unreadable"),
+                (state(SourceState::Encrypted), "encrypted"),
+                (state(SourceState::Unsupported), "of a kind that cannot be read"),
                 (sources.duplicates, "named twice"),
                 (sources.other_files, "other files"),
             ],
         ),
     ));
+    if sources.containers > 0 {
+        let looked = format!("{} looked into", grouped(sources.containers));
+        lines.push((
+            "Containers",
+            with_rest(
+                looked,
+                &[
+                    (sources.containers_damaged, "damaged"),
+                    (sources.shadow_copies, "shadow copies not read"),
+                ],
+            ),
+        ));
+    }
     if counts.chunks.irregular > 0 {
         let irregular = counted(counts.chunks.irregular, "chunk");
         let text = format!("{irregular} read, but not as written: --ledger says how");
@@ -271,6 +298,20 @@ fn looked_at(ledger: &Ledger, verbose: bool, lines: &mut Vec<(&'static str, Stri
             ],
         ),
     ));
+    let correlated = ledger.correlations();
+    if correlated.met > 0 {
+        lines.push((
+            "Correlated",
+            with_rest(
+                format!("{} counted", counted(correlated.joined, "hit")),
+                &[
+                    (correlated.without_group, "without a field to group by"),
+                    (correlated.without_value, "without what is counted"),
+                    (correlated.without_time, "without a time"),
+                ],
+            ),
+        ));
+    }
     filtered(ledger, verbose, lines);
     if ledger.context() > 0 {
         let events = counted(ledger.context(), "event");

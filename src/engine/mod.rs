@@ -14,6 +14,7 @@ mod atoms;
 mod block;
 mod check;
 mod correlate;
+mod coverage;
 mod expr;
 mod filters;
 mod full;
@@ -21,6 +22,7 @@ mod kinds;
 mod memo;
 mod predicate;
 mod prefilter;
+mod probe;
 mod program;
 mod ruleset;
 mod scanner;
@@ -33,7 +35,9 @@ pub use correlate::{
     Windows, read_group,
 };
 pub use filters::{FilterId, Filtered};
+pub use coverage::{Coverage, LiteralSet};
 pub use kinds::Kinds;
+pub use probe::{Admission, Answer, Needed, NeededSet, Probe};
 pub use ruleset::{Applicability, RuleId, RuleSet};
 pub use scanner::{Matched, ScanStats, Scanner};
 pub(crate) use wildcard::Wildcard;

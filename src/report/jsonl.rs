@@ -107,5 +107,7 @@ pub(super) fn evidence(place: &Place<'_>, out: &mut Vec<u8>) {
     object.integer("record_id", place.record_id);
     object.key("recovered");
     scalar(if place.recovered { "true" } else { "false" }, Kind::Bool, object.out);
+    object.string("state", Some(place.state));
+    object.string("host", place.host);
     object.end();
 }

@@ -1,10 +1,11 @@
 //! Windows: which events of one group are told of together.
 //!
 //! Events come in the order of their times. A window begins at an event and holds all that follow
-//! within the timespan, both ends included; without one, all that follow. The first window begins at
-//! the first event. If what is counted in it is as the correlation wants it, all of its events are a
-//! finding and the next window begins at the first event behind it; if not, the next begins at the
-//! window's second event. A burst thus gives one finding for each timespan, not one for each event.
+//! within the timespan, both ends included. The first window begins at the first event. If what is
+//! counted in it is as the correlation wants it, all of its events are a finding and the next window
+//! begins at the first event behind it; if not, the next begins at the window's second event. A burst
+//! thus gives one finding for each timespan, not one for each event. Without a timespan there is one
+//! window: all events.
 //!
 //! What is counted is kept up to date as events come and go, so that a million events in one window
 //! take the time of a million steps. The events of the window themselves wait in a [`Queue`] that the
@@ -149,13 +150,16 @@ impl<T: Occurs, Q: Queue<T>> Windows<T, Q> {
     /// Decides about the window, which is whole, and begins the next.
     fn judge(&mut self, findings: &mut impl Findings<T, Q::Error>) -> Result<(), Q::Error> {
         let quantity = self.state.quantity(self.first_number);
-        if let Some(quantity) = quantity.filter(|quantity| quantity.is_in(&self.range)) {
+        let quantity = quantity.filter(|quantity| quantity.is_in(&self.range));
+        if quantity.is_some() || self.timespan.is_none() {
             let (first, waiting) = (&mut self.first, &mut self.waiting);
             let mut next = || match first.take() {
                 Some(event) => Ok(Some(event)),
                 None => waiting.pop(),
             };
-            findings.found(quantity, &mut next)?;
+            if let Some(quantity) = quantity {
+                findings.found(quantity, &mut next)?;
+            }
             while next()?.is_some() {}
             self.state.clear();
             self.first_number = self.next_number;

@@ -27,6 +27,9 @@ pub(in super::super) struct Reference {
     pub(in super::super) chunk: u64,
     pub(in super::super) header_record: u64,
     pub(in super::super) recovered: bool,
+    /// How the source is there, and the host that it was collected from.
+    pub(in super::super) state: String,
+    pub(in super::super) host: Option<String>,
     pub(in super::super) event_id: String,
     /// If it is a finding of another correlation: which; the rest is said of its last event.
     pub(in super::super) inner: Option<Inner>,
@@ -96,7 +99,9 @@ pub(super) fn append_payload(keys: &Keys, event: &Reference, out: &mut Vec<u8>) 
     keys.numbers.iter().for_each(|number| out.extend_from_slice(&number.to_bytes()));
     out.extend_from_slice(&event.chunk.to_be_bytes());
     out.extend_from_slice(&event.header_record.to_be_bytes());
-    out.push(u8::from(event.recovered));
+    out.push(u8::from(event.recovered) | u8::from(event.host.is_some()) << 1);
+    append(event.state.as_bytes(), out);
+    append(event.host.as_deref().unwrap_or("").as_bytes(), out);
     append(event.event_id.as_bytes(), out);
     if let Some(inner) = &event.inner {
         out.extend_from_slice(&inner.count.to_be_bytes());
@@ -183,7 +188,11 @@ pub(super) fn reference(tail: &[u8], payload: &[u8]) -> Option<Reference> {
     }
     event.chunk = read_u64(&mut rest)?;
     event.header_record = read_u64(&mut rest)?;
-    event.recovered = read_u8(&mut rest)? != 0;
+    let flags = read_u8(&mut rest)?;
+    event.recovered = flags & 1 != 0;
+    event.state = text(read(&mut rest)?);
+    let host = text(read(&mut rest)?);
+    event.host = (flags & 2 != 0).then_some(host);
     event.event_id = text(read(&mut rest)?);
     if let Some((correlation, first, group)) = inner {
         let count = read_u64(&mut rest)?;
@@ -304,15 +313,17 @@ mod tests {
         (texts, numbers, any::<bool>(), inner).prop_map(|(texts, numbers, recovered, inner)| {
             Reference {
                 time: numbers.0,
-                computer: texts.0,
-                channel: texts.1,
+                computer: texts.0.clone(),
+                channel: texts.1.clone(),
                 record: numbers.1,
-                path: texts.2,
+                path: texts.2.clone(),
                 offset: numbers.2,
                 chunk: numbers.3,
                 header_record: numbers.4,
                 recovered,
-                event_id: texts.3,
+                state: texts.0.clone(),
+                host: recovered.then(|| texts.1.clone()),
+                event_id: texts.3.clone(),
                 inner: inner.map(|(correlation, first, group)| Inner {
                     correlation,
                     first,

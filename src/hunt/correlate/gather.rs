@@ -1,12 +1,14 @@
 //! What a worker writes down for correlations when a rule hits.
 
+use super::super::describe;
 use super::super::rendered::At;
 use super::super::time::{Ticks, event_time};
 use super::Part;
 use super::entry::{Entries, Reference, append_key, append_payload};
 use crate::engine::{Correlations, Join, RuleId, Scanner};
 use crate::event::{Event as _, LeafId};
-use crate::evtx::{Record, State};
+use crate::evidence::Source;
+use crate::evtx::Record;
 use crate::ledger::Correlated;
 
 /// Writes down what correlations are to know of the hits of these rules on a record.
@@ -14,14 +16,14 @@ pub(in super::super) fn gather(
     (all, scanner): (&Correlations, &mut Scanner<'_>),
     record: &Record<'_>,
     rules: &[RuleId],
-    path: &str,
+    source: &Source,
     (entries, counts): (&mut Entries, &mut Correlated),
 ) {
     let parts = rules.iter().map(|rule| all.of_rule(*rule).len() as u64);
     counts.met += parts.sum::<u64>();
     let mut reference = None;
     scanner.join(record, rules, &mut |_, part, join| {
-        let event = reference.get_or_insert_with(|| refer(record, path));
+        let event = reference.get_or_insert_with(|| refer(record, source));
         *match enter(all, part, join, event, entries) {
             Entered::Yes => &mut counts.joined,
             Entered::WithoutGroup => &mut counts.without_group,
@@ -65,7 +67,8 @@ pub(super) fn enter(
 }
 
 /// Where a record is to be found, and what it is.
-fn refer(record: &Record<'_>, path: &str) -> Reference {
+fn refer(record: &Record<'_>, source: &Source) -> Reference {
+    let place = describe::place(source, record);
     let system = *record.layout().system();
     let text = |leaf: Option<LeafId>| {
         let mut bytes = Vec::new();
@@ -78,11 +81,13 @@ fn refer(record: &Record<'_>, path: &str) -> Reference {
         computer: text(system.computer),
         channel: text(system.channel),
         record: text(system.record_id).trim().parse().unwrap_or(record.header_record_id()),
-        path: path.to_owned(),
-        offset: record.offset(),
-        chunk: record.chunk(),
-        header_record: record.header_record_id(),
-        recovered: record.state() == State::Recovered,
+        path: place.path.to_owned(),
+        offset: place.offset,
+        chunk: place.chunk,
+        header_record: place.record_id,
+        recovered: place.recovered,
+        state: place.state.to_owned(),
+        host: place.host.map(str::to_owned),
         event_id: text(system.event_id),
         inner: None,
     }

@@ -197,13 +197,15 @@ impl Finding {
 
 fn write_event(event: &Reference, out: &mut Vec<u8>) {
     out.extend_from_slice(&event.time.to_be_bytes());
-    for text in [&event.computer, &event.channel, &event.path, &event.event_id] {
+    for text in [&event.computer, &event.channel, &event.path, &event.event_id, &event.state] {
         append(text.as_bytes(), out);
     }
+    append(event.host.as_deref().unwrap_or("").as_bytes(), out);
     for number in [event.record, event.offset, event.chunk, event.header_record] {
         out.extend_from_slice(&number.to_be_bytes());
     }
-    out.push(u8::from(event.recovered) | u8::from(event.inner.is_some()) << 1);
+    let flags = [event.recovered, event.inner.is_some(), event.host.is_some()];
+    out.push(flags.iter().rev().fold(0, |all, flag| all << 1 | u8::from(*flag)));
     if let Some(inner) = &event.inner {
         out.extend_from_slice(&inner.correlation.to_be_bytes());
         out.extend_from_slice(&inner.first.to_be_bytes());
@@ -219,6 +221,8 @@ fn read_event(rest: &mut &[u8]) -> Option<Reference> {
         channel: text(read(rest)?),
         path: text(read(rest)?),
         event_id: text(read(rest)?),
+        state: text(read(rest)?),
+        host: Some(text(read(rest)?)),
         record: read_u64(rest)?,
         offset: read_u64(rest)?,
         chunk: read_u64(rest)?,
@@ -227,6 +231,7 @@ fn read_event(rest: &mut &[u8]) -> Option<Reference> {
     };
     let flags = read_u8(rest)?;
     event.recovered = flags & 1 != 0;
+    event.host = event.host.filter(|_| flags & 4 != 0);
     if flags & 2 != 0 {
         event.inner = Some(Inner {
             correlation: read_u32(rest)?,
@@ -276,6 +281,8 @@ fn place(event: &Reference) -> Place<'_> {
         chunk: event.chunk,
         offset: event.offset,
         record_id: event.header_record,
+        state: &event.state,
+        host: event.host.as_deref(),
         recovered: event.recovered,
     }
 }
