@@ -19,6 +19,7 @@ mod expr;
 mod filters;
 mod full;
 mod kinds;
+mod lint;
 mod memo;
 mod predicate;
 mod prefilter;
@@ -34,9 +35,10 @@ pub use correlate::{
     Correlations, Decimal, Findings, Join, Keys, Occurrence, Occurs, Part, Quantity, Queue,
     Windows, read_group,
 };
-pub use filters::{FilterId, Filtered};
 pub use coverage::{Coverage, LiteralSet};
+pub use filters::{FilterId, Filtered};
 pub use kinds::Kinds;
+pub use lint::lint;
 pub use probe::{Admission, Answer, Needed, NeededSet, Probe};
 pub use ruleset::{Applicability, RuleId, RuleSet};
 pub use scanner::{Matched, ScanStats, Scanner};

@@ -23,10 +23,11 @@ mod tally;
 use crate::engine::Kinds;
 use std::io;
 
+use crate::sigma::TACTICS;
 pub use correlated::Correlated;
 pub use file::LedgerFile;
 pub use filtered::{FilterEntry, Taken};
-pub use rules::{RuleEntry, RuleState, RuleTotals, TACTICS, reasons, tactics};
+pub use rules::{RuleEntry, RuleState, RuleTotals, reasons, tactics};
 pub use tally::{Host, Span, Tally, Timeline};
 
 /// Of one source this many places are kept with offset and reason, the rest counted: a

@@ -10,6 +10,7 @@ mod hunts;
 mod outputs;
 mod regression;
 mod rule_filters;
+mod rules;
 mod surface;
 mod timeline;
 
