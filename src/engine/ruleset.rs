@@ -236,6 +236,18 @@ impl RuleSet {
         RuleSet { correlations, ..self }
     }
 
+    /// The same in which everything reports, and no correlation speaks for others; but that rules with
+    /// an aggregation have hits of their own is never so.
+    #[must_use]
+    pub fn outspoken(self) -> RuleSet {
+        let RuleSet { mut rules, correlations, .. } = self;
+        let counted = correlations.aggregated();
+        for (at, rule) in rules.iter_mut().enumerate() {
+            rule.quiet = counted.contains(&at);
+        }
+        RuleSet { rules, correlations: correlations.outspoken(), ..self }
+    }
+
     /// The correlations over its rules.
     #[must_use]
     pub fn correlations(&self) -> &Correlations {

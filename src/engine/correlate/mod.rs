@@ -100,6 +100,22 @@ impl Correlations {
         made
     }
 
+    /// The rules that are there for their aggregations, by index.
+    pub(super) fn aggregated(&self) -> Vec<usize> {
+        let members = self.list.iter().filter(|c| c.aggregation).flat_map(|c| &c.members);
+        let rule = |member: &Member| match member {
+            Member::Rule(rule) => Some(*rule),
+            Member::Correlation(_) => None,
+        };
+        members.filter_map(rule).collect()
+    }
+
+    /// The same, all of which report.
+    pub(super) fn outspoken(mut self) -> Correlations {
+        self.list.iter_mut().for_each(|correlation| correlation.quiet = false);
+        self
+    }
+
     /// All of them, by index.
     #[must_use]
     pub fn all(&self) -> &[Correlation] {

@@ -67,12 +67,14 @@ impl Spec {
     }
 }
 
+/// What orders events at the same time, and tells one from others.
+type Identity = (u8, String, u64, String, u64);
+
 /// An event of a group.
 #[derive(Debug, Clone)]
 struct Seen {
     ticks: u64,
-    /// What orders events at the same time, and tells one from others.
-    identity: (u8, String, u64, String, u64),
+    identity: Identity,
     log: String,
     members: BTreeSet<usize>,
     values: BTreeSet<String>,
@@ -141,8 +143,7 @@ fn one(
     };
     // By group: the events, the same event once.
     let mut groups: BTreeMap<Vec<String>, Vec<Seen>> = BTreeMap::new();
-    let mut shown: BTreeMap<(Vec<String>, (u8, String, u64, String, u64)), Vec<String>> =
-        BTreeMap::new();
+    let mut shown: BTreeMap<(Vec<String>, Identity), Vec<String>> = BTreeMap::new();
     let mut enter = |member: usize, seen: Seen, get: &dyn Fn(&str) -> Option<String>| {
         let rule = spec.rules[member];
         let texts: Option<Vec<String>> =
