@@ -20,11 +20,12 @@ mod rules;
 mod tally;
 
 use crate::engine::Kinds;
+use crate::sigma::TACTICS;
 use std::io;
 
 pub use correlated::Correlated;
 pub use file::LedgerFile;
-pub use rules::{RuleEntry, RuleState, RuleTotals, TACTICS, reasons, tactics};
+pub use rules::{RuleEntry, RuleState, RuleTotals, reasons, tactics};
 pub use tally::{Host, Span, Tally, Timeline};
 
 /// Of one source this many places are kept with offset and reason, the rest counted: a

@@ -28,6 +28,7 @@ pub mod xml;
 
 pub use columns::{Columns, Medium};
 pub use correlation::{Correlation, CorrelationMember};
+pub use csv::row as csv_row;
 pub use fields::{Fields, Kind};
 pub use table::Table;
 
