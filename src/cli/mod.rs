@@ -12,6 +12,7 @@ mod dump;
 mod event_filter;
 mod evidence;
 mod hunt;
+mod hunt_explain;
 mod interrupt;
 mod lists;
 mod order;

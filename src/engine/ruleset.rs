@@ -382,6 +382,11 @@ fn source_condition(
     origin: &crate::sigma::Origin,
     interner: &mut Interner,
 ) -> Expr {
+    Expr::Test(interner.intern(&condition_item(condition, origin)))
+}
+
+/// A source's extra condition as an item of a rule.
+pub(super) fn condition_item(condition: &SourceCondition, origin: &crate::sigma::Origin) -> Item {
     let text = |value: &String| {
         Test::Text(Pattern { parts: vec![Part::Literal(value.clone())], cased: false })
     };
@@ -389,15 +394,14 @@ fn source_condition(
     if condition.or_absent {
         values.push(Test::Null);
     }
-    let item = Item {
+    Item {
         field: Some(condition.field.clone()),
         modifiers: Vec::new(),
         values,
         all: false,
         negated: false,
         origin: origin.clone(),
-    };
-    Expr::Test(interner.intern(&item))
+    }
 }
 
 fn node(node: &Node, interner: &mut Interner) -> Expr {

@@ -81,8 +81,10 @@ const FILES: &[(&str, &str)] = &[
 #[must_use]
 pub fn load_builtin() -> LoadedRules {
     let mut loaded = LoadedRules::default();
+    // They are few, and whoever explains one wants to show it.
+    let options = LoadOptions { keep_text: true, ..LoadOptions::default() };
     for (name, text) in FILES {
-        loaded.append(load_str(name, text, &LoadOptions::default()));
+        loaded.append(load_str(name, text, &options));
     }
     loaded
 }
