@@ -162,7 +162,13 @@ fn compare(set: &RuleSet, log: &Path, shift: usize) -> (usize, usize) {
         for id in ids {
             let told = outcome(set, &[], id, record, ("log", record.offset(), 0));
             let rule = set.rule(id);
-            assert_eq!(told.matched, hit.contains(&id), "{log:?} {:#x}: {}", record.offset(), rule.title);
+            assert_eq!(
+                told.matched,
+                hit.contains(&id),
+                "{log:?} {:#x}: {}",
+                record.offset(),
+                rule.title
+            );
             let probe = Probe::new(set, record);
             let held = probe.admissions(id).iter().any(|a| probe.holds(id, a));
             assert_eq!(held, told.matched, "{log:?} {:#x}: {}", record.offset(), rule.title);
@@ -181,10 +187,8 @@ fn compare(set: &RuleSet, log: &Path, shift: usize) -> (usize, usize) {
 
 #[test]
 fn an_outcome_is_what_a_hunt_decides() {
-    let mut set = RuleSet::compile(
-        sigma::load_builtin().rules,
-        Taxonomy::builtin(Options::default()),
-    );
+    let mut set =
+        RuleSet::compile(sigma::load_builtin().rules, Taxonomy::builtin(Options::default()));
     let (mut compared, mut hits) = (0, 0);
     let mut add = |(more, of_these): (usize, usize)| {
         compared += more;
