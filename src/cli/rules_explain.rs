@@ -151,14 +151,15 @@ impl ExplainArgs {
 
 /// All that the rule paths hold, with their texts.
 pub fn load(args: &RuleArgs) -> Result<LoadedRules> {
-    if args.rules.is_empty() {
-        return Ok(sigma::load_builtin());
-    }
     let options = LoadOptions {
         expand: expansions(&args.expand)?,
         include_inactive: args.include_deprecated || args.include_unsupported,
         keep_text: true,
+        ..LoadOptions::default()
     };
+    if args.rules.is_empty() {
+        return Ok(sigma::load_builtin_with(&options));
+    }
     sigma::load(&args.rules, &options)
         .map_err(|error| anyhow::anyhow!("rules: {error}: check the path"))
 }

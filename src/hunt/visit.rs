@@ -2,11 +2,10 @@
 //! records and not for hits.
 
 use super::feed::{Feed, Piece};
-use super::open::{Settled, open};
+use super::open::{Opened, Settled, Whole};
 use crate::evidence::Found;
 use crate::evtx::{self, ChunkReport, Damage, Reader, Record};
-use crate::ledger::SourceState;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 
 /// Takes records of all evidence, and what could not be read.
 pub trait Visitor {
@@ -22,35 +21,41 @@ pub trait Visitor {
 pub fn visit<W: Iterator<Item = Found>>(walk: W, recover: bool, visitor: &mut impl Visitor) {
     let mut reader = Reader::new(evtx::Options { recover, ..evtx::Options::default() });
     for piece in Feed::new(walk).flat_map(|item| item.pieces) {
-        let (log, slots) = match piece {
-            Piece::Slots { log, slots } => (log, slots),
-            Piece::Whole(source) => match open(source) {
-                Ok(log) => {
-                    let slots = 0..log.slots();
-                    (log.into(), slots)
-                }
+        let flow = match piece {
+            Piece::Slots { log, slots } => read(&mut reader, &log, slots, visitor),
+            Piece::Whole(source) => Whole::new(source).try_for_each(|opened| match opened {
+                Ok(log) => read(&mut reader, &log, 0..log.slots(), visitor),
                 Err(settled) => {
                     problem(&settled, visitor);
-                    continue;
+                    ControlFlow::Continue(())
                 }
-            },
+            }),
             Piece::Settled(settled) => {
                 problem(&settled, visitor);
-                continue;
+                ControlFlow::Continue(())
             }
         };
-        let mut each = Each { path: log.source.name(), visitor };
-        if reader.read(&*log.bytes, &log.log, slots, &mut each).is_break() {
+        if flow.is_break() {
             return;
         }
     }
 }
 
+fn read(
+    reader: &mut Reader,
+    log: &Opened,
+    slots: Range<u64>,
+    visitor: &mut impl Visitor,
+) -> ControlFlow<()> {
+    let mut each = Each { path: log.source.name(), visitor };
+    reader.read(&*log.bytes, &log.log, slots, &mut each)
+}
+
 fn problem(settled: &Settled, visitor: &mut impl Visitor) {
     if let Settled::Source(entry) = settled
-        && entry.state == SourceState::Unreadable
+        && let Some(reason) = &entry.reason
     {
-        visitor.problem(&entry.path, entry.reason.as_deref().unwrap_or("cannot be read"));
+        visitor.problem(&entry.path, reason);
     }
 }
 

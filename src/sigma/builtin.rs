@@ -78,11 +78,15 @@ const FILES: &[(&str, &str)] = files![
 /// Loads the embedded rules. Their origins begin with `builtin/`.
 #[must_use]
 pub fn load_builtin() -> LoadedRules {
+    load_builtin_with(&LoadOptions::default())
+}
+
+/// Loads the embedded rules, with options.
+#[must_use]
+pub fn load_builtin_with(options: &LoadOptions) -> LoadedRules {
     let mut loaded = LoadedRules::default();
-    // They are few, and whoever explains one wants to show it.
-    let options = LoadOptions { keep_text: true, ..LoadOptions::default() };
     for (name, text) in FILES {
-        loaded.append(load_str(name, text, &options));
+        loaded.append(load_str(name, text, options));
     }
     loaded
 }

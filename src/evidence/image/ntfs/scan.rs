@@ -8,7 +8,7 @@
 //! it has one that can be read. Its parts are put together by where they begin in the value.
 
 use super::{
-    super::{super::LOG_MAGIC, Damage, read},
+    super::{super::sniff::LOG_MAGIC, Damage, read},
     Ntfs,
     record::{self, Attribute, FileName, Fixed, Record, Reference, kind},
     stream::{Runs, Units},
