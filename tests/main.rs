@@ -12,6 +12,8 @@ mod explain;
 mod forge;
 mod golden;
 mod images;
+mod images_damage;
+mod images_support;
 mod layers;
 mod lint;
 mod matching_adversarial;
