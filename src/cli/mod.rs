@@ -16,6 +16,7 @@ mod interrupt;
 mod lists;
 mod order;
 mod output;
+mod passwords;
 mod progress;
 mod regression;
 mod rule_filter;

@@ -2,6 +2,7 @@
 
 mod bench;
 mod checker;
+mod containers;
 mod dump;
 mod evidence;
 mod filters;
