@@ -252,6 +252,7 @@ fn looked_at(ledger: &Ledger, lines: &mut Vec<(&'static str, String)>) {
                 (state(SourceState::Encrypted), "encrypted"),
                 (state(SourceState::Unsupported), "of a kind that cannot be read"),
                 (sources.duplicates, "named twice"),
+                (sources.parts, "parts of images"),
                 (sources.other_files, "other files"),
             ],
         ),
