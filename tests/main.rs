@@ -1,5 +1,6 @@
 //! Integration tests, one module a theme.
 
+mod carving;
 mod cli;
 mod conformance;
 mod evtx_allocations;

@@ -57,6 +57,17 @@ impl Header {
         }
     }
 
+    /// Whether the header's checksum fits, and says so of itself: what claims to have none is not
+    /// believed among raw bytes.
+    pub(super) fn is_sealed(&self, data: &[u8]) -> bool {
+        self.magic && self.flags & NO_CRC32 == 0 && self.checksum_ok && data.len() >= HEADER
+    }
+
+    /// Whether the records are there and what their checksum says.
+    pub(super) fn holds(&self, data: &[u8]) -> bool {
+        self.flags & NO_CRC32 == 0 && self.data_ok(data)
+    }
+
     /// Where the records end, if the header is to be believed.
     pub(super) fn records_end(&self) -> Option<usize> {
         self.suspected_end().filter(|_| self.checksum_ok)

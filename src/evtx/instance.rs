@@ -155,11 +155,16 @@ impl FastLane {
         }
         let definition = bytes::u32(data, at + DEFINITION_AT).ok_or(Decline::Size)?;
         // Windows makes the id of the first four bytes of the GUID.
-        if left_over
-            && bytes::u32(data, at + ID_AT)
-                != bytes::u32(chunk, index(definition).saturating_add(GUID_AT))
-        {
-            return Err(Decline::Stale);
+        if left_over {
+            let id = bytes::u32(data, at + ID_AT);
+            let guid = |at: usize| bytes::u32(chunk, at.saturating_add(GUID_AT));
+            let named = id == guid(index(definition));
+            // Its own definition follows, and not where it says: the chunk began elsewhere.
+            let follows = at + INSTANCE_LEN;
+            let moved = id == guid(follows) && follows != index(definition);
+            if !named || moved || !self.interner.is_sound(chunk, definition) {
+                return Err(Decline::Stale);
+            }
         }
         at += INSTANCE_LEN;
         if at == index(definition) {

@@ -172,6 +172,8 @@ pub(super) struct Interner {
     known_cost: usize,
     /// The definitions of this chunk.
     here: HashTable<(u32, Context, Result<PlanId, Decline>)>,
+    /// The definitions of this chunk that were looked at for damage, and whether they have none.
+    sound: HashTable<(u32, bool)>,
     budget: Budget,
     steps: HashTable<Step>,
     /// The make of each node, once a record ended there.
@@ -195,6 +197,7 @@ impl Interner {
             by_content: HashTable::new(),
             known_cost: 0,
             here: HashTable::new(),
+            sound: HashTable::new(),
             budget: Budget::new(),
             steps: HashTable::new(),
             makes: Vec::new(),
@@ -210,6 +213,7 @@ impl Interner {
     /// has become too much.
     pub(super) fn begin_chunk(&mut self) {
         self.here.clear();
+        self.sound.clear();
         self.budget = Budget::new();
         self.makes_cost_here = 0;
         if self.known_cost > self.caps.plans || self.makes_cost > self.caps.makes {
@@ -238,6 +242,19 @@ impl Interner {
             Some((_, _, plan)) => *plan,
             None => self.meet(data, offset, context, hash),
         }
+    }
+
+    /// Whether the definition at `offset` of the chunk `data`, which may have been overwritten, is what
+    /// it was.
+    #[cold]
+    pub(super) fn is_sound(&mut self, data: &[u8], offset: u32) -> bool {
+        let hash = spread(offset);
+        if let Some((_, sound)) = self.sound.find(hash, |(at, _)| *at == offset) {
+            return *sound;
+        }
+        let sound = template::is_sound(data, offset, &mut self.budget, &mut self.canonical);
+        self.sound.insert_unique(hash, (offset, sound), |(at, _)| spread(*at));
+        sound
     }
 
     #[cold]

@@ -17,6 +17,7 @@
 //! - *No bytes make it panic, hang or grow*: every offset is read through [`crate::bytes`], and every
 //!   cap is a named constant.
 
+mod carve;
 mod chunk;
 mod file;
 mod instance;
@@ -33,6 +34,7 @@ mod value;
 mod walk;
 mod xml;
 
+pub use carve::{Carver, Lost, MARGIN, Stretch};
 pub use chunk::Finding;
 pub use file::{Log, OpenError, open};
 pub use reader::{Bin, ChunkReport, Counts, Damage, DamageKind, Options, Reader, Sink};

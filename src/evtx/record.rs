@@ -79,7 +79,8 @@ impl<'a> Record<'a> {
     /// Where it stands in the source.
     #[must_use]
     pub fn offset(&self) -> u64 {
-        self.meta().slot_offset + u64::from(self.meta().found.at)
+        // What is left of a chunk may have lost its front, which would lie before its source.
+        self.meta().slot_offset.wrapping_add(u64::from(self.meta().found.at))
     }
 
     /// Its size in bytes.

@@ -42,7 +42,7 @@ impl Counted {
     pub(super) fn read(&mut self, state: State, lane: Lane) {
         let records = &mut self.counts.records;
         *match (state, lane) {
-            (State::Recovered, _) => &mut records.recovered,
+            (State::Recovered | State::Orphan, _) => &mut records.recovered,
             (State::Live, Lane::Fast) => &mut records.fast,
             (State::Live, Lane::Slow) => &mut records.slow,
         } += 1;
@@ -52,13 +52,14 @@ impl Counted {
     pub(super) fn chunk(&mut self, report: &ChunkReport) {
         let chunks = &mut self.counts.chunks;
         let damaged = self.damages.total > self.damages_before_chunk;
-        *match &report.bin {
-            Bin::Read(_) if damaged || !report.findings.is_empty() => &mut chunks.irregular,
-            Bin::Read(_) => &mut chunks.read,
-            Bin::Empty => &mut chunks.unused,
-            Bin::Unreadable(_) => &mut chunks.unreadable,
-        } += 1;
-        if let Bin::Read(counts) = &report.bin {
+        match &report.bin {
+            Bin::Read(_) if damaged || !report.findings.is_empty() => chunks.irregular += 1,
+            Bin::Read(_) => chunks.read += 1,
+            Bin::Empty => chunks.unused += 1,
+            Bin::Unreadable(_) => chunks.unreadable += 1,
+            Bin::Orphans(_) => {}
+        }
+        if let Bin::Read(counts) | Bin::Orphans(counts) = &report.bin {
             self.counts.records.seen += counts.records + counts.unreadable;
         }
         // Records that ought to be there and are not are a loss, even if no byte was unreadable.

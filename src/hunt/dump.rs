@@ -241,7 +241,7 @@ impl Wanted {
             record_id: Some(id),
             kind: match self.state {
                 State::Live => DamageKind::Record,
-                State::Recovered => DamageKind::LeftOver,
+                State::Recovered | State::Orphan => DamageKind::LeftOver,
             },
             reason: format!("record {id}, written {time}, was read and cannot be written: {why}"),
         }
@@ -275,7 +275,7 @@ impl Dump {
                     "chunk": record.chunk,
                     "offset": record.offset,
                     "record_id": record.record_id,
-                    "recovered": record.state == State::Recovered,
+                    "recovered": record.state != State::Live,
                 });
                 let comma = if object.ends_with('{') { "" } else { "," };
                 let line = format!("{object}{comma}\"evidence\":{place}}}");
@@ -297,7 +297,7 @@ impl Dump {
                 record.chunk,
                 record.offset,
                 record.record_id,
-                record.state == State::Recovered
+                record.state != State::Live
             );
             out.extend_from_slice(place.as_bytes());
         }
