@@ -1,4 +1,5 @@
-//! Untrusted bytes: positioned reads of evidence, and bounds-checked little-endian reads.
+//! Untrusted bytes: positioned reads of evidence, and bounds-checked reads of numbers, little-endian
+//! unless the name says otherwise.
 //!
 //! Every offset and length that comes out of evidence passes through here: a read either lies wholly
 //! inside the bytes or is `None`, nothing is indexed and nothing wraps. [`ReadAt`] is the one way in
@@ -86,6 +87,27 @@ pub fn u64(bytes: &[u8], at: usize) -> Option<u64> {
     array(bytes, at).map(u64::from_le_bytes)
 }
 
+/// The big-endian `u16` at `at`.
+#[inline]
+#[must_use]
+pub fn u16_be(bytes: &[u8], at: usize) -> Option<u16> {
+    array(bytes, at).map(u16::from_be_bytes)
+}
+
+/// The big-endian `u32` at `at`.
+#[inline]
+#[must_use]
+pub fn u32_be(bytes: &[u8], at: usize) -> Option<u32> {
+    array(bytes, at).map(u32::from_be_bytes)
+}
+
+/// The big-endian `u64` at `at`.
+#[inline]
+#[must_use]
+pub fn u64_be(bytes: &[u8], at: usize) -> Option<u64> {
+    array(bytes, at).map(u64::from_be_bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,6 +119,9 @@ mod tests {
         assert_eq!(u32(&bytes, 4), Some(0x0807_0605));
         assert_eq!(u32(&bytes, 5), None);
         assert_eq!(u16(&bytes, usize::MAX), None);
+        assert_eq!(u16_be(&bytes, 0), Some(0x0102));
+        assert_eq!(u32_be(&bytes, 4), Some(0x0506_0708));
+        assert_eq!(u64_be(&bytes, 1), None);
         assert_eq!(slice(&bytes, 8, 0), Some(&[][..]));
         assert_eq!(slice(&bytes, 9, 0), None);
         assert_eq!(slice(&bytes, 1, usize::MAX), None);

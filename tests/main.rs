@@ -10,6 +10,7 @@ mod evtx_mutation;
 mod evtx_support;
 mod forge;
 mod golden;
+mod images;
 mod layers;
 mod matching_adversarial;
 mod matching_allocations;

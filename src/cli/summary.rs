@@ -43,13 +43,16 @@ fn advice(problem: &Problem) -> &'static str {
     match problem.state {
         _ if problem.offset.is_some() => "",
         SourceState::Unreadable if reason("denied") => ": run as a user who may read it",
-        SourceState::Unreadable if reason("not looked into") => "",
         SourceState::Unreadable if reason("regular file") => ": name a file or a folder",
         SourceState::Unreadable | SourceState::Empty => {
             ": collect it again if it should hold events"
         }
         SourceState::NotALog => ": check what it is, or collect it again",
-        SourceState::Read | SourceState::Damaged | SourceState::Interrupted => "",
+        SourceState::Read
+        | SourceState::Damaged
+        | SourceState::Interrupted
+        | SourceState::Encrypted
+        | SourceState::Unsupported => "",
     }
 }
 
@@ -246,11 +249,26 @@ fn looked_at(ledger: &Ledger, lines: &mut Vec<(&'static str, String)>) {
                 (state(SourceState::Empty), "empty"),
                 (state(SourceState::NotALog), "not event logs"),
                 (state(SourceState::Unreadable), "unreadable"),
+                (state(SourceState::Encrypted), "encrypted"),
+                (state(SourceState::Unsupported), "of a kind that cannot be read"),
                 (sources.duplicates, "named twice"),
                 (sources.other_files, "other files"),
             ],
         ),
     ));
+    if sources.containers > 0 {
+        let looked = format!("{} looked into", grouped(sources.containers));
+        lines.push((
+            "Containers",
+            with_rest(
+                looked,
+                &[
+                    (sources.containers_damaged, "damaged"),
+                    (sources.shadow_copies, "shadow copies not read"),
+                ],
+            ),
+        ));
+    }
     if counts.chunks.irregular > 0 {
         let irregular = counted(counts.chunks.irregular, "chunk");
         let text = format!("{irregular} read, but not as written: --ledger says how");

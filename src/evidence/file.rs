@@ -51,54 +51,78 @@ impl ReadAt for FileBytes {
 
 #[cfg(unix)]
 #[derive(Debug)]
-struct Positioned(File);
+pub(super) struct Positioned(File);
 
 #[cfg(unix)]
 impl Positioned {
-    fn new(file: File) -> Positioned {
+    pub(super) fn new(file: File) -> Positioned {
         Positioned(file)
     }
 
-    fn read_some(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+    pub(super) fn read_some(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
         // Beyond i64 there is no file offset (the call would fail with EINVAL): nothing is there.
         if i64::try_from(offset).is_err() {
             return Ok(0);
         }
         std::os::unix::fs::FileExt::read_at(&self.0, buf, offset)
     }
+
+    /// For temporary files alone: evidence is not opened for writing.
+    pub(super) fn write_all_at(&self, offset: u64, buf: &[u8]) -> io::Result<()> {
+        std::os::unix::fs::FileExt::write_all_at(&self.0, buf, offset)
+    }
 }
 
 #[cfg(windows)]
 #[derive(Debug)]
-struct Positioned(File);
+pub(super) struct Positioned(File);
 
 #[cfg(windows)]
 impl Positioned {
-    fn new(file: File) -> Positioned {
+    pub(super) fn new(file: File) -> Positioned {
         Positioned(file)
     }
 
-    fn read_some(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+    pub(super) fn read_some(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
         // It moves the file's cursor too, which nothing here looks at.
         std::os::windows::fs::FileExt::seek_read(&self.0, buf, offset)
+    }
+
+    /// For temporary files alone: evidence is not opened for writing.
+    pub(super) fn write_all_at(&self, mut offset: u64, mut buf: &[u8]) -> io::Result<()> {
+        while !buf.is_empty() {
+            let n = std::os::windows::fs::FileExt::seek_write(&self.0, buf, offset)?;
+            let rest = buf.get(n..).filter(|_| n > 0);
+            buf = rest.ok_or_else(|| io::Error::from(io::ErrorKind::WriteZero))?;
+            offset += n as u64;
+        }
+        Ok(())
     }
 }
 
 #[cfg(not(any(unix, windows)))]
 #[derive(Debug)]
-struct Positioned(std::sync::Mutex<File>);
+pub(super) struct Positioned(std::sync::Mutex<File>);
 
 #[cfg(not(any(unix, windows)))]
 impl Positioned {
-    fn new(file: File) -> Positioned {
+    pub(super) fn new(file: File) -> Positioned {
         Positioned(std::sync::Mutex::new(file))
     }
 
-    fn read_some(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+    pub(super) fn read_some(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
         use std::io::{Read as _, Seek as _};
         let mut file = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         file.seek(io::SeekFrom::Start(offset))?;
         file.read(buf)
+    }
+
+    /// For temporary files alone: evidence is not opened for writing.
+    pub(super) fn write_all_at(&self, offset: u64, buf: &[u8]) -> io::Result<()> {
+        use std::io::{Seek as _, Write as _};
+        let mut file = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        file.seek(io::SeekFrom::Start(offset))?;
+        file.write_all(buf)
     }
 }
 

@@ -13,6 +13,8 @@
 //!   link is met under its own name if that lies below any of the paths. Only targets outside all of
 //!   them are remembered. Hard links are different files.
 
+use super::access::Access;
+use super::inside::Container;
 use super::{Source, display_name};
 use std::{
     collections::{HashMap, HashSet},
@@ -48,6 +50,8 @@ pub enum Found {
         /// Its path.
         name: String,
     },
+    /// A container, after all that is in it: it is a source that was found before.
+    Container(Container),
 }
 
 /// Goes through paths, files and folders.
@@ -60,6 +64,7 @@ pub struct Walk {
     folder: Option<walkdir::IntoIter>,
     /// Targets of links that lie outside all roots.
     outside: HashSet<PathBuf>,
+    access: Access,
 }
 
 #[derive(Debug)]
@@ -82,7 +87,18 @@ impl Walk {
                 by_path.entry(real.clone()).or_insert(at);
             }
         }
-        Walk { roots, by_path, next_root: 0, folder: None, outside: HashSet::new() }
+        let (outside, access) = (HashSet::new(), Access::default());
+        Walk { roots, by_path, next_root: 0, folder: None, outside, access }
+    }
+
+    /// The same, with these passwords for what is found.
+    #[must_use]
+    pub fn with(self, access: Access) -> Walk {
+        Walk { access, ..self }
+    }
+
+    fn source(&self, path: PathBuf, size: u64, named: bool) -> Found {
+        Found::Source(Source::file(path, size, named, &self.access))
     }
 
     fn begin_root(&mut self, at: usize) -> Option<Found> {
@@ -101,9 +117,7 @@ impl Walk {
                 );
                 None
             }
-            Ok(metadata) => {
-                Some(Found::Source(Source::file(root.given.clone(), metadata.len(), true)))
-            }
+            Ok(metadata) => Some(self.source(root.given.clone(), metadata.len(), true)),
         }
     }
 
@@ -140,7 +154,7 @@ impl Walk {
             return Some(Found::Special { name: display_name(entry.path()) });
         }
         Some(match entry.metadata() {
-            Ok(metadata) => Found::Source(Source::file(entry.into_path(), metadata.len(), false)),
+            Ok(metadata) => self.source(entry.into_path(), metadata.len(), false),
             Err(error) => unreadable(error),
         })
     }
@@ -167,7 +181,7 @@ impl Walk {
         if self.lies_in_root_before(usize::MAX, &real) || !self.outside.insert(real) {
             return Found::Duplicate { name };
         }
-        Found::Source(Source::file(path.to_owned(), metadata.len(), false))
+        self.source(path.to_owned(), metadata.len(), false)
     }
 }
 
@@ -233,6 +247,7 @@ mod tests {
                 Found::Duplicate { name } => format!("duplicate {}", short(&name)),
                 Found::Link { name } => format!("link {}", short(&name)),
                 Found::Special { name } => format!("special {}", short(&name)),
+                Found::Container(container) => format!("container {}", short(&container.name)),
             })
             .map(|line| line.replace('\\', "/"))
             .collect()

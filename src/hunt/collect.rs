@@ -30,6 +30,8 @@ pub(super) struct Collector<'a> {
     pub(super) ledger: &'a mut Ledger,
     /// A log of which not all items came yet.
     open: Option<Box<SourceEntry>>,
+    /// How many things workers met in containers.
+    met: u64,
     arrange: Arrange,
     /// The spans of time of which the context is wanted.
     around: Sorter,
@@ -89,6 +91,7 @@ impl<'a> Collector<'a> {
             sinks: sinks.collect(),
             ledger,
             open: None,
+            met: 0,
             arrange,
             around: Sorter::new(bound, Some(longer)),
             temporary: None,
@@ -272,13 +275,18 @@ impl<'a> Collector<'a> {
 
     /// Notes that the rest of the evidence was not wanted any more: what remained of a log that was
     /// begun, or opened, and that the others were not met.
-    pub(super) fn interrupted(&mut self, not_begun: Option<SourceEntry>) {
+    pub(super) fn interrupted(&mut self, not_ended: Vec<SourceEntry>) {
         self.ledger.set_interrupted();
-        if let Some(mut entry) = self.open.take().or_else(|| not_begun.map(Box::new)) {
+        for mut entry in self.open.take().map(|entry| *entry).into_iter().chain(not_ended) {
             entry.state = SourceState::Interrupted;
             entry.reason = Some("the hunt was interrupted before its end".to_owned());
-            self.ledger.source(*entry);
+            self.ledger.source(entry);
         }
+    }
+
+    /// How many things workers met in containers.
+    pub(super) fn met(&self) -> u64 {
+        self.met
     }
 
     fn note(&mut self, note: Note) {
@@ -354,6 +362,7 @@ impl Consumer for Collector<'_> {
         let flow = self.take(&piece.rendered);
         piece.notes.into_iter().for_each(|note| self.note(note));
         self.ledger.found(piece.tally);
+        self.met += piece.met;
         flow
     }
 }

@@ -11,7 +11,7 @@
 //! fit into memory, the evidence is read once for as many as do.
 
 use super::feed::{Item, Piece};
-use super::open::{Opened, open};
+use super::open::{Opened, Whole};
 use super::rendered::{Around, At, Rendered};
 use super::sequence::Flow;
 use super::spill::{Sorter, malformed};
@@ -20,6 +20,7 @@ use super::work::{Finished, HandOn, OUTPUT_BYTES, Work};
 use super::{Hunt, describe};
 use crate::engine::Kinds;
 use crate::event::Event;
+use crate::evidence::Source;
 use crate::evtx::{self, ChunkReport, Damage, Reader, Record};
 use crate::ledger::Tally;
 use crate::report::{Format, Hit, RuleInfo, Subject};
@@ -171,7 +172,7 @@ impl<'a> Surveyor<'a> {
             rendered: &mut self.rendered,
             description: &mut self.description,
             host: &mut self.host,
-            path: opened.source.name(),
+            source: &opened.source,
             item,
             record,
             hand_on,
@@ -188,17 +189,17 @@ impl Work for Surveyor<'_> {
             let flow = match piece {
                 Piece::Settled(_) => ControlFlow::Continue(()),
                 Piece::Slots { log, slots } => self.slots(&log, slots, place, hand_on),
-                Piece::Whole(source) => match open(source) {
-                    Ok(log) => self.slots(&log, 0..log.log.slots, place, hand_on),
-                    Err(_) => ControlFlow::Continue(()),
-                },
+                Piece::Whole(source) => Whole::new(source).flatten().try_for_each(|log| {
+                    let place = (place.0, &mut *place.1);
+                    self.slots(&log, 0..log.log.slots, place, hand_on)
+                }),
             };
             if flow.is_break() {
                 return None;
             }
         }
         let rendered = self.rendered.take(OUTPUT_BYTES);
-        Some(Finished { rendered, notes: Vec::new(), tally: Tally::default() })
+        Some(Finished { rendered, notes: Vec::new(), tally: Tally::default(), met: 0 })
     }
 
     fn finish(self) -> (Vec<u64>, Kinds) {
@@ -213,7 +214,7 @@ struct Visit<'v, 'a> {
     rendered: &'v mut Rendered,
     description: &'v mut describe::Description,
     host: &'v mut Vec<u8>,
-    path: &'v str,
+    source: &'v Source,
     item: u64,
     record: &'v mut u32,
     hand_on: HandOn<'v>,
@@ -239,7 +240,7 @@ impl evtx::Sink for Visit<'_, '_> {
             local_time: local_time.as_deref(),
             rule: RuleInfo { title: &title, ..RuleInfo::CONTEXT },
             event,
-            place: describe::place(self.path, record),
+            place: describe::place(self.source, record),
             matched: &[],
             system: self.description.system(),
             body: self.description.body(),

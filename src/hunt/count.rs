@@ -22,10 +22,13 @@ pub(super) struct Counted {
 
 impl Counted {
     /// Begins with these slots of a log.
-    pub(super) fn begin(log: &Log, slots: &Range<u64>) -> Counted {
+    pub(super) fn begin(opened: &Opened, slots: &Range<u64>) -> Counted {
         let mut counted = Counted::default();
         if slots.start == 0 {
-            header_findings(log, &mut counted.findings);
+            header_findings(&opened.log, &mut counted.findings);
+            for note in opened.source.notes() {
+                counted.findings.push(0, || note.clone());
+            }
         }
         counted.counts.chunks.slots = slots.end - slots.start;
         counted
@@ -98,6 +101,10 @@ impl Counted {
                 )
             });
         }
+        // What it was unpacked from may be at fault, which shows at its end.
+        if last && let Err(error) = bytes.read_at(bytes.size(), &mut []) {
+            self.damages.push(bytes.size(), || error.to_string());
+        }
         if let Some(progress) = hunt.progress {
             let part = (slots.end - slots.start) * CHUNK_BYTES;
             let bytes = if slots.start == 0 && last { source.size() } else { part };
@@ -106,6 +113,9 @@ impl Counted {
         let entry = Box::new(SourceEntry {
             path: source.name().to_owned(),
             size: bytes.size(),
+            container: None,
+            found: source.state().as_str(),
+            shadow_copies: 0,
             state: SourceState::Read,
             reason: None,
             counts: self.counts,

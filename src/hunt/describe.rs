@@ -2,6 +2,7 @@
 
 use crate::engine::RuleSet;
 use crate::event::{Event, LeafId, Section};
+use crate::evidence::Source;
 use crate::evtx::{Record, State};
 use crate::report::{EventInfo, Fields, Place};
 use std::ops::Range;
@@ -104,9 +105,11 @@ impl Description {
 }
 
 /// Where a record of the source at `path` lies.
-pub(super) fn place<'p>(path: &'p str, record: &Record<'_>) -> Place<'p> {
+pub(super) fn place<'p>(source: &'p Source, record: &Record<'_>) -> Place<'p> {
     Place {
-        path,
+        path: source.name(),
+        state: source.state().as_str(),
+        host: source.host(),
         chunk: record.chunk(),
         offset: record.offset(),
         record_id: record.header_record_id(),

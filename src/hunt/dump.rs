@@ -10,7 +10,7 @@ use super::collect::Collector;
 use super::count::Counted;
 use super::feed::{Item, Piece};
 use super::filter::Screen;
-use super::open::{Opened, open};
+use super::open::{Opened, whole};
 use super::rendered::{At, Rendered};
 use super::sequence::Flow;
 use super::work::{Finished, HandOn, Note, OUTPUT_BYTES, Work};
@@ -77,9 +77,9 @@ impl Hunt<'_> {
         let passed = hunt.pass(&pool, walk, collector, || Dumper::new(&hunt, dump));
         let Passed { collector, rest, stopped, .. } = passed;
         if let Some(mut collector) = collector {
-            collector.ledger.set_met(rest.met);
+            collector.ledger.set_met(rest.met + collector.met());
             if rest.closed && !stopped {
-                collector.interrupted(rest.not_begun);
+                collector.interrupted(rest.not_ended);
             }
             let error = collector.failure();
             if stopped || error.is_some() {
@@ -136,7 +136,7 @@ impl<'a> Dumper<'a> {
             wanted: &mut self.wanted,
             path: opened.source.name(),
             hand_on,
-            counted: Counted::begin(&opened.log, &slots),
+            counted: Counted::begin(opened, &slots),
         };
         let flow = self.reader.read(&*opened.bytes, &opened.log, slots.clone(), &mut visit);
         let Visit { counted, .. } = visit;
@@ -147,18 +147,19 @@ impl<'a> Dumper<'a> {
 impl Work for Dumper<'_> {
     fn item(&mut self, item: Item, hand_on: HandOn<'_>) -> Option<Finished> {
         let mut notes = Vec::with_capacity(item.pieces.len());
+        let (hunt, mut met) = (self.hunt, 0);
         for piece in item.pieces {
-            notes.push(match piece {
-                Piece::Settled(settled) => Note::Settled(settled),
-                Piece::Slots { log, slots } => self.slots(&log, slots, hand_on)?,
-                Piece::Whole(source) => match open(source) {
-                    Ok(log) => self.slots(&log, 0..log.log.slots, hand_on)?,
-                    Err(settled) => Note::Settled(settled),
-                },
-            });
+            match piece {
+                Piece::Settled(settled) => notes.push(Note::Settled(settled)),
+                Piece::Slots { log, slots } => notes.push(self.slots(&log, slots, hand_on)?),
+                Piece::Whole(source) => {
+                    let each = |log: &Opened| self.slots(log, 0..log.log.slots, hand_on);
+                    met += whole(hunt, source, &mut notes, each)?;
+                }
+            }
         }
         let rendered = self.rendered.take(OUTPUT_BYTES);
-        Some(Finished { rendered, notes, tally: Tally::default() })
+        Some(Finished { rendered, notes, tally: Tally::default(), met })
     }
 
     fn finish(self) -> (Vec<u64>, Kinds) {

@@ -3,11 +3,13 @@
 //! An item is about [`ITEM_BYTES`] of evidence: a range of chunk slots of one large log, or many
 //! small files. Small files are opened by whoever works on the item, so that a folder of a hundred
 //! thousand of them keeps all threads busy; a large one is opened here, because how it is cut depends
-//! on what it is.
+//! on what it is. So are large containers, whose members are files like others: a member that is
+//! packed is unpacked by those who work on it. A small container is one file to whoever works on it,
+//! and so is a member of which all has to be unpacked to get at any of it.
 
-use super::open::{Opened, Settled, open};
-use crate::evidence::{Found, Source};
-use crate::ledger::{Aside, SourceEntry, SourceState};
+use super::open::{Opened, Opening, Settled, left, open, settle};
+use crate::evidence::{Found, Inside, Source};
+use crate::ledger::{SourceEntry, SourceState};
 use std::{ops::Range, sync::Arc};
 
 /// How much evidence an item has. Handing one out costs some microseconds and reading it some
@@ -42,6 +44,8 @@ pub(super) struct Feed<I> {
     walk: I,
     next_number: u64,
     met: u64,
+    /// The containers that it is in.
+    within: Vec<Inside>,
     large: Option<(Arc<Opened>, u64)>,
     /// Whether nothing more is to be handed out.
     closed: bool,
@@ -64,17 +68,21 @@ impl<I> Feed<I> {
         self.closed && !self.ended
     }
 
-    /// The log that was opened and of which nothing was handed out.
-    pub(super) fn not_begun(&self) -> Option<SourceEntry> {
-        let (log, _) = self.large.as_ref().filter(|(_, from)| *from == 0)?;
-        let (name, size) = (log.source.name().to_owned(), log.source.size());
-        Some(SourceEntry::unread(name, size, SourceState::Interrupted, String::new()))
+    /// What was met and neither handed out nor read to its end: a log that was opened, and the
+    /// containers around it.
+    pub(super) fn not_ended(&self) -> Vec<SourceEntry> {
+        let log = self.large.as_ref().filter(|(_, from)| *from == 0).map(|(log, _)| {
+            let (name, size) = (log.source.name().to_owned(), log.source.size());
+            SourceEntry::unread(name, size, SourceState::Interrupted, String::new())
+        });
+        log.into_iter().chain(self.within.iter().rev().map(left)).collect()
     }
 }
 
 impl<I: Iterator<Item = Found>> Feed<I> {
     pub(super) fn new(walk: I) -> Feed<I> {
-        Feed { walk, next_number: 0, met: 0, large: None, closed: false, ended: false }
+        let within = Vec::new();
+        Feed { walk, next_number: 0, met: 0, within, large: None, closed: false, ended: false }
     }
 
     fn pieces(&mut self) -> Vec<Piece> {
@@ -89,29 +97,43 @@ impl<I: Iterator<Item = Found>> Feed<I> {
                 pieces.push(piece);
                 break;
             }
-            let Some(found) = self.walk.next() else { break };
-            self.met += 1;
+            let Some(found) = self.found() else { break };
             weight += FILE_COST;
-            match found {
-                Found::Source(source) if source.size() <= ITEM_BYTES => {
+            match settle(found) {
+                Ok(source) if opened_by_workers(&source) => {
                     weight += source.size();
                     pieces.push(Piece::Whole(source));
                 }
-                Found::Source(source) => match open(source) {
-                    Ok(opened) => self.large = Some((Arc::new(opened), 0)),
-                    Err(settled) => pieces.push(Piece::Settled(settled)),
+                Ok(source) => match open(source) {
+                    Opening::Log(opened) => self.large = Some((Arc::new(opened), 0)),
+                    Opening::Inside(inside) => self.within.push(*inside),
+                    Opening::Settled(settled) => pieces.push(Piece::Settled(settled)),
                 },
-                Found::Unreadable { name, error } => {
-                    let state = SourceState::Unreadable;
-                    let entry = SourceEntry::unread(name, 0, state, error.to_string());
-                    pieces.push(Piece::Settled(Settled::source(entry)));
-                }
-                Found::Duplicate { .. } => pieces.push(aside(Aside::Duplicate)),
-                Found::Link { .. } => pieces.push(aside(Aside::Link)),
-                Found::Special { .. } => pieces.push(aside(Aside::Special)),
+                Err(settled) => pieces.push(Piece::Settled(settled)),
             }
         }
         pieces
+    }
+
+    /// What comes next: in the container that it is in, or behind it.
+    fn found(&mut self) -> Option<Found> {
+        while let Some(inside) = self.within.last_mut() {
+            match inside.next() {
+                // It was met before all that is in it.
+                Some(found @ Found::Container(_)) => {
+                    self.within.pop();
+                    return Some(found);
+                }
+                Some(found) => {
+                    self.met += 1;
+                    return Some(found);
+                }
+                None => drop(self.within.pop()),
+            }
+        }
+        let found = self.walk.next()?;
+        self.met += u64::from(!matches!(found, Found::Container(_)));
+        Some(found)
     }
 
     /// The next slots of the large log that is being cut.
@@ -145,8 +167,11 @@ impl<I: Iterator<Item = Found>> Iterator for Feed<I> {
     }
 }
 
-fn aside(aside: Aside) -> Piece {
-    Piece::Settled(Settled::Aside(aside))
+/// Whether a source is opened by whoever works on it. A large log that has to be unpacked as a whole
+/// is, so that others go on meanwhile; but what is in a large container is work for all.
+fn opened_by_workers(source: &Source) -> bool {
+    source.size() <= ITEM_BYTES
+        || !source.opens_cheaply() && !source.is_container().unwrap_or(false)
 }
 
 #[cfg(test)]

@@ -252,10 +252,10 @@ impl<'a> Hunt<'a> {
             (collector, stopped) = self.survey(&pool, &formats, evidence, spans, before);
         }
         let Some(mut collector) = collector else { return Ok(hits) };
-        collector.ledger.set_met(rest.met);
+        collector.ledger.set_met(rest.met + collector.met());
         collector.ledger.set_kinds(kinds);
         if rest.closed && !stopped {
-            collector.interrupted(rest.not_begun);
+            collector.interrupted(rest.not_ended);
         }
         collector.finish(self, &formats);
         let error = collector.failure();
@@ -326,7 +326,7 @@ impl<'a> Hunt<'a> {
         }
         let stopped = sequencer.stopped();
         let feed = feed.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let rest = Rest { met: feed.met(), closed: feed.closed(), not_begun: feed.not_begun() };
+        let rest = Rest { met: feed.met(), closed: feed.closed(), not_ended: feed.not_ended() };
         Passed { collector: sequencer.into_consumer(), hits: sum, kinds, rest, stopped }
     }
 
@@ -382,8 +382,8 @@ struct Rest {
     met: u64,
     /// Whether there is more, which was not wanted any more.
     closed: bool,
-    /// The log that was opened and of which nothing was handed out.
-    not_begun: Option<SourceEntry>,
+    /// What was met and neither handed out nor read to its end.
+    not_ended: Vec<SourceEntry>,
 }
 
 /// So many threads.

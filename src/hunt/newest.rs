@@ -5,7 +5,7 @@
 //! log's last chunk need hold its newest event.
 
 use super::feed::{Feed, Piece};
-use super::open::{Opened, open};
+use super::open::{Opened, Whole};
 use super::time::{Ticks, event_time};
 use super::{Hunt, HuntError, pool};
 use crate::evidence::Found;
@@ -53,7 +53,7 @@ impl Newest {
             Piece::Settled(_) => {}
             Piece::Slots { log, slots } => self.slots(reader, &log, slots),
             Piece::Whole(source) => {
-                if let Ok(log) = open(source) {
+                for log in Whole::new(source).flatten() {
                     self.slots(reader, &log, 0..log.log.slots);
                 }
             }

@@ -9,12 +9,13 @@ use super::describe::{self, Description};
 use super::feed::{Item, Piece};
 use super::filter::Screen;
 use super::group;
-use super::open::{Opened, Settled, open};
+use super::open::{Opened, Settled, whole};
 use super::rendered::{At, Rendered};
 use super::sequence::Flow;
 use super::time::{Ticks, event_time, local_text};
 use super::{Hunt, Order, context};
 use crate::engine::{Kinds, RuleId, Scanner};
+use crate::evidence::Source;
 use crate::evtx::{self, ChunkReport, Damage, Reader, Record};
 use crate::ledger::{Levels, SourceEntry, Tally};
 use crate::report::{Format, Hit, RuleInfo, Subject};
@@ -31,6 +32,8 @@ pub(super) struct Finished {
     pub(super) rendered: Rendered,
     pub(super) notes: Vec<Note>,
     pub(super) tally: Tally,
+    /// How many things were met in containers that were opened here.
+    pub(super) met: u64,
 }
 
 /// What the ledger is to know, in evidence order.
@@ -106,19 +109,20 @@ impl Work for Worker<'_> {
     fn item(&mut self, item: Item, hand_on: HandOn<'_>) -> Option<Finished> {
         (self.item, self.record) = (item.number, 0);
         let mut notes = Vec::with_capacity(item.pieces.len());
+        let (hunt, mut met) = (self.hunt, 0);
         for piece in item.pieces {
-            notes.push(match piece {
-                Piece::Settled(settled) => Note::Settled(settled),
-                Piece::Slots { log, slots } => self.slots(&log, slots, hand_on)?,
-                Piece::Whole(source) => match open(source) {
-                    Ok(log) => self.slots(&log, 0..log.log.slots, hand_on)?,
-                    Err(settled) => Note::Settled(settled),
-                },
-            });
+            match piece {
+                Piece::Settled(settled) => notes.push(Note::Settled(settled)),
+                Piece::Slots { log, slots } => notes.push(self.slots(&log, slots, hand_on)?),
+                Piece::Whole(source) => {
+                    let each = |log: &Opened| self.slots(log, 0..log.log.slots, hand_on);
+                    met += whole(hunt, source, &mut notes, each)?;
+                }
+            }
         }
         // What is kept for the next item has the size that this one's output had.
         let rendered = self.rendered.take(OUTPUT_BYTES);
-        Some(Finished { rendered, notes, tally: std::mem::take(&mut self.tally) })
+        Some(Finished { rendered, notes, tally: std::mem::take(&mut self.tally), met })
     }
 }
 
@@ -138,9 +142,9 @@ impl Worker<'_> {
             description: &mut self.description,
             item: self.item,
             record: &mut self.record,
-            path: source.name(),
+            source,
             hand_on,
-            counted: Counted::begin(log, &slots),
+            counted: Counted::begin(opened, &slots),
         };
         let flow = self.reader.read(&**bytes, log, slots.clone(), &mut visit);
         let Visit { counted, .. } = visit;
@@ -162,7 +166,7 @@ struct Visit<'v, 'a> {
     description: &'v mut Description,
     item: u64,
     record: &'v mut u32,
-    path: &'v str,
+    source: &'v Source,
     hand_on: HandOn<'v>,
     counted: Counted,
 }
@@ -211,7 +215,7 @@ impl Visit<'_, '_> {
         let whole_system = self.purpose.formats.iter().any(|format| format.wants_system());
         self.description.read(record, whole_system);
         let (set, at) = (self.hunt.rules, self.place(record));
-        let (event, place) = (self.description.event(set), describe::place(self.path, record));
+        let (event, place) = (self.description.event(set), describe::place(self.source, record));
         let (timestamp, data) = (self.description.timestamp(), self.description.data());
         let zone = self.hunt.zone;
         let local_time = zone.and_then(|zone| local_text(event_time(record)?, zone));

@@ -37,6 +37,8 @@ impl LedgerFile {
         let line = json!({
             "path": entry.path,
             "size": entry.size,
+            "container": entry.container,
+            "found": entry.found,
             "state": entry.state.as_str(),
             "reason": entry.reason,
             "chunks": chunks(&entry.counts),
@@ -137,9 +139,14 @@ fn totals(ledger: &Ledger) -> Value {
             "not_an_event_log": sources.state(SourceState::NotALog),
             "unreadable": sources.state(SourceState::Unreadable),
             "interrupted": sources.state(SourceState::Interrupted),
+            "encrypted": sources.state(SourceState::Encrypted),
+            "unsupported": sources.state(SourceState::Unsupported),
             "bytes": sources.bytes,
         },
         "beside": {
+            "containers": sources.containers,
+            "containers_damaged": sources.containers_damaged,
+            "shadow_copies_not_read": sources.shadow_copies,
             "other_files": sources.other_files,
             "duplicates": sources.duplicates,
             "links_not_followed": sources.links,

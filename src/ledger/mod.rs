@@ -50,6 +50,10 @@ pub enum SourceState {
     Unreadable,
     /// The run was stopped before it was read to its end.
     Interrupted,
+    /// It, or some of what is in it, is encrypted, and no password fits.
+    Encrypted,
+    /// It may hold event logs and is of a kind that cannot be looked into.
+    Unsupported,
 }
 
 impl SourceState {
@@ -63,6 +67,8 @@ impl SourceState {
             SourceState::NotALog => "not_an_event_log",
             SourceState::Unreadable => "unreadable",
             SourceState::Interrupted => "interrupted",
+            SourceState::Encrypted => "encrypted",
+            SourceState::Unsupported => "unsupported",
         }
     }
 }
@@ -70,7 +76,7 @@ impl SourceState {
 /// What was met in the evidence and is no log to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Aside {
-    /// A file in a folder that neither is an event log nor says that it is.
+    /// A file in a folder or container that neither is an event log nor says that it is.
     OtherFile,
     /// The same file by another name.
     Duplicate,
@@ -209,6 +215,12 @@ pub struct SourceEntry {
     pub path: String,
     /// Its size in bytes.
     pub size: u64,
+    /// What it is, if it is no log itself but other sources lie in it: `zip`, `tar`.
+    pub container: Option<&'static str>,
+    /// How it was there: `live`, `deleted`, `carved`.
+    pub found: &'static str,
+    /// How many snapshots (volume shadow copies) it has, which were not looked into.
+    pub shadow_copies: u64,
     /// What became of it; [`Ledger::source`] turns `Read` into `Damaged` if there is damage.
     pub state: SourceState,
     /// Why it is not `Read`, if that is to be said of it as a whole.
@@ -229,6 +241,9 @@ impl SourceEntry {
         SourceEntry {
             path,
             size,
+            container: None,
+            found: "live",
+            shadow_copies: 0,
             state,
             reason: Some(reason),
             counts: Counts::default(),
@@ -257,7 +272,13 @@ pub struct Sources {
     /// How many files, links and so on the evidence has, as whoever looked for them counted.
     pub met: u64,
     /// By [`SourceState`], in its order.
-    pub by_state: [u64; 6],
+    pub by_state: [u64; 8],
+    /// Containers whose content was looked at.
+    pub containers: u64,
+    /// Those of them of which some could not be.
+    pub containers_damaged: u64,
+    /// Snapshots in images, which were not looked into.
+    pub shadow_copies: u64,
     /// The bytes of those that were read.
     pub bytes: u64,
     /// Files in folders that are no event logs.
@@ -277,7 +298,8 @@ impl Sources {
         self.by_state[state as usize]
     }
 
-    /// All sources: what is a log, says that it is, or could not be looked at.
+    /// All sources: what is a log, says that it is, or could not be looked at. Containers that could
+    /// are not among them.
     #[must_use]
     pub fn all(&self) -> u64 {
         self.by_state.iter().sum()
@@ -324,8 +346,17 @@ impl Ledger {
         if entry.state == SourceState::Read && entry.damages.total > 0 {
             entry.state = SourceState::Damaged;
         }
-        self.sources.by_state[entry.state as usize] += 1;
+        self.sources.shadow_copies += entry.shadow_copies;
+        match (entry.container, entry.state) {
+            (Some(_), SourceState::Read) => self.sources.containers += 1,
+            (Some(_), SourceState::Damaged) => {
+                self.sources.containers += 1;
+                self.sources.containers_damaged += 1;
+            }
+            (_, state) => self.sources.by_state[state as usize] += 1,
+        }
         self.sources.bytes += match entry.state {
+            _ if entry.container.is_some() => 0,
             SourceState::Read | SourceState::Damaged => entry.size,
             SourceState::Interrupted => entry.counts.chunks.slots.saturating_mul(CHUNK_BYTES),
             _ => 0,
@@ -525,7 +556,11 @@ impl Ledger {
         };
         if !self.cut_short || self.interrupted {
             let beside = self.sources;
-            let beside = beside.other_files + beside.duplicates + beside.links + beside.special;
+            let beside = beside.containers
+                + beside.other_files
+                + beside.duplicates
+                + beside.links
+                + beside.special;
             check("sources", self.sources.met, self.sources.all() + beside);
             check("hits of rules", hits.iter().sum(), rule_hits);
         }

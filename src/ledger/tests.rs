@@ -49,6 +49,9 @@ fn counts(records: u64, hits: u64) -> Counts {
 
 fn source(path: &str, damages: u64) -> SourceEntry {
     let mut entry = SourceEntry {
+        container: None,
+        found: "live",
+        shadow_copies: 0,
         path: path.to_owned(),
         size: 100,
         state: SourceState::Read,

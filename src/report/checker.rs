@@ -77,6 +77,7 @@ mod tests {
                 offset: 4608,
                 record_id: 7,
                 recovered: false,
+                ..Place::default()
             },
             matched: &[],
             system,

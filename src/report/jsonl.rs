@@ -101,5 +101,7 @@ fn evidence(hit: &Hit<'_>, out: &mut Vec<u8>) {
     object.integer("record_id", hit.place.record_id);
     object.key("recovered");
     scalar(if hit.place.recovered { "true" } else { "false" }, Kind::Bool, object.out);
+    object.string("state", Some(hit.place.state));
+    object.string("host", hit.place.host);
     object.end();
 }

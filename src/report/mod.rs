@@ -135,6 +135,10 @@ pub struct Place<'a> {
     pub offset: u64,
     /// The record's number by its own header.
     pub record_id: u64,
+    /// How the source is there: `live`, `deleted`, `carved`.
+    pub state: &'a str,
+    /// The host that the source was collected from, if the collection says so.
+    pub host: Option<&'a str>,
     /// Whether it is left over from before its chunk was used again, or was deleted.
     pub recovered: bool,
 }

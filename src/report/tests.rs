@@ -43,6 +43,8 @@ fn sample<'a>(tags: &'a [String], data: &'a Fields, matched: &'a [(&'a str, &'a 
             chunk: 3,
             offset: 123_456,
             record_id: 42,
+            state: "live",
+            host: None,
             recovered: false,
         },
         matched,
@@ -87,6 +89,8 @@ fn a_hit_is_a_line_of_json() {
             "evidence": {
                 "path": "case/Sysmon.evtx", "chunk": 3, "offset": 123_456, "record_id": 42,
                 "recovered": false,
+                "state": "live",
+                "host": null,
             },
             "matched": {"TargetObject": "HKLM\\Run\\x", "A": ["1", "2"]},
             "data": {

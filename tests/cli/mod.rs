@@ -212,13 +212,13 @@ fn failures_have_a_code_and_one_line() {
             "an archive in a folder",
             words("hunt packed -r rules -q"),
             1,
-            "case.zip: not looked into: it is a zip archive: unpack it and",
+            "case.zip: its directory cannot be read: it is cut off or damaged",
         ),
         (
             "an archive, named",
             words("hunt packed/case.zip -r rules -q"),
             1,
-            "not looked into: it is a zip",
+            "its directory cannot be read",
         ),
         (
             "an unknown log source",

@@ -1,0 +1,84 @@
+//! Disk images: from the bytes of a container to those of the disk, from the disk to its volumes,
+//! from an NTFS volume to the event logs in it.
+//!
+//! Each step takes and gives [`ReadAt`], so that they nest in any way, and is own code for that: what
+//! exists is read through a cursor by one thread at a time, or gives stale or missing bytes without
+//! an error in cases that occur (tried 2026-11). Codecs are crates.
+//!
+//! 1. [`open`] knows a container by its content (E01, VHD, VHDX, VMDK, qcow2) or a split raw image by
+//!    its parts, and gives the disk's bytes.
+//! 2. [`volumes`] finds the volumes of a disk and says what is in each.
+//! 3. [`Ntfs`] finds the event logs of a volume, live and deleted, by one pass over its file table.
+//!
+//! Invariants:
+//! - Nothing is written and nothing is opened but the siblings that an image consists of, by plain
+//!   names ([`Siblings`]).
+//! - An error is that of a range: reading over a damaged spot gives what comes before it, then an
+//!   error, and what comes after it can be read. The range is noted in [`Damage`].
+//! - No bytes make it panic, loop or take memory beyond the named caps, which are proportional to
+//!   what an image of that size can need.
+
+mod blocks;
+mod damage;
+mod fault;
+mod ntfs;
+mod partition;
+mod read;
+mod shadow;
+mod sibling;
+mod split;
+mod volume;
+
+use crate::bytes::ReadAt;
+use std::sync::Arc;
+
+pub use damage::{Damage, DamagedRange};
+pub use fault::ImageFault;
+pub use ntfs::{Ntfs, NtfsFile, Scan, State};
+pub use sibling::{FolderSiblings, NoSiblings, Siblings};
+pub use volume::{Kind, Scheme, Volume, Volumes, volumes};
+
+/// How deep images may stand on other images (backing files, parents): real chains of snapshots are
+/// shorter, and each link costs a lookup at each read.
+const MAX_CHAIN: u32 = 16;
+
+/// The disk inside a container.
+#[derive(Clone)]
+pub struct Image {
+    /// The disk's bytes.
+    pub bytes: Arc<dyn ReadAt>,
+    /// What the container is, for people.
+    pub kind: &'static str,
+    /// What of it could not be read so far; it grows while it is read.
+    pub damage: Arc<Damage>,
+}
+
+impl std::fmt::Debug for Image {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Image")
+            .field("kind", &self.kind)
+            .field("size", &self.bytes.size())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The disk in `bytes`, if they are a container of one: `None` for everything else, a raw image too,
+/// which is its own disk.
+///
+/// # Errors
+/// If it is a container that cannot be read or is no whole one: [`ImageFault::PartOf`] for a part
+/// that is read with another file.
+pub fn open(bytes: &Arc<dyn ReadAt>, siblings: &dyn Siblings) -> Result<Option<Image>, ImageFault> {
+    open_at_depth(bytes, siblings, 0)
+}
+
+fn open_at_depth(
+    bytes: &Arc<dyn ReadAt>,
+    siblings: &dyn Siblings,
+    depth: u32,
+) -> Result<Option<Image>, ImageFault> {
+    if depth >= MAX_CHAIN {
+        return Err(ImageFault::broken(format!("it stands on a chain of {MAX_CHAIN} images")));
+    }
+    split::open(bytes, siblings)
+}

@@ -1,0 +1,311 @@
+//! What is in a container, one after the other, and what is to be said of the container.
+//!
+//! Members come in the order of the container: that of an archive's directory or stream. After the
+//! last comes the container itself, [`Found::Container`], with what could not be read of it.
+//!
+//! Invariants:
+//! - Nothing is unpacked to a name, so a member's name, whatever it is, is only shown.
+//! - How much is unpacked is bounded, and by the container alone ([`Limits`]): what is beyond is said.
+
+use super::access::Access;
+use super::sniff::Format;
+use super::source::Source;
+use super::stream::Codec;
+use super::walk::Found;
+use super::{disk, stream, tar, zip};
+use crate::bytes::ReadAt;
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+/// How many containers may lie one in the other: an encrypted collection of a host's image in an
+/// archive has five. More is a trap.
+pub const DEPTH: u8 = 8;
+
+/// How much may come out of a container with all that is in it, at least: no real collection that is
+/// small unpacks to more, and a trap is over in a minute.
+pub const UNPACKED: u64 = 16 << 30;
+
+/// And how many times its size: logs that are half empty are packed to a fiftieth.
+pub const UNPACKED_RATIO: u64 = 128;
+
+/// What is said of a container that lies deeper.
+pub(super) const TOO_DEEP: &str =
+    "a container in more than eight others: unpack it and hunt in the folder";
+
+/// So many faults of one container are told; the rest are counted.
+const FAULTS: usize = 4;
+
+/// How much may still be unpacked. The members of a container are counted as they are handed out, one
+/// after the other, so what is let through does not depend on threads.
+pub(super) struct Limits {
+    left: AtomicU64,
+}
+
+impl Limits {
+    fn new(size: u64) -> Limits {
+        Limits { left: AtomicU64::new(most(size)) }
+    }
+
+    fn take(&self, bytes: u64) -> bool {
+        let left = self.left.load(Ordering::Relaxed);
+        let rest = left.checked_sub(bytes);
+        if let Some(rest) = rest {
+            self.left.store(rest, Ordering::Relaxed);
+        }
+        rest.is_some()
+    }
+}
+
+/// How much may come out of something of this size.
+pub(super) fn most(size: u64) -> u64 {
+    UNPACKED.max(size.saturating_mul(UNPACKED_RATIO))
+}
+
+/// What became of a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// All that is in it was handed on.
+    Read,
+    /// Some of it was, some is damaged or beyond a limit.
+    Damaged,
+    /// Nothing of it could be read.
+    Unreadable,
+    /// Members of it are encrypted, and no password fits.
+    Encrypted,
+}
+
+/// A container whose members were all handed on.
+#[derive(Debug, Clone)]
+pub struct Container {
+    /// Its name.
+    pub name: String,
+    /// Its size.
+    pub size: u64,
+    /// What it is: `zip`, `tar`.
+    pub format: &'static str,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Why, if it is not `Read`.
+    pub reason: Option<String>,
+    /// What else is to be known of it.
+    pub notes: Vec<String>,
+    /// How many snapshots (volume shadow copies) it has, which were not looked into.
+    pub shadow_copies: u64,
+}
+
+/// What there is to say of a container, while it is read.
+#[derive(Default)]
+pub(super) struct Account {
+    faults: Vec<String>,
+    more_faults: u64,
+    /// Members that no password fits.
+    pub(super) encrypted: u64,
+    /// Members that were handed out.
+    pub(super) members: u64,
+    notes: Vec<String>,
+    /// Snapshots of volumes.
+    pub(super) shadow_copies: u64,
+    ended: bool,
+}
+
+impl Account {
+    /// Notes that something of it could not be read.
+    pub(super) fn fault(&mut self, what: String) {
+        if self.faults.len() < FAULTS { self.faults.push(what) } else { self.more_faults += 1 }
+    }
+
+    /// Notes something that is no fault.
+    pub(super) fn note(&mut self, what: String) {
+        self.notes.push(what);
+    }
+
+    /// Nothing more is handed out.
+    pub(super) fn end(&mut self) {
+        self.ended = true;
+    }
+
+    pub(super) fn ended(&self) -> bool {
+        self.ended
+    }
+
+    fn close(&mut self, source: &Source, format: Format) -> Container {
+        let mut reasons = std::mem::take(&mut self.faults);
+        if self.more_faults > 0 {
+            reasons.push(format!("{} more faults", self.more_faults));
+        }
+        let outcome = match (self.encrypted, reasons.is_empty(), self.members) {
+            (1.., ..) => Outcome::Encrypted,
+            (0, true, _) => Outcome::Read,
+            (0, false, 0) => Outcome::Unreadable,
+            (0, false, _) => Outcome::Damaged,
+        };
+        if self.encrypted > 0 {
+            let (n, what) = (self.encrypted, "encrypted and no password that is known fits");
+            let many = if n == 1 { "member is" } else { "members are" };
+            reasons.insert(0, format!("{n} {many} {what}: give it with --password-file"));
+        }
+        Container {
+            name: source.name().to_owned(),
+            size: source.size(),
+            format: format.name(),
+            outcome,
+            reason: (!reasons.is_empty()).then(|| reasons.join("; ")),
+            notes: std::mem::take(&mut self.notes),
+            shadow_copies: self.shadow_copies,
+        }
+    }
+}
+
+/// What is in a container: an iterator over it.
+pub struct Inside {
+    source: Source,
+    format: Format,
+    members: Members,
+    account: Account,
+    closed: bool,
+}
+
+impl std::fmt::Debug for Inside {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Inside").field("source", &self.source).finish_non_exhaustive()
+    }
+}
+
+/// By the container's format.
+enum Members {
+    None,
+    One(Option<Source>),
+    Zip(zip::Members),
+    Disk(disk::Members),
+    Tar(tar::Members),
+    TarStream(tar::Stream),
+}
+
+impl Inside {
+    /// Opens a container; what it is if nothing in it can be looked at.
+    pub(super) fn open(
+        source: &Source,
+        format: Format,
+        bytes: Arc<dyn ReadAt>,
+    ) -> Result<Inside, &'static str> {
+        let limits = source.limits().cloned();
+        let limits = limits.unwrap_or_else(|| Arc::new(Limits::new(bytes.size())));
+        let source = source.clone().limited(limits);
+        let mut account = Account::default();
+        let opened = match format {
+            Format::Zip => zip::Members::open(&source, bytes, &mut account).map(Members::Zip),
+            Format::Tar => tar::Members::open(bytes).map(Members::Tar),
+            Format::Gzip => packed(&source, bytes, Codec::Gzip),
+            Format::Zstd => packed(&source, bytes, Codec::Zstd),
+            Format::Xz => packed(&source, bytes, Codec::Xz),
+            Format::Bzip2 => packed(&source, bytes, Codec::Bzip2),
+            Format::SevenZip => return Err("a 7z archive: unpack it and hunt in the folder"),
+            // Those come by `Inside::disk`.
+            Format::Disk => Ok(Members::None),
+        };
+        let members = opened.unwrap_or_else(|error| {
+            account.fault(error.to_string());
+            Members::None
+        });
+        Ok(Inside { source, format, members, account, closed: false })
+    }
+
+    /// What is in a disk.
+    pub(super) fn disk(source: &Source, mut disk: disk::Members) -> Inside {
+        let account = std::mem::take(&mut disk.account);
+        let members = Members::Disk(disk);
+        Inside { source: source.clone(), format: Format::Disk, members, account, closed: false }
+    }
+
+    /// The container's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.source.name()
+    }
+
+    /// The container's size.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.source.size()
+    }
+
+    /// What the container is.
+    #[must_use]
+    pub fn format(&self) -> &'static str {
+        self.format.name()
+    }
+
+    fn member(&mut self) -> Option<Found> {
+        if self.account.ended {
+            return None;
+        }
+        let (source, account) = (&self.source, &mut self.account);
+        match &mut self.members {
+            Members::None => None,
+            Members::One(one) => one.take().map(Found::Source),
+            Members::Zip(members) => members.next(source, account),
+            Members::Disk(members) => members.next(source),
+            Members::Tar(members) => members.next(source, account),
+            Members::TarStream(members) => members.next(source, account),
+        }
+    }
+}
+
+/// What is in a compressed stream: a tar archive's members, or one thing.
+fn packed(source: &Source, bytes: Arc<dyn ReadAt>, codec: Codec) -> io::Result<Members> {
+    let start = stream::start(&bytes, codec, super::sniff::SNIFFED)?;
+    if super::sniff::kind(&start) == super::sniff::Kind::Container(Format::Tar) {
+        return Ok(Members::TarStream(tar::Stream::new(stream::decoder(bytes, codec)?)));
+    }
+    let name = within(source.name(), &stream::name_within(source.name(), codec));
+    Ok(Members::One(Some(source.packed(name, bytes, codec))))
+}
+
+/// The name of a member.
+pub(super) fn within(container: &str, member: &str) -> String {
+    format!("{container}!{member}")
+}
+
+/// Whether a member of this size may be handed out; if not, that is told, and nothing more comes.
+pub(super) fn admit(source: &Source, size: u64, account: &mut Account) -> bool {
+    let admitted = source.limits().is_none_or(|limits| limits.take(size));
+    if admitted {
+        account.members += 1;
+    } else {
+        let most = most(source.size());
+        account.fault(format!(
+            "unpacks to more than {most} bytes, the limit: what comes after the first {} members \
+             was not looked at",
+            account.members
+        ));
+        account.end();
+    }
+    admitted
+}
+
+impl Iterator for Inside {
+    type Item = Found;
+
+    fn next(&mut self) -> Option<Found> {
+        if self.closed {
+            return None;
+        }
+        let found = self.member();
+        Some(found.unwrap_or_else(|| {
+            self.closed = true;
+            // An archive may be large and its decoder, too.
+            self.members = Members::None;
+            Found::Container(self.account.close(&self.source, self.format))
+        }))
+    }
+}
+
+/// Where what cannot be read at positions is kept.
+pub(super) fn kept(from: &mut dyn io::Read, size: u64, access: &Access) -> Arc<dyn ReadAt> {
+    Arc::new(super::spool::Spool::whole(from, size, access))
+}

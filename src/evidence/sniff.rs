@@ -1,0 +1,189 @@
+//! What a thing is, by its content.
+//!
+//! A file's name says nothing here: what is looked at are the bytes that a format has at its start,
+//! [`SNIFFED`] at the most, so that of a packed thing only as much is unpacked.
+
+use crate::bytes::{self, ReadAt};
+use std::io;
+
+/// What an event log begins with ([MS-EVEN6] 2.2.11 writes the file, `ElfFile` with its NUL).
+pub(super) const LOG_MAGIC: &[u8; 8] = b"ElfFile\0";
+
+/// How many bytes at the start of a thing say what it is.
+pub(super) const SNIFFED: usize = 4096 + 8;
+
+/// What a thing is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// An event log.
+    Log,
+    /// Something that has other things in it.
+    Container(Format),
+    /// Maybe a disk, as an image of it or a container of one, or a volume.
+    Disk,
+    /// What it is, and what to do: something that may hold event logs and cannot be looked into.
+    Unsupported(&'static str),
+    /// Anything else.
+    Other,
+}
+
+/// What can be looked into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    Zip,
+    SevenZip,
+    Tar,
+    Gzip,
+    Zstd,
+    Xz,
+    Bzip2,
+    Disk,
+}
+
+impl Format {
+    /// What it is called.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Format::Zip => "zip",
+            Format::SevenZip => "7z",
+            Format::Tar => "tar",
+            Format::Gzip => "gzip",
+            Format::Zstd => "zstd",
+            Format::Xz => "xz",
+            Format::Bzip2 => "bzip2",
+            Format::Disk => "disk image",
+        }
+    }
+}
+
+/// Containers by the bytes that they have at a place.
+const FORMATS: &[(usize, &[u8], Format)] = &[
+    // APPNOTE.TXT 4.3.7; 4.3.16 for an archive without members.
+    (0, b"PK\x03\x04", Format::Zip),
+    (0, b"PK\x05\x06", Format::Zip),
+    // 7zFormat.txt, SignatureHeader.
+    (0, b"7z\xbc\xaf\x27\x1c", Format::SevenZip),
+    // POSIX.1-1988 and GNU alike.
+    (257, b"ustar", Format::Tar),
+    // RFC 1952 2.3.1, with deflate, the only method there is.
+    (0, b"\x1f\x8b\x08", Format::Gzip),
+    // RFC 8878 3.1.1
+    (0, b"\x28\xb5\x2f\xfd", Format::Zstd),
+    // The .xz File Format 2.1.1.1
+    (0, b"\xfd7zXZ\0", Format::Xz),
+];
+
+/// Kinds of things that may hold event logs and that cannot be looked into.
+const UNSUPPORTED: &[(usize, &[u8], &str)] = &[
+    (0, b"Rar!\x1a\x07", "a RAR archive: unpack it and hunt in the folder"),
+    (0, b"ElfChnk\0", "a chunk of an event log without the file header: carve it first"),
+    (4096, b"ElfChnk\0", "an event log whose file header is gone: restore it from another log"),
+];
+
+/// Containers of disks.
+const IMAGES: &[(usize, &[u8], &str)] = &[
+    (0, b"EVF\x09\x0d\x0a\xff\0", "an E01 image"),
+    (0, b"EVF2\x0d\x0a\x81\0", "an Ex01 image"),
+    (0, b"vhdxfile", "a VHDX image"),
+    (0, b"conectix", "a VHD image"),
+    (0, b"KDMV", "a VMDK image"),
+    (0, b"# Disk DescriptorFile", "a VMDK image"),
+    (0, b"QFI\xfb", "a qcow2 image"),
+];
+
+/// How volumes and disks begin: a boot sector or master boot record ends with its mark, and volumes
+/// have a name at 3; the header of a GUID partition table stands in the second sector.
+const DISKS: &[(usize, &[u8])] = &[
+    (510, b"\x55\xaa"),
+    (3, b"NTFS    "),
+    (3, b"-FVE-FS-"),
+    (3, b"ReFS\0\0\0\0"),
+    (512, b"EFI PART"),
+    (4096, b"EFI PART"),
+];
+
+/// What kind of an image this begins like, if it is a container of a disk.
+pub(super) fn image(start: &[u8]) -> Option<&'static str> {
+    let has = |at, magic: &[u8]| bytes::slice(start, at, magic.len()) == Some(magic);
+    IMAGES.iter().find(|(at, magic, _)| has(*at, magic)).map(|(.., what)| *what)
+}
+
+/// What begins like this.
+pub(super) fn kind(start: &[u8]) -> Kind {
+    let has = |at, magic: &[u8]| bytes::slice(start, at, magic.len()) == Some(magic);
+    if has(0, LOG_MAGIC) {
+        return Kind::Log;
+    }
+    if let Some((.., format)) = FORMATS.iter().find(|(at, magic, _)| has(*at, magic)) {
+        return Kind::Container(*format);
+    }
+    // bzip2: a block size from 1 to 9, then a block's magic or that of the end.
+    if has(0, b"BZh") && start.get(3).is_some_and(|size| (b'1'..=b'9').contains(size)) {
+        let block = has(4, &[0x31, 0x41, 0x59, 0x26, 0x53, 0x59]);
+        if block || has(4, &[0x17, 0x72, 0x45, 0x38, 0x50, 0x90]) {
+            return Kind::Container(Format::Bzip2);
+        }
+    }
+    match UNSUPPORTED.iter().find(|(at, magic, _)| has(*at, magic)) {
+        Some((.., what)) => Kind::Unsupported(what),
+        None if image(start).is_some() || DISKS.iter().any(|(at, magic)| has(*at, magic)) => {
+            Kind::Disk
+        }
+        None => Kind::Other,
+    }
+}
+
+/// The first bytes of a thing.
+pub(super) fn start(bytes: &dyn ReadAt) -> io::Result<Vec<u8>> {
+    let mut start = vec![0; SNIFFED];
+    let n = bytes.read_at(0, &mut start)?;
+    start.truncate(n);
+    Ok(start)
+}
+
+/// Whether these bytes begin like an event log.
+///
+/// # Errors
+/// If the first bytes cannot be read.
+pub fn begins_like_a_log(bytes: &dyn ReadAt) -> io::Result<bool> {
+    let mut start = [0; LOG_MAGIC.len()];
+    Ok(bytes.read_at(0, &mut start)? == start.len() && start == *LOG_MAGIC)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_is_known_by_its_first_bytes() {
+        for (bytes, want) in [
+            (&b"ElfFile\0rest"[..], true),
+            (b"ElfFile\0", true),
+            (b"ElfFile", false),
+            (b"", false),
+            (b"ElfChnk\0", false),
+        ] {
+            assert_eq!(begins_like_a_log(&bytes.to_vec()).unwrap(), want, "{bytes:?}");
+            assert_eq!(kind(bytes) == Kind::Log, want, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn containers_are_known_by_their_content() {
+        let supported = FORMATS.iter().map(|(at, magic, f)| (*at, *magic, Kind::Container(*f)));
+        let others = UNSUPPORTED.iter().map(|(at, magic, w)| (*at, *magic, Kind::Unsupported(w)));
+        let images = IMAGES.iter().map(|(at, magic, _)| (*at, *magic, Kind::Disk));
+        let disks = DISKS.iter().map(|(at, magic)| (*at, *magic, Kind::Disk));
+        for (at, magic, want) in supported.chain(others).chain(images).chain(disks) {
+            assert!(at + magic.len() <= SNIFFED, "{want:?}");
+            let mut bytes = vec![0x20; at];
+            bytes.extend_from_slice(magic);
+            assert_eq!(kind(&bytes), want);
+            bytes.pop();
+            assert_ne!(kind(&bytes), want);
+        }
+        assert_eq!(kind(b"plain text"), Kind::Other);
+        assert_eq!(kind(b"BZh91AY&SY"), Kind::Container(Format::Bzip2));
+        assert_eq!(kind(b"BZh0 and so on"), Kind::Other);
+    }
+}

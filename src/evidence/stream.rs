@@ -1,0 +1,98 @@
+//! Compressed streams: gzip, zstd, xz, bzip2. One thing, packed by itself.
+
+use super::access::Access;
+use super::inside::most;
+use super::spool::{Spool, fill};
+use super::window::Cursor;
+use crate::bytes::ReadAt;
+use std::{
+    io::{self, Read},
+    sync::Arc,
+};
+
+/// How a stream is packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Codec {
+    Gzip,
+    Zstd,
+    Xz,
+    Bzip2,
+}
+
+/// How much memory a decoder may take for what it refers back to: `xz -9` takes 64 MiB, `zstd
+/// --ultra -22` 128 MiB. A stream says so itself, and may say anything.
+pub(super) const DICTIONARY_LOG: u32 = 27;
+const DICTIONARY_KIB: u32 = (1 << (DICTIONARY_LOG - 10)) + (16 << 10);
+
+/// What a stream unpacks to.
+pub(super) fn decoder(bytes: Arc<dyn ReadAt>, codec: Codec) -> io::Result<Box<dyn Read + Send>> {
+    let from = io::BufReader::with_capacity(64 << 10, Cursor::new(bytes));
+    Ok(match codec {
+        // Each of these takes streams that follow one another as one, as the tools that write them do.
+        Codec::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(from)),
+        Codec::Zstd => {
+            let mut decoder = zstd::stream::read::Decoder::with_buffer(from)?;
+            decoder.window_log_max(DICTIONARY_LOG)?;
+            Box::new(decoder)
+        }
+        Codec::Xz => Box::new(lzma_rust2::XzReader::new_mem_limit(from, true, DICTIONARY_KIB)),
+        Codec::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(from)),
+    })
+}
+
+/// The first bytes that come out of a stream.
+pub(super) fn start(bytes: &Arc<dyn ReadAt>, codec: Codec, most: usize) -> io::Result<Vec<u8>> {
+    let mut start = vec![0; most];
+    let (n, read) = fill(&mut *decoder(Arc::clone(bytes), codec)?, &mut start);
+    if n == 0 {
+        read?;
+    }
+    start.truncate(n);
+    Ok(start)
+}
+
+/// All that comes out of a stream.
+pub(super) fn open(bytes: &Arc<dyn ReadAt>, codec: Codec, access: &Access) -> io::Result<Spool> {
+    let mut decoder = decoder(Arc::clone(bytes), codec)?;
+    Ok(Spool::whole(&mut *decoder, most(bytes.size()), access))
+}
+
+/// What the thing in a stream is called: as the stream, without the extension that says how it is
+/// packed.
+pub(super) fn name_within(name: &str, codec: Codec) -> String {
+    let extensions: &[&str] = match codec {
+        Codec::Gzip => &["gz", "gzip"],
+        Codec::Zstd => &["zst", "zstd"],
+        Codec::Xz => &["xz"],
+        Codec::Bzip2 => &["bz2", "bzip2"],
+    };
+    let last = name.rsplit(['/', '\\', '!']).next().unwrap_or(name);
+    match last.rsplit_once('.') {
+        Some((stem, extension))
+            if !stem.is_empty()
+                && extensions.iter().any(|known| known.eq_ignore_ascii_case(extension)) =>
+        {
+            stem.to_owned()
+        }
+        _ => "content".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_thing_in_a_stream_has_its_name() {
+        for (name, want) in [
+            ("a/Security.evtx.gz", "Security.evtx"),
+            (r"C:\x\b.GZ", "b"),
+            ("case.zip!a.evtx.gz", "a.evtx"),
+            ("a/noname", "content"),
+            ("a/.gz", "content"),
+            ("a/b.xz", "content"),
+        ] {
+            assert_eq!(name_within(name, Codec::Gzip), want, "{name}");
+        }
+    }
+}

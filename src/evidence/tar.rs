@@ -1,0 +1,228 @@
+//! Tar archives: as they are, and coming out of a decoder.
+//!
+//! Uncompressed, a member is a part of the archive's bytes. Compressed, members come one after the
+//! other, and each that is of use is kept until it was read.
+//!
+//! The `tar` crate's iterator borrows the archive; here each step makes a new one where the next
+//! member's headers begin, which the crate takes for the beginning of an archive.
+
+use super::inside::{Account, admit, kept, most, within};
+use super::sniff::{self, Kind, SNIFFED};
+use super::source::{Source, State};
+use super::spool::fill;
+use super::walk::Found;
+use super::window::{Cursor, Window};
+use crate::bytes::ReadAt;
+use std::{
+    io::{self, Read, Seek, SeekFrom},
+    sync::Arc,
+};
+use tar::EntryType;
+
+/// Members begin at multiples of this (POSIX.1-2017, pax, ustar Interchange Format).
+const BLOCK: u64 = 512;
+
+/// What a member's headers say.
+struct Header {
+    name: String,
+    size: u64,
+    kind: Member,
+    /// Where the content begins, from where the headers did.
+    content: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Member {
+    File,
+    /// Its content is not in one piece.
+    Sparse,
+    Link,
+    Special,
+    Other,
+}
+
+fn header<R: Read>(entry: &tar::Entry<'_, R>) -> Header {
+    let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+    let kind = match entry.header().entry_type() {
+        EntryType::Regular | EntryType::Continuous => Member::File,
+        EntryType::GNUSparse => Member::Sparse,
+        EntryType::Link | EntryType::Symlink => Member::Link,
+        EntryType::Char | EntryType::Block | EntryType::Fifo => Member::Special,
+        _ => Member::Other,
+    };
+    Header { name, size: entry.size(), kind, content: entry.raw_file_position() }
+}
+
+/// The members of an archive that can be read at positions.
+pub(super) struct Members {
+    bytes: Arc<dyn ReadAt>,
+    at: u64,
+}
+
+impl Members {
+    pub(super) fn open(bytes: Arc<dyn ReadAt>) -> io::Result<Members> {
+        Ok(Members { bytes, at: 0 })
+    }
+
+    pub(super) fn next(&mut self, source: &Source, account: &mut Account) -> Option<Found> {
+        loop {
+            let mut cursor = Cursor::new(Arc::clone(&self.bytes));
+            let step = cursor.seek(SeekFrom::Start(self.at)).and_then(|_| {
+                let mut archive = tar::Archive::new(&mut cursor);
+                let Some(entry) = archive.entries()?.next() else { return Ok(None) };
+                let mut entry = entry?;
+                let header = header(&entry);
+                let sparse = (header.kind == Member::Sparse).then(|| {
+                    kept(&mut entry, header.size.min(most(source.size())), source.access())
+                });
+                Ok(Some((header, sparse)))
+            });
+            let (header, sparse) = match step {
+                Ok(Some(step)) => step,
+                Ok(None) => {
+                    ended(self.at, self.bytes.size(), account);
+                    return None;
+                }
+                Err(error) => {
+                    account.fault(format!("at offset {}: {error}", self.at));
+                    return None;
+                }
+            };
+            let content = self.at.saturating_add(header.content);
+            let end = match sparse {
+                // The crate has read it to its end.
+                Some(_) => cursor.stream_position().unwrap_or(u64::MAX),
+                None => content.saturating_add(header.size),
+            };
+            let next = end.div_ceil(BLOCK).saturating_mul(BLOCK);
+            if next <= self.at {
+                account.fault(format!("at offset {}: it leads back", self.at));
+                return None;
+            }
+            self.at = next;
+            if header.kind == Member::File && end > self.bytes.size() {
+                account.fault(format!("cut off within {}", header.name));
+            }
+            let plain = || -> Arc<dyn ReadAt> {
+                Arc::new(Window::new(Arc::clone(&self.bytes), content, header.size))
+            };
+            let bytes = || sparse.clone().unwrap_or_else(plain);
+            if let Some(found) = found(&header, source, account, bytes) {
+                return Some(found);
+            }
+        }
+    }
+}
+
+/// What is handed on of a member.
+fn found(
+    header: &Header,
+    source: &Source,
+    account: &mut Account,
+    bytes: impl FnOnce() -> Arc<dyn ReadAt>,
+) -> Option<Found> {
+    let name = within(source.name(), &header.name);
+    match header.kind {
+        Member::Other => return None,
+        Member::Link | Member::Special => account.members += 1,
+        Member::File | Member::Sparse => {}
+    }
+    match header.kind {
+        Member::Link => Some(Found::Link { name }),
+        Member::Special => Some(Found::Special { name }),
+        _ if !admit(source, header.size, account) => None,
+        _ => Some(Found::Source(source.within(name, bytes(), State::Live))),
+    }
+}
+
+/// An archive ends with blocks of zeros; one that does not was cut off, maybe between members.
+fn ended(at: u64, size: u64, account: &mut Account) {
+    if at >= size {
+        account.note("it has no end mark: it may have been cut off".to_owned());
+    }
+}
+
+/// The members of an archive that comes out of a decoder.
+pub(super) struct Stream {
+    from: Counted,
+}
+
+struct Counted {
+    from: Box<dyn Read + Send>,
+    at: u64,
+}
+
+impl Read for Counted {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let n = self.from.read(buf)?;
+        self.at = self.at.saturating_add(n as u64);
+        Ok(n)
+    }
+}
+
+impl Stream {
+    pub(super) fn new(from: Box<dyn Read + Send>) -> Stream {
+        Stream { from: Counted { from, at: 0 } }
+    }
+
+    /// Goes on to the next member's headers.
+    fn align(&mut self) -> io::Result<()> {
+        let over = self.from.at % BLOCK;
+        if over > 0 {
+            io::copy(&mut (&mut self.from).take(BLOCK - over), &mut io::sink())?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn next(&mut self, source: &Source, account: &mut Account) -> Option<Found> {
+        loop {
+            match self.step(source, account) {
+                Ok(Step::Found(found)) => return Some(found),
+                Ok(Step::Skipped) if !account.ended() => {}
+                Ok(_) => return None,
+                Err(error) => {
+                    account
+                        .fault(format!("at {} bytes of what it unpacks to: {error}", self.from.at));
+                    return None;
+                }
+            }
+        }
+    }
+
+    fn step(&mut self, source: &Source, account: &mut Account) -> io::Result<Step> {
+        self.align()?;
+        let begun = self.from.at;
+        let mut archive = tar::Archive::new(&mut self.from);
+        let Some(entry) = archive.entries()?.next() else {
+            drop(archive);
+            // The decoder's checksum stands behind its last byte.
+            io::copy(&mut self.from, &mut io::sink())?;
+            ended(begun, self.from.at, account);
+            return Ok(Step::End);
+        };
+        let mut entry = entry?;
+        let header = header(&entry);
+        let mut bytes: Arc<dyn ReadAt> = Arc::new(Vec::new());
+        if matches!(header.kind, Member::File | Member::Sparse) {
+            let mut start = vec![0; SNIFFED];
+            let (n, read) = fill(&mut entry, &mut start);
+            start.truncate(n);
+            // What is of no use is not kept: its start says as much.
+            if read.is_err() || sniff::kind(&start) == Kind::Other {
+                read?;
+                io::copy(&mut entry, &mut io::sink())?;
+                bytes = Arc::new(start);
+            } else {
+                let mut all = start.as_slice().chain(&mut entry);
+                bytes = kept(&mut all, most(source.size()), source.access());
+            }
+        }
+        Ok(found(&header, source, account, || bytes).map_or(Step::Skipped, Step::Found))
+    }
+}
+
+enum Step {
+    Found(Found),
+    Skipped,
+    End,
+}

@@ -1,0 +1,247 @@
+//! Zip archives.
+//!
+//! The `zip` crate reads the directory, with its 64-bit sizes and names in any of their encodings,
+//! and all that is encrypted or rarely used. The two forms that nearly all members have are read here,
+//! because the crate's readers borrow the archive and go forward only: a stored member is a part of
+//! the archive's bytes, without a copy, and a deflated one is unpacked as far as it is read
+//! ([`Spool`]). Any number of threads read members of one archive.
+
+use super::access::{Access, Locked};
+use super::image::Siblings;
+use super::inside::{Account, admit, most, within};
+use super::sniff::SNIFFED;
+use super::source::Source;
+use super::spool::{Spool, fill};
+use super::walk::Found;
+use super::window::{Cursor, Window};
+use crate::bytes::ReadAt;
+use std::{
+    io::{self, Read},
+    sync::Arc,
+};
+use zip::{CompressionMethod, ZipArchive, read::ZipFile, result::ZipError};
+
+/// Of a member up to this size all is unpacked to see whether a password fits; of others the start,
+/// which shows it but for one in 256 at the worst.
+const TRIED_WHOLE: u64 = 4 << 20;
+
+/// See the module.
+pub(super) struct Archive {
+    zip: ZipArchive<Cursor>,
+    bytes: Arc<dyn ReadAt>,
+    access: Access,
+    name: String,
+    password: Option<String>,
+}
+
+impl Archive {
+    /// Whether a member can be opened without unpacking all of it.
+    pub(super) fn opens_cheaply(&self, index: usize) -> bool {
+        self.zip.by_index_data(index).is_ok_and(|entry| {
+            let plain = matches!(
+                entry.compression(),
+                CompressionMethod::Stored | CompressionMethod::Deflated
+            );
+            plain && !entry.encrypted()
+        })
+    }
+
+    /// A member's bytes.
+    pub(super) fn open(&self, index: usize) -> io::Result<Arc<dyn ReadAt>> {
+        let mut zip = self.zip.clone();
+        if !self.opens_cheaply(index) {
+            let mut member = self.decoded(&mut zip, index)?;
+            let most = most(member.compressed_size()).min(member.size());
+            return Ok(Arc::new(Spool::whole(&mut member, most, &self.access)));
+        }
+        let member = zip.by_index_raw(index).map_err(told)?;
+        let start = member.data_start().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData));
+        let packed = Window::new(Arc::clone(&self.bytes), start?, member.compressed_size());
+        if packed.size() < member.compressed_size() {
+            return Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                "the archive ends within it: it is cut off",
+            ));
+        }
+        if member.compression() == CompressionMethod::Stored {
+            return Ok(Arc::new(packed));
+        }
+        let inflated = flate2::read::DeflateDecoder::new(Cursor::new(Arc::new(packed)));
+        let checked = Checked::new(inflated, member.crc32());
+        Ok(Arc::new(Spool::lazy(Box::new(checked), member.size(), &self.access)))
+    }
+
+    /// A member's first bytes.
+    pub(super) fn start(&self, index: usize, most: usize) -> io::Result<Vec<u8>> {
+        let mut zip = self.zip.clone();
+        let mut start = vec![0; most];
+        let (n, read) = fill(&mut self.decoded(&mut zip, index)?, &mut start);
+        if n == 0 {
+            read?;
+        }
+        start.truncate(n);
+        Ok(start)
+    }
+
+    /// A member as the crate reads it.
+    fn decoded<'z>(
+        &self,
+        zip: &'z mut ZipArchive<Cursor>,
+        index: usize,
+    ) -> io::Result<ZipFile<'z, Cursor>> {
+        let encrypted = zip.by_index_data(index).map_err(told)?.encrypted();
+        if !encrypted {
+            return zip.by_index(index).map_err(told);
+        }
+        let usual = self.password.clone();
+        let password = match usual.filter(|password| fits(&self.zip, index, password)) {
+            Some(password) => Some(password),
+            // Members of one archive may have different ones.
+            None => self.access.password(&self.name, |password| fits(&self.zip, index, password)),
+        };
+        let Some(password) = password else {
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, Locked));
+        };
+        zip.by_index_decrypt(index, password.as_bytes()).map_err(told)
+    }
+}
+
+/// The members next to a member: parts of an image, its extents.
+pub(super) struct ZipSiblings<'a> {
+    archive: &'a Archive,
+    /// What names next to it begin with.
+    folder: String,
+    name: String,
+}
+
+impl Archive {
+    /// What stands next to a member.
+    pub(super) fn siblings(&self, index: usize) -> ZipSiblings<'_> {
+        let entry = self.zip.by_index_data(index).ok();
+        let name = entry.and_then(|entry| entry.name().ok().map(|name| name.into_owned()));
+        let name = name.unwrap_or_default();
+        let (folder, name) = name.split_at(name.rfind(['/', '\\']).map_or(0, |at| at + 1));
+        ZipSiblings { archive: self, folder: folder.to_owned(), name: name.to_owned() }
+    }
+}
+
+impl Siblings for ZipSiblings<'_> {
+    fn own_name(&self) -> &str {
+        &self.name
+    }
+
+    fn open(&self, name: &str) -> io::Result<Arc<dyn ReadAt>> {
+        let index = self.archive.zip.index_for_name(&format!("{}{name}", self.folder));
+        self.archive.open(index.ok_or(io::ErrorKind::NotFound)?)
+    }
+}
+
+/// Whether a member can be decrypted with this password.
+fn fits(zip: &ZipArchive<Cursor>, index: usize, password: &str) -> bool {
+    let mut zip = zip.clone();
+    let Ok(mut member) = zip.by_index_decrypt(index, password.as_bytes()) else { return false };
+    if member.size() <= TRIED_WHOLE {
+        let size = member.size();
+        return io::copy(&mut (&mut member).take(size + 1), &mut io::sink()).is_ok();
+    }
+    fill(&mut member, &mut [0; SNIFFED]).1.is_ok()
+}
+
+/// What is wrong, in our words where the user can do something about it.
+fn told(error: ZipError) -> io::Error {
+    match error {
+        ZipError::Io(error) => error,
+        error => io::Error::new(io::ErrorKind::InvalidData, error.to_string()),
+    }
+}
+
+/// Compares the checksum at the end.
+struct Checked<R> {
+    from: R,
+    crc: crc32fast::Hasher,
+    want: u32,
+}
+
+impl<R> Checked<R> {
+    fn new(from: R, want: u32) -> Checked<R> {
+        Checked { from, crc: crc32fast::Hasher::new(), want }
+    }
+}
+
+impl<R: Read> Read for Checked<R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let n = self.from.read(buf)?;
+        self.crc.update(buf.get(..n).unwrap_or(&[]));
+        if n == 0 && !buf.is_empty() && self.crc.clone().finalize() != self.want {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "its checksum in the archive does not fit",
+            ));
+        }
+        Ok(n)
+    }
+}
+
+/// The members of an archive.
+pub(super) struct Members {
+    archive: Arc<Archive>,
+    next: usize,
+}
+
+impl Members {
+    /// Opens an archive.
+    pub(super) fn open(
+        source: &Source,
+        bytes: Arc<dyn ReadAt>,
+        account: &mut Account,
+    ) -> io::Result<Members> {
+        let zip =
+            ZipArchive::new(Cursor::new(Arc::clone(&bytes))).map_err(|error| match error {
+                ZipError::InvalidArchive(what) => io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    format!("its directory cannot be read: it is cut off or damaged ({what})"),
+                ),
+                error => told(error),
+            })?;
+        if zip.has_duplicate_names() {
+            account.fault("members have the same name: only the last of each is read".to_owned());
+        }
+        let (access, name) = (source.access().clone(), source.name().to_owned());
+        let entry = |index: &usize| zip.by_index_data(*index).ok();
+        let encrypted = (0..zip.len())
+            .filter(|index| entry(index).is_some_and(|entry| entry.encrypted() && !entry.is_dir()));
+        // The smallest shows soonest whether a password fits.
+        let smallest = encrypted
+            .min_by_key(|index| entry(index).map_or(u64::MAX, |entry| entry.compressed_size()));
+        let password = smallest
+            .and_then(|index| access.password(&name, |password| fits(&zip, index, password)));
+        let archive = Archive { zip, bytes, access, name, password };
+        Ok(Members { archive: Arc::new(archive), next: 0 })
+    }
+
+    pub(super) fn next(&mut self, source: &Source, account: &mut Account) -> Option<Found> {
+        while self.next < self.archive.zip.len() {
+            let index = self.next;
+            self.next += 1;
+            let Ok(entry) = self.archive.zip.by_index_data(index) else { continue };
+            if entry.is_dir() {
+                continue;
+            }
+            let name = entry.name().map_or_else(|_| format!("member {index}"), |n| n.into_owned());
+            let name = within(source.name(), &name);
+            if entry.is_symlink() {
+                account.members += 1;
+                return Some(Found::Link { name });
+            }
+            if entry.encrypted() && self.archive.password.is_none() {
+                account.encrypted += 1;
+                continue;
+            }
+            if !admit(source, entry.size(), account) {
+                return None;
+            }
+            return Some(Found::Source(source.zipped(name, entry.size(), &self.archive, index)));
+        }
+        None
+    }
+}
