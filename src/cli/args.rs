@@ -149,6 +149,27 @@ pub struct EvidenceArgs {
     /// Look for records in the slack of chunks, too: what the logs have deleted
     #[arg(long, help_heading = "Evidence")]
     pub recover: bool,
+    /// Search raw bytes for chunks and records that are in no file: 'free', which is meant if nothing
+    /// is said, the free space of images and named files of an unknown kind (memory, pagefile.sys);
+    /// 'all', images as a whole
+    #[arg(
+        long,
+        value_enum,
+        value_name = "WHERE",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "free",
+        help_heading = "Evidence"
+    )]
+    pub carve: Option<CarveArg>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CarveArg {
+    /// Where no file is
+    Free,
+    /// Everywhere but in the logs that are read
+    All,
 }
 
 #[derive(Debug, Default, Args)]

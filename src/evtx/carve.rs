@@ -24,14 +24,16 @@
 //! definition stands in an instance. That these tests let nothing false through was tried on 96 MB of
 //! random bytes (2026-11).
 
-use super::chunk::{self, HEADER, Header, SIZE};
-use super::reader::{Options, Reader, Sink};
+use super::chunk::{self, Finding, HEADER, Header, SIZE};
+use super::reader::{Bin, ChunkReport, Counts, Options, Reader, Sink};
 use super::walk::{self, Found, State};
+use super::known::Templates;
 use super::{index, load};
 use crate::bytes::{self, ReadAt};
 use memchr::memmem::Finder;
 use std::io;
 use std::ops::{ControlFlow, Range};
+use std::sync::Arc;
 
 /// How far around a place it is decided what is there: a record's chunk reaches 64 KiB before it,
 /// and what stands there can lie in a chunk that begins 64 KiB before that; the same behind it.
@@ -135,9 +137,32 @@ impl Carver {
     #[must_use]
     pub fn new() -> Carver {
         // The slack of whole chunks is looked through for orphans like all else.
-        let options = Options { recover: false, slow_only: false };
+        Carver::of(Reader::new(Options { recover: false, slow_only: false }))
+    }
+
+    /// One with templates for the orphans whose chunk is gone.
+    #[must_use]
+    pub fn with_templates(templates: Option<Arc<Templates>>) -> Carver {
+        let Carver { reader, .. } = Carver::new();
+        Carver::of(reader.with_templates(templates))
+    }
+
+    /// One that keeps what templates it meets.
+    #[must_use]
+    pub fn collecting() -> Carver {
+        let Carver { reader, .. } = Carver::new();
+        Carver::of(reader.collecting())
+    }
+
+    /// The templates that it met, if it keeps them.
+    #[must_use]
+    pub fn into_templates(self) -> Templates {
+        self.reader.into_templates()
+    }
+
+    fn of(reader: Reader) -> Carver {
         Carver {
-            reader: Reader::new(options),
+            reader,
             buffer: Vec::new(),
             chunk: Vec::new(),
             chunks: Finder::new(chunk::MAGIC),
@@ -336,12 +361,17 @@ impl Carver {
         stretch: &mut Stretch,
         sink: &mut impl Sink,
     ) -> ControlFlow<()> {
+        let offset = start + hit.at as u64;
         let Some(end) = hit.whole else {
-            stretch.torn += u64::from(hit.sealed);
+            if hit.sealed {
+                stretch.torn += 1;
+                // What is left of its records are orphans.
+                let (bin, findings) = (Bin::Orphans(Counts::default()), vec![Finding::Torn]);
+                sink.chunk(ChunkReport { chunk: offset / SIZE as u64, offset, bin, findings });
+            }
             return ControlFlow::Continue(());
         };
         stretch.valid += 1;
-        let offset = start + hit.at as u64;
         let data = self.buffer.get(hit.at..end).unwrap_or(&[]);
         self.reader.slot(&Shifted { data, offset }, offset / SIZE as u64, offset, sink)
     }
@@ -360,18 +390,46 @@ impl Carver {
         stretch.orphans += group.clone().count() as u64;
         let offset = |at: usize| start + at as u64;
         let Some(base) = first.base.and_then(|base| bases.get(base)) else {
-            lost.extend(group.map(|orphan| Lost {
-                offset: offset(orphan.at),
-                size: u32::try_from(orphan.size).unwrap_or(u32::MAX),
-                record_id: orphan.id,
-                time: orphan.time,
-            }));
+            for orphan in group {
+                self.alone(orphan, start, sink, lost)?;
+            }
             return ControlFlow::Continue(());
         };
         lay_out(&self.buffer, *base, &mut self.chunk);
         let place = (offset(first.at) / SIZE as u64, start.wrapping_add_signed(*base));
         let records = group.filter_map(|orphan| orphan.found(*base));
         self.reader.orphans(&self.chunk, place, records, sink)
+    }
+}
+
+impl Carver {
+    /// Reads an orphan of whose chunk nothing is left, if its templates are known.
+    fn alone(
+        &mut self,
+        orphan: &Orphan,
+        start: u64,
+        sink: &mut impl Sink,
+        lost: &mut Vec<Lost>,
+    ) -> ControlFlow<()> {
+        let offset = start + orphan.at as u64;
+        // It stands where a chunk's first record does.
+        let base = place(orphan.at) - place(HEADER);
+        self.chunk.clear();
+        self.chunk.resize(HEADER, 0);
+        let end = orphan.at.saturating_add(orphan.size);
+        self.chunk.extend_from_slice(self.buffer.get(orphan.at..end).unwrap_or(&[]));
+        let found = orphan.found(base).filter(|found| self.reader.is_known(&self.chunk, found));
+        let Some(found) = found else {
+            lost.push(Lost {
+                offset,
+                size: u32::try_from(orphan.size).unwrap_or(u32::MAX),
+                record_id: orphan.id,
+                time: orphan.time,
+            });
+            return ControlFlow::Continue(());
+        };
+        let place = (offset / SIZE as u64, start.wrapping_add_signed(base));
+        self.reader.orphans(&self.chunk, place, std::iter::once(found), sink)
     }
 }
 

@@ -132,6 +132,8 @@ pub enum Finding {
         /// How many.
         bytes: u32,
     },
+    /// It was found in raw bytes, and some of it is overwritten or lies elsewhere.
+    Torn,
     /// The source ends within the chunk.
     Truncated {
         /// How many bytes of it are there.
@@ -156,6 +158,7 @@ impl fmt::Display for Finding {
             }
             Finding::ZeroTail { at } => write!(f, "the records end in zeros at {at:#x}"),
             Finding::Lost { bytes } => write!(f, "{bytes} bytes of the chunk cannot be read"),
+            Finding::Torn => f.write_str("a chunk of which only a part is there"),
             Finding::Truncated { size } => write!(f, "the chunk is cut off after {size} bytes"),
         }
     }

@@ -5,6 +5,7 @@ use super::chunk::{self, Finding, Header};
 use super::file::Log;
 use super::instance::FastLane;
 use super::intern::Node;
+use super::known::Templates;
 use super::load::{Loader, Lost};
 use super::record::{Fast, Meta, Record, Slow};
 use super::slow::{SlowLane, Target};
@@ -13,6 +14,7 @@ use crate::bytes::ReadAt;
 use memchr::memmem::Finder;
 use std::fmt;
 use std::ops::{ControlFlow, Range};
+use std::sync::Arc;
 
 /// Takes what a [`Reader`] finds: records and damage in the order of the source, and after those of
 /// a slot its report.
@@ -183,15 +185,46 @@ impl Reader {
         ControlFlow::Continue(())
     }
 
+    /// The same, with templates for the records whose own are gone.
+    #[must_use]
+    pub fn with_templates(mut self, templates: Option<Arc<Templates>>) -> Reader {
+        self.fast.templates = templates;
+        self
+    }
+
+    /// The same, keeping what templates it meets.
+    #[must_use]
+    pub fn collecting(mut self) -> Reader {
+        self.fast.interner.met = Some(Templates::default());
+        self
+    }
+
+    /// The templates that it met, if it keeps them.
+    #[must_use]
+    pub fn into_templates(self) -> Templates {
+        self.fast.interner.met.unwrap_or_default()
+    }
+
     /// Which of these records, which lie in the chunk `data` or what is left of it, can be read.
     pub(super) fn readable(&mut self, data: &[u8], records: &[Found]) -> Vec<bool> {
         self.fast.interner.begin_chunk();
+        // By the chunk alone: whether it is theirs is the question.
+        let templates = self.fast.templates.take();
         let mut readable = |found: &Found| {
             let (at, end) = found.content();
             // What the fast lane declines for another reason the slow lane may read.
             self.fast.prepare(data, at, end, true) != Err(Decline::Stale)
         };
-        records.iter().map(|found| readable(found)).collect()
+        let readable = records.iter().map(|found| readable(found)).collect();
+        self.fast.templates = templates;
+        readable
+    }
+
+    /// Whether the fast lane can read this record, alone in `data`.
+    pub(super) fn is_known(&mut self, data: &[u8], found: &Found) -> bool {
+        self.fast.interner.begin_chunk();
+        let (at, end) = found.content();
+        self.fast.templates.is_some() && self.fast.prepare(data, at, end, true).is_ok()
     }
 
     /// Reads these records, which lie in what is left of a chunk that began at `offset`.
@@ -361,7 +394,8 @@ impl Pass<'_> {
         self.counts.add(&found);
         let (instances, slots) = (&*self.fast.instances, &*self.fast.slots);
         let (meta, utf16_only) = (self.meta(found), self.fast.utf16_only);
-        sink.record(&Record::Fast(Fast { meta, make, instances, slots, utf16_only }))
+        let borrowed = self.fast.borrowed;
+        sink.record(&Record::Fast(Fast { meta, make, instances, slots, utf16_only, borrowed }))
     }
 
     /// Goes on with the spans from the first that the fast lane declined. The slow lane has to know

@@ -4,7 +4,7 @@
 //! not be read is a place in the damages.
 
 use super::feed::CHUNK_BYTES;
-use super::open::Opened;
+use super::open::{Content, Opened};
 use super::work::Note;
 use super::{Hunt, Step};
 use crate::evtx::{Bin, ChunkReport, Damage, DamageKind, Finding, Lane, Log, Record, State};
@@ -18,6 +18,8 @@ pub(super) struct Counted {
     pub(super) damages: Damages,
     findings: Damages,
     damages_before_chunk: u64,
+    /// Whether it is raw bytes, which have no slots but what chunks are found.
+    raw: bool,
 }
 
 impl Counted {
@@ -25,12 +27,17 @@ impl Counted {
     pub(super) fn begin(opened: &Opened, slots: &Range<u64>) -> Counted {
         let mut counted = Counted::default();
         if slots.start == 0 {
-            header_findings(&opened.log, &mut counted.findings);
+            if let Content::Log(log) = &opened.content {
+                header_findings(log, &mut counted.findings);
+            }
             for note in opened.source.notes() {
                 counted.findings.push(0, || note.clone());
             }
         }
-        counted.counts.chunks.slots = slots.end - slots.start;
+        match &opened.content {
+            Content::Log(_) => counted.counts.chunks.slots = slots.end - slots.start,
+            Content::Raw(_) => counted.raw = true,
+        }
         counted
     }
 
@@ -62,6 +69,9 @@ impl Counted {
             Bin::Unreadable(_) => chunks.unreadable += 1,
             Bin::Orphans(_) => {}
         }
+        if self.raw && !matches!(report.bin, Bin::Orphans(_)) {
+            chunks.slots += 1;
+        }
         if let Bin::Read(counts) | Bin::Orphans(counts) = &report.bin {
             self.counts.records.seen += counts.records + counts.unreadable;
         }
@@ -91,9 +101,12 @@ impl Counted {
 
     /// The entry of the ledger, and tells whoever watches the hunt.
     pub(super) fn end(mut self, hunt: &Hunt<'_>, opened: &Opened, slots: &Range<u64>) -> Note {
-        let Opened { source, bytes, log } = opened;
-        let last = slots.end >= log.slots;
-        if last && u64::from(log.chunk_count) > log.slots {
+        let Opened { source, bytes, content } = opened;
+        let last = slots.end >= opened.slots();
+        if let Content::Log(log) = content
+            && last
+            && u64::from(log.chunk_count) > log.slots
+        {
             let (counted, there) = (log.chunk_count, log.slots);
             self.damages.push(bytes.size(), || {
                 format!(

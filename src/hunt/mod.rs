@@ -26,6 +26,7 @@ mod glob;
 mod group;
 mod newest;
 mod open;
+mod own;
 mod rendered;
 mod sequence;
 mod spill;
@@ -34,7 +35,7 @@ mod work;
 
 use crate::engine::{Kinds, RuleSet};
 use crate::evidence::Found;
-use crate::evtx::{self, Reader};
+use crate::evtx::Templates;
 use crate::ledger::{Ledger, Levels, SourceEntry};
 use crate::report::Format;
 use collect::Collector;
@@ -47,7 +48,7 @@ use std::{
     fmt, io,
     io::Write,
     ops::ControlFlow,
-    sync::{Mutex, PoisonError, atomic::AtomicBool},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
     time::Duration,
 };
 use work::{Purpose, Work, Worker};
@@ -83,6 +84,8 @@ pub struct Hunt<'a> {
     pub full_scan: bool,
     /// Whether to look for records in the slack of chunks, too: what the logs have deleted.
     pub recover: bool,
+    /// The templates of the case ([`Hunt::learn`]), for records whose own are gone.
+    pub templates: Option<&'a Arc<Templates>>,
     /// Set from outside to end the hunt before the evidence ends. What is begun is finished: about
     /// two megabytes for each thread.
     pub cancel: Option<&'a AtomicBool>,
@@ -181,6 +184,7 @@ impl<'a> Hunt<'a> {
             threads: 1,
             full_scan: false,
             recover: false,
+            templates: None,
             cancel: None,
             progress: None,
         }
@@ -293,11 +297,6 @@ impl<'a> Hunt<'a> {
             collector.fail(error);
         }
         (held, stopped)
-    }
-
-    /// What each thread reads by; every reading of the evidence meets the same records.
-    fn reader(&self) -> Reader {
-        Reader::new(evtx::Options { recover: self.recover, ..evtx::Options::default() })
     }
 
     /// Has all threads work through the evidence once.

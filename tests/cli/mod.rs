@@ -1,6 +1,7 @@
 //! The program as its users call it: exit codes, what it says, what it writes, what it leaves alone.
 
 mod bench;
+mod carve;
 mod checker;
 mod dump;
 mod evidence;
