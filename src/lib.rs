@@ -80,11 +80,13 @@
 //! [`LoadedRules::refused`](sigma::LoadedRules::refused), and whether a rule speaks of anything
 //! that is in Windows event logs says [`RuleSet::applicability`](engine::RuleSet::applicability).
 
+pub mod attack;
 pub mod bytes;
 pub mod engine;
 pub mod event;
 pub mod evidence;
 pub mod evtx;
+pub mod explain;
 pub mod hunt;
 pub mod ledger;
 pub mod report;

@@ -4,7 +4,9 @@
 //! `HARRIER_IMAGES` may name a folder of images of real logs.
 
 use harrier::bytes::ReadAt;
-use harrier::evidence::image::{self, FolderSiblings, Image, Kind, Ntfs, NtfsFile, Scan, State};
+use harrier::evidence::image::{
+    self, FolderSiblings, Image, ImageFault, Kind, Ntfs, NtfsFile, Scan, State,
+};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -57,7 +59,35 @@ fn images() -> Option<PathBuf> {
 }
 
 /// Images of one disk in the set that `HARRIER_IMAGES` names.
-const CONTAINERS: &[&str] = &["gpt.001"];
+const CONTAINERS: &[&str] = &[
+    "gpt.001",
+    "gpt.E01",
+    "gptbest.E01",
+    "gptnone.E01",
+    "dyn.vhd",
+    "fixed.vhd",
+    "dyn.vhdx",
+    "fixed.vhdx",
+    "sparse.vmdk",
+    "stream.vmdk",
+    "flat.vmdk",
+    "split.vmdk",
+    "plain.qcow2",
+    "v2.qcow2",
+    "extl2.qcow2",
+    "zlib.qcow2",
+    "zstd.qcow2",
+    "overlay.qcow2",
+];
+
+/// Parts of them, and the files that they are read with.
+const PARTS: &[(&str, &str)] = &[
+    ("gpt.002", "gpt.001"),
+    ("gpt.E02", "gpt.E01"),
+    ("gpt.E03", "gpt.E01"),
+    ("flat-flat.vmdk", "flat.vmdk"),
+    ("split-s001.vmdk", "split.vmdk"),
+];
 
 const LOGS: &str = "Windows/System32/winevt/Logs/";
 
@@ -111,6 +141,14 @@ fn real_containers() {
         println!("{name}: {}", image.kind);
         assert!(all(&*image.bytes) == raw, "{name}");
         assert!(image.damage.ranges().is_empty());
+        assert_eq!(image.faults, Vec::<String>::new());
         check_set(&folder, &scan(&image.bytes));
+    }
+    for (part, whole) in PARTS {
+        let path = folder.join(part);
+        match image::open(&open_file(&path), &FolderSiblings::of(&path)) {
+            Err(ImageFault::PartOf { first }) => assert_eq!(first, *whole),
+            other => panic!("{part}: {other:?}"),
+        }
     }
 }

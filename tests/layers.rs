@@ -9,6 +9,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("error", 0),
     ("bytes", 0),
     ("utf16", 0),
+    ("attack", 0),
     ("event", 1),
     ("evidence", 2),
     ("evtx", 2),
@@ -18,6 +19,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("engine", 4),
     ("ledger", 5),
     ("hunt", 5),
+    ("explain", 6),
 ];
 
 /// Siblings that may name each other all the same: the pipeline fills the ledger.

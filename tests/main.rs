@@ -1,6 +1,7 @@
 //! Integration tests, one module a theme.
 
 mod carving;
+mod builtin_rules;
 mod cli;
 mod conformance;
 mod evtx_allocations;
@@ -8,6 +9,7 @@ mod evtx_differential;
 mod evtx_forged;
 mod evtx_mutation;
 mod evtx_support;
+mod explain;
 mod forge;
 mod golden;
 mod images;

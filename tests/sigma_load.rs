@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use harrier::sigma::{
-    self, Condition, Dialect, Item, LoadOptions, LoadedRules, Node, Part, Pattern, RefusalKind,
-    Rule, Test, pattern,
+    self, Condition, CorrelationKind, Dialect, Item, LoadOptions, LoadedRules, Node, Part, Pattern,
+    RefusalKind, Rule, Test, pattern,
 };
 use rsigma_parser::{
     ConditionExpr, Detection, Modifier, Quantifier, SelectorPattern, SigmaRule, SigmaString,
@@ -123,12 +123,20 @@ fn hayabusas_rules_load() {
         println!("{:?} {refused}", refused.kind);
     }
     let count = |kind| loaded.refused.iter().filter(|r| r.kind == kind).count();
-    assert_eq!(count(RefusalKind::NotYetSupported), 3, "correlations");
     assert_eq!(count(RefusalKind::Status), 3, "deprecated aggregations");
     // Sec_4624_Info_Logon-Type-4-Batch.yml has no condition.
     assert_eq!(count(RefusalKind::Error), 1);
-    assert_eq!(loaded.refused.len(), 7);
+    assert_eq!(loaded.refused.len(), 4);
     assert_eq!(loaded.rules.len(), 189);
+    let correlations: Vec<_> = loaded
+        .correlations
+        .iter()
+        .map(|c| (&*c.title, c.members.len(), c.group_by.len(), c.aggregation))
+        .collect();
+    let want =
+        [("User Guessing", 1, 6, false), ("PW Guessing", 1, 6, false), ("PW Spray", 1, 2, false)];
+    assert_eq!(correlations, want);
+    assert_eq!(loaded.documents(), 196);
     // One rule tests no channel and speaks of any event of Windows.
     let others = loaded.rules.iter().filter(|rule| rule.dialect != Dialect::Hayabusa);
     let others: Vec<String> = others.map(|rule| rule.logsource.to_string()).collect();
@@ -136,8 +144,19 @@ fn hayabusas_rules_load() {
 
     let options = LoadOptions { include_inactive: true, ..LoadOptions::default() };
     let loaded = load(&corpora.join("hayabusa-rules"), &options);
-    let count = |kind| loaded.refused.iter().filter(|r| r.kind == kind).count();
-    assert_eq!(count(RefusalKind::NotYetSupported), 6, "correlations and aggregations");
+    assert_eq!((loaded.refused.len(), loaded.rules.len()), (1, 192));
+    assert_eq!(loaded.documents(), 196);
+    let counting: Vec<_> = loaded
+        .correlations
+        .iter()
+        .filter(|c| c.aggregation)
+        .map(|c| (c.kind.clone(), c.group_by.join(" "), c.timespan_text.as_deref().unwrap_or("")))
+        .collect();
+    let user = || CorrelationKind::ValueCount(vec!["TargetUserName".to_owned()]);
+    let ip = || "IpAddress".to_owned();
+    let want =
+        [(user(), ip(), "5m"), (CorrelationKind::EventCount, ip(), "5m"), (user(), ip(), "5m")];
+    assert_eq!(counting, want);
 }
 
 #[test]
@@ -398,7 +417,8 @@ fn another_reader_sees_the_same_rules() {
         let root = corpora.join(folder);
         let loaded = load_expanded(&root);
         let mut by_path: BTreeMap<&str, Vec<&Rule>> = BTreeMap::new();
-        for rule in &loaded.rules {
+        // The other reader refuses rules with an aggregation.
+        for rule in loaded.rules.iter().filter(|rule| !rule.quiet) {
             by_path.entry(rule.origin.path()).or_default().push(rule);
         }
         let refused: BTreeMap<&str, &str> =

@@ -12,7 +12,7 @@ use forge::{
 use harrier::engine::Applicability;
 use harrier::event::Event as _;
 use harrier::evtx::{Options, Reader};
-use harrier::sigma::{LoadOptions, RefusalKind, load_str};
+use harrier::sigma::{FilterRules, LoadOptions, Member, RefusalKind, load_str};
 
 /// 2026-03-01, ten in the morning.
 fn at() -> FileTime {
@@ -870,19 +870,23 @@ fn trap_25_correlations_are_not_dropped_silently() {
         ---\ntitle: filter\nlogsource: {product: windows}\nfilter:\n  rules: [base]\n  s: {User: admin}\n  condition: not s\n";
     let loaded = load_str("correlation.yml", text, &LoadOptions::default());
     let titles: Vec<_> = loaded.rules.iter().map(|r| r.title.as_str()).collect();
-    assert_eq!(titles, ["base"]);
-    let refused: Vec<_> =
-        loaded.refused.iter().map(|r| (r.title.as_deref(), r.kind, r.origin.document)).collect();
-    assert_eq!(
-        refused,
-        [
-            (Some("many"), RefusalKind::NotYetSupported, 1),
-            (Some("counted"), RefusalKind::NotYetSupported, 2),
-            (Some("filter"), RefusalKind::NotYetSupported, 3),
-        ]
+    assert_eq!(titles, ["base", "counted"]);
+    let correlations: Vec<_> =
+        loaded.correlations.iter().map(|c| (c.title.as_str(), &c.members[..])).collect();
+    let base = [Member::Rule(0)];
+    assert_eq!(correlations, [("counted", &[Member::Rule(1)][..]), ("many", &base[..])]);
+    assert_eq!(loaded.filters[0].rules, FilterRules::These(vec![0]));
+    assert_eq!((loaded.refused.len(), loaded.documents()), (0, 4));
+    // Without the rule that it is about a correlation is refused, and says so.
+    let loaded = load_str(
+        "c.yml",
+        &text.replace("title: base\nname: base", "title: other\nname: other"),
+        &LoadOptions::default(),
     );
-    assert!(loaded.refused.iter().all(|r| !r.reason.is_empty() && r.origin.line > 1));
-    assert_eq!(loaded.refused[0].id.as_deref(), Some("c0ffee00-0000-4000-8000-000000000000"));
+    let [refused] = loaded.refused.as_slice() else { panic!("{:?}", loaded.refused) };
+    assert_eq!((refused.title.as_deref(), refused.origin.document), (Some("many"), 1));
+    assert_eq!(refused.id.as_deref(), Some("c0ffee00-0000-4000-8000-000000000000"));
+    assert!(refused.reason.contains("`base`") && refused.origin.line == 12, "{refused}");
     assert_eq!(loaded.documents(), 4);
 }
 

@@ -3,6 +3,7 @@
 use super::dump::DumpArgs;
 use super::event_filter::EventArgs;
 use super::order::TimelineArgs;
+use super::rules_explain::ExplainArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use harrier::sigma::{Level, Status};
 use std::path::PathBuf;
@@ -17,6 +18,7 @@ use std::path::PathBuf;
   harrier hunt case/ -r sigma/rules -o hits.jsonl --ledger ledger.json
   harrier dump Security.evtx              every record, as JSON lines
   harrier rules test -r sigma/            do SigmaHQ's own tests pass?
+  harrier rules explain 33efc23c -r sigma/  what does this rule look for?
 
 'harrier COMMAND --help' tells more.",
     disable_help_subcommand = true,
@@ -65,6 +67,8 @@ const MAN_HELP: &str = "Examples:
 
 #[derive(Debug, Subcommand)]
 pub enum RulesCommand {
+    /// Take a rule apart: what it covers, looks at, compares, excludes, and what else does the same
+    Explain(Box<ExplainArgs>),
     /// Run the regression tests that rules name (regression_tests_path, as SigmaHQ keeps them)
     Test(TestArgs),
 }
@@ -387,7 +391,7 @@ pub fn threads(text: &str) -> Result<usize, String> {
     }
 }
 
-fn expansion(text: &str) -> Result<(String, PathBuf), String> {
+pub fn expansion(text: &str) -> Result<(String, PathBuf), String> {
     match text.split_once('=') {
         Some((name, file)) if !name.is_empty() && !file.is_empty() => {
             Ok((name.trim_matches('%').to_owned(), file.into()))

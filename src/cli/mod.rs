@@ -17,8 +17,10 @@ mod lists;
 mod order;
 mod output;
 mod progress;
+mod regression;
 mod rule_filter;
 mod rules;
+mod rules_explain;
 mod rules_test;
 mod shell;
 mod sight;
@@ -70,6 +72,7 @@ pub fn run() -> Exit {
     };
     exit(match &cli.command {
         Command::Hunt(args) => hunt::run(args),
+        Command::Rules(RulesCommand::Explain(args)) => rules_explain::run(args),
         Command::Dump(args) => dump::run(args),
         Command::Rules(RulesCommand::Test(args)) => rules_test::run(args),
         Command::Completions { shell } => shell::completions(*shell),

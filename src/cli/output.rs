@@ -17,6 +17,9 @@ use std::{
 /// How wide a table is that goes to no terminal: fits a page of landscape and most screens.
 const PAGE: usize = 160;
 
+/// How wide text is that goes to no terminal: fits a page of paper.
+pub const PAGE_OF_TEXT: usize = 100;
+
 /// Where hits go, and the ledger.
 pub struct Outputs {
     /// Hits: one place at least.
@@ -263,7 +266,7 @@ fn build(format: FormatArg, args: &OutputArgs, look: Look, on_terminal: bool) ->
 }
 
 /// How wide the terminal is. One that does not know is taken to be a page.
-fn terminal() -> usize {
+pub fn terminal() -> usize {
     let width = terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
     width.filter(|width| *width > 0).unwrap_or(PAGE)
 }

@@ -10,7 +10,7 @@ use super::lists;
 use anyhow::{Result, bail};
 use harrier::{
     hunt::Glob,
-    sigma::{Level, LoadedRules, RefusalKind, Rule, Status},
+    sigma::{About, Level, LoadedRules, Member, RefusalKind, Status},
 };
 use std::collections::BTreeSet;
 
@@ -65,18 +65,51 @@ impl RuleFilter {
         self.deprecated || self.unsupported
     }
 
-    /// Why a rule is not wanted.
-    pub fn left_out(&self, rule: &Rule) -> Option<String> {
-        let wanted_status = |status| self.statuses.contains(&status);
+    /// Why rules and correlations are not wanted. What counts a rule of which the status is not wanted
+    /// is not wanted either; all else that is left out is still counted for the others.
+    pub fn unwanted(&self, loaded: &LoadedRules) -> Unwanted {
+        let inactive: Vec<Option<String>> =
+            loaded.rules.iter().map(|rule| self.inactive(rule)).collect();
+        let mut stale: Vec<Option<String>> = Vec::with_capacity(loaded.correlations.len());
+        for correlation in &loaded.correlations {
+            let of_member = correlation.members.iter().find_map(|member| {
+                let (why, title) = match member {
+                    Member::Rule(rule) => {
+                        (inactive.get(*rule), loaded.rules.get(*rule).map(|rule| &rule.title))
+                    }
+                    Member::Correlation(inner) => (
+                        stale.get(*inner),
+                        loaded.correlations.get(*inner).map(|inner| &inner.title),
+                    ),
+                };
+                let why = why?.as_ref()?;
+                Some(format!("it refers to \"{}\": {why}", title.map_or("", String::as_str)))
+            });
+            stale.push(self.inactive(correlation).or(of_member));
+        }
+        let why =
+            |(about, inactive): (&About, Option<String>)| inactive.or_else(|| self.left_out(about));
+        let rules = loaded.rules.iter().map(|rule| &rule.about).zip(inactive);
+        let correlations = loaded.correlations.iter().map(|c| &c.about).zip(stale);
+        Unwanted { rules: rules.map(why).collect(), correlations: correlations.map(why).collect() }
+    }
+
+    /// Whether a rule is not in use any more, and such rules were not asked for.
+    fn inactive(&self, rule: &About) -> Option<String> {
         match rule.status {
             Some(Status::Deprecated) if !self.deprecated => {
-                return Some("its status is deprecated".to_owned());
+                Some("its status is deprecated".to_owned())
             }
             Some(Status::Unsupported) if !self.unsupported => {
-                return Some("its status is unsupported".to_owned());
+                Some("its status is unsupported".to_owned())
             }
-            _ => {}
+            _ => None,
         }
+    }
+
+    /// Why a rule is not wanted.
+    fn left_out(&self, rule: &About) -> Option<String> {
+        let wanted_status = |status| self.statuses.contains(&status);
         let has_id = |names: &[Named]| {
             let id = rule.id.as_deref().map(harrier::utf16::folded);
             id.is_some_and(|id| names.iter().any(|name| name.glob.is_match(&id)))
@@ -103,9 +136,11 @@ impl RuleFilter {
     /// Fails if a tag or an id that is wanted is that of no rule, and gives warnings: of ids that are in
     /// a file, or are to be left out, and are of none.
     pub fn check(&self, loaded: &LoadedRules) -> Result<Warnings> {
-        let tags = loaded.rules.iter().flat_map(|rule| &rule.tags).map(String::as_str);
+        let rules = loaded.rules.iter().map(|rule| &rule.about);
+        let rules = rules.chain(loaded.correlations.iter().map(|correlation| &correlation.about));
+        let tags = rules.clone().flat_map(|rule| &rule.tags).map(String::as_str);
         let tags: BTreeSet<&str> = tags.collect();
-        let ids = loaded.rules.iter().filter_map(|rule| rule.id.as_deref());
+        let ids = rules.filter_map(|rule| rule.id.as_deref());
         let refused = loaded.refused.iter().filter_map(|rule| rule.id.as_deref());
         let refused: BTreeSet<&str> = refused.collect();
         let ids: BTreeSet<&str> = ids.collect();
@@ -127,7 +162,7 @@ impl RuleFilter {
                             ": add --include-deprecated or --include-unsupported"
                         }
                         RefusalKind::Placeholder => ": give them with --expand",
-                        RefusalKind::Error | RefusalKind::NotYetSupported => "",
+                        RefusalKind::Error | RefusalKind::NotSupported => "",
                     };
                     bail!(
                         "--rule-id {}: that rule was not loaded: {}{advice}",
@@ -153,6 +188,12 @@ impl RuleFilter {
         warnings.verbose.extend(of_no_rule("--exclude-rule", &names));
         Ok(warnings)
     }
+}
+
+/// Why each rule and each correlation is not wanted, by index.
+pub struct Unwanted {
+    pub rules: Vec<Option<String>>,
+    pub correlations: Vec<Option<String>>,
 }
 
 /// Warnings, and those that only matter to somebody who wants to know all.
@@ -186,7 +227,7 @@ fn unmet(option: &str, what: &str, pattern: &Glob, names: &BTreeSet<&str>) -> St
 }
 
 /// The names that are nearest to what was typed, by how many characters differ.
-fn near<'a>(typed: &str, names: &BTreeSet<&'a str>) -> Vec<&'a str> {
+pub fn near<'a>(typed: &str, names: &BTreeSet<&'a str>) -> Vec<&'a str> {
     let typed: Vec<char> = harrier::utf16::folded(typed).replace(['*', '?'], "").chars().collect();
     let mut ranked: Vec<(usize, &str)> =
         names.iter().map(|name| (distance(&typed, name), *name)).collect();

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use harrier::{
     engine::{Applicability, RuleSet},
     ledger::{Ledger, RuleEntry, RuleState, reasons, tactics},
-    sigma::{self, LoadOptions, LoadedRules, RefusalKind},
+    sigma::{self, About, LoadOptions, LoadedRules, Member, RefusalKind},
     taxonomy::Taxonomy,
 };
 use std::{
@@ -17,7 +17,7 @@ use std::{
 };
 
 /// So many refused rules are named on standard error; the ledger names all.
-const REFUSALS_SHOWN: usize = 10;
+pub const REFUSALS_SHOWN: usize = 10;
 
 /// So many placeholders without a list are named; `-v` names all.
 const LISTS_SHOWN: usize = 5;
@@ -52,6 +52,7 @@ impl Rules {
         let options = LoadOptions {
             expand: expansions(&args.expand)?,
             include_inactive: filter.includes_inactive(),
+            ..LoadOptions::default()
         };
         let lists: Vec<String> = options.expand.keys().cloned().collect();
         let loaded = if args.rules.is_empty() {
@@ -69,39 +70,39 @@ impl Rules {
     }
 
     fn compile(loaded: LoadedRules, filter: &RuleFilter, taxonomy: Taxonomy) -> Rules {
-        let (mut entries, mut places, mut kept) = (Vec::new(), Vec::new(), Vec::new());
         let refused = loaded.refused.iter().map(refused);
-        let unreadable = loaded.unreadable.iter().map(|file| RuleEntry {
-            origin: file.path.clone(),
-            id: None,
-            title: None,
-            level: None,
-            about: None,
-            tactics: Vec::new(),
-            state: RuleState::Refused,
-            reason: Some(file.reason.clone()),
-            hits: 0,
-        });
+        let unreadable = loaded.unreadable.iter().map(unreadable);
         let not_loaded: Vec<RuleEntry> = refused.chain(unreadable).collect();
-        for rule in loaded.rules {
-            let left_out = filter.left_out(&rule);
-            entries.push(RuleEntry {
-                origin: rule.origin.to_string(),
-                id: rule.id.clone(),
-                title: Some(rule.title.clone()),
-                level: Some(rule.level as usize),
-                about: rule.logsource.category.clone().or_else(|| rule.logsource.service.clone()),
-                tactics: tactics(&rule.tags),
-                state: if left_out.is_some() { RuleState::LeftOut } else { RuleState::Loaded },
-                reason: left_out.clone(),
-                hits: 0,
-            });
-            if left_out.is_none() {
-                places.push(entries.len() - 1);
-                kept.push(rule);
+        let warnings = loaded.warnings.iter().map(ToString::to_string).collect();
+        let not_rules = loaded.not_rules.len();
+        let mut entries = Vec::new();
+        // A rule with an aggregation and the correlation that it became are one rule to the user.
+        let unwanted = filter.unwanted(&loaded);
+        let mut of_rules = Vec::with_capacity(loaded.rules.len());
+        for (rule, why) in loaded.rules.iter().zip(&unwanted.rules) {
+            of_rules.push(entries.len());
+            let about = rule.logsource.category.as_ref().or(rule.logsource.service.as_ref());
+            entries.push(entry(rule, about.cloned(), why.clone()));
+        }
+        for (correlation, why) in loaded.correlations.iter().zip(&unwanted.correlations) {
+            let why = why.clone();
+            match correlation.members.as_slice() {
+                [Member::Rule(rule)] if correlation.aggregation => {
+                    let entry = &mut entries[of_rules[*rule]];
+                    (entry.state, entry.reason) = not_evaluated(why);
+                }
+                _ => {
+                    let mut entry = entry(correlation, Some("correlation".to_owned()), None);
+                    (entry.state, entry.reason) = not_evaluated(why);
+                    entries.push(entry);
+                }
             }
         }
-        let set = RuleSet::compile(kept, taxonomy);
+        let wanted: Vec<bool> = unwanted.rules.iter().map(Option::is_none).collect();
+        let none = vec![false; loaded.correlations.len()];
+        let selection = loaded.select(&wanted, &none);
+        let places: Vec<usize> = selection.rule_places.iter().map(|n| of_rules[*n]).collect();
+        let set = RuleSet::compile(selection.rules, taxonomy);
         let mut unknown = Vec::new();
         for ((id, rule), place) in set.rules().zip(&places) {
             let reason = match set.applicability(id) {
@@ -116,8 +117,6 @@ impl Rules {
             entries[*place].reason = Some(reason.clone());
         }
         entries.extend(not_loaded);
-        let warnings = loaded.warnings.iter().map(ToString::to_string).collect();
-        let not_rules = loaded.not_rules.len();
         Rules {
             set,
             entries,
@@ -265,11 +264,48 @@ fn missing_lists(entries: &[RuleEntry], verbose: bool) -> Option<String> {
     })
 }
 
+/// What is said of a document that was loaded.
+fn entry(rule: &About, about: Option<String>, left_out: Option<String>) -> RuleEntry {
+    RuleEntry {
+        origin: rule.origin.to_string(),
+        id: rule.id.clone(),
+        title: Some(rule.title.clone()),
+        level: Some(rule.level as usize),
+        about,
+        tactics: tactics(&rule.tags),
+        state: if left_out.is_some() { RuleState::LeftOut } else { RuleState::Loaded },
+        reason: left_out,
+        hits: 0,
+    }
+}
+
+/// A correlation's bin, unless it is left out.
+fn not_evaluated(left_out: Option<String>) -> (RuleState, Option<String>) {
+    match left_out {
+        Some(why) => (RuleState::LeftOut, Some(why)),
+        None => (RuleState::Refused, Some("correlations are not evaluated yet".to_owned())),
+    }
+}
+
+fn unreadable(file: &sigma::Unreadable) -> RuleEntry {
+    RuleEntry {
+        origin: file.path.clone(),
+        id: None,
+        title: None,
+        level: None,
+        about: None,
+        tactics: Vec::new(),
+        state: RuleState::Refused,
+        reason: Some(file.reason.clone()),
+        hits: 0,
+    }
+}
+
 /// A rule that asks for what was not given is left out; one that cannot be understood is refused.
 fn refused(rule: &sigma::Refused) -> RuleEntry {
     let state = match rule.kind {
         RefusalKind::Status | RefusalKind::Placeholder => RuleState::LeftOut,
-        RefusalKind::Error | RefusalKind::NotYetSupported => RuleState::Refused,
+        RefusalKind::Error | RefusalKind::NotSupported => RuleState::Refused,
     };
     RuleEntry {
         origin: rule.origin.to_string(),
@@ -286,7 +322,7 @@ fn refused(rule: &sigma::Refused) -> RuleEntry {
 
 /// The values of each placeholder: the lines of its file, empty ones and those that begin with `#`
 /// aside.
-fn expansions(files: &[(String, PathBuf)]) -> Result<BTreeMap<String, Vec<String>>> {
+pub fn expansions(files: &[(String, PathBuf)]) -> Result<BTreeMap<String, Vec<String>>> {
     let mut lists: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (name, file) in files {
         let text = std::fs::read_to_string(file).with_context(|| {

@@ -4,6 +4,7 @@
 //! hit at least as often as the test says.
 
 use super::args::{RuleArgs, TestArgs};
+use super::regression::{find, roots};
 use super::rules::Rules;
 use super::{Exit, say_error};
 use anyhow::{Result, bail};
@@ -58,7 +59,7 @@ pub fn run(args: &TestArgs) -> Result<Exit> {
     let rules = Rules::load(&wanted)?;
     rules.report(false, args.quiet)?;
     let refused = rules.entries.iter().filter(|entry| entry.state == RuleState::Refused).count();
-    let roots = roots(args);
+    let roots = roots(&args.rules, args.data.as_deref());
     let mut slots: Vec<Result<Case<'_>, Outcome>> = Vec::new();
     for (_, rule) in rules.set.rules() {
         if let Some(path) = &rule.regression_tests_path {
@@ -74,27 +75,6 @@ pub fn run(args: &TestArgs) -> Result<Exit> {
         Err(outcome) => outcome,
     });
     tell(&outcomes.collect::<Vec<_>>(), refused, args.quiet)
-}
-
-/// The folders from which `regression_data/…` may count: the one that was given, or the rule paths and
-/// the folders above them.
-fn roots(args: &TestArgs) -> Vec<PathBuf> {
-    if let Some(data) = &args.data {
-        return vec![data.clone()];
-    }
-    let real = args.rules.iter().filter_map(|path| std::fs::canonicalize(path).ok());
-    real.flat_map(|path| path.ancestors().map(Path::to_owned).collect::<Vec<_>>()).collect()
-}
-
-/// Finds a file by its path from the repository's root. `--data` may also be that folder
-/// `regression_data` itself.
-fn find(path: &str, roots: &[PathBuf]) -> Option<PathBuf> {
-    let inside = path.strip_prefix("regression_data/");
-    roots.iter().find_map(|root| {
-        let whole = root.join(path);
-        let part = inside.map(|inside| root.join(inside));
-        std::iter::once(whole).chain(part).find(|candidate| candidate.is_file())
-    })
 }
 
 /// Reads a rule's tests.

@@ -34,7 +34,7 @@ pub fn man(path: &[String]) -> Result<Exit> {
 }
 
 /// To standard output; that nobody reads on is no error.
-fn print(text: &[u8]) -> Result<Exit> {
+pub fn print(text: &[u8]) -> Result<Exit> {
     match std::io::stdout().write_all(text) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             bail!("standard output: cannot be written: {error}")

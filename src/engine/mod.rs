@@ -13,12 +13,14 @@
 mod atoms;
 mod block;
 mod check;
+mod coverage;
 mod expr;
 mod full;
 mod kinds;
 mod memo;
 mod predicate;
 mod prefilter;
+mod probe;
 mod program;
 mod ruleset;
 mod scanner;
@@ -26,7 +28,9 @@ mod slot_tests;
 mod tables;
 mod wildcard;
 
+pub use coverage::{Coverage, LiteralSet};
 pub use kinds::Kinds;
+pub use probe::{Admission, Answer, Needed, NeededSet, Probe};
 pub use ruleset::{Applicability, RuleId, RuleSet};
 pub use scanner::{Matched, ScanStats, Scanner};
 pub(crate) use wildcard::Wildcard;

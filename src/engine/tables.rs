@@ -179,10 +179,20 @@ pub(super) fn sources_of(
     key: &EventKey<'_>,
     layout: &Layout,
 ) -> Vec<FieldSource> {
-    match slot.field {
-        Some(field) => {
-            set.taxonomy.resolve(slot.view, set.predicates.field_name(field), key, layout)
-        }
+    let name = slot.field.map(|field| set.predicates.field_name(field));
+    field_sources(set, slot.view, name, key, layout)
+}
+
+/// Where an event of this layout holds the values of a field; no name is that of keywords.
+pub(super) fn field_sources(
+    set: &RuleSet,
+    view: View,
+    name: Option<&str>,
+    key: &EventKey<'_>,
+    layout: &Layout,
+) -> Vec<FieldSource> {
+    match name {
+        Some(name) => set.taxonomy.resolve(view, name, key, layout),
         None => layout
             .iter()
             .filter(|(_, leaf)| is_searched(leaf))

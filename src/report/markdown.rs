@@ -56,7 +56,7 @@ fn shown(text: &str, time: Option<bool>) -> String {
 }
 
 /// A text that is nothing but text.
-fn cell(text: &str) -> String {
+pub(super) fn cell(text: &str) -> String {
     let text = text.trim();
     if text.chars().all(|c| c.is_alphanumeric() || " ,'/-".contains(c)) {
         return text.to_owned();

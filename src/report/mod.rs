@@ -14,6 +14,7 @@ mod csv;
 mod ecs;
 mod ecs_fields;
 pub mod escape;
+pub mod explain;
 mod fields;
 mod json;
 mod jsonl;

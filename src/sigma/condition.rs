@@ -13,7 +13,8 @@
 //! nothing is an error: any other reading turns a misspelt filter into a rule that means something
 //! else.
 //!
-//! Selectors are expanded here, once; what comes out is a tree of indices into the sections.
+//! Selectors are expanded here, once; what comes out is a tree of indices into the sections. What
+//! stands behind a `|` is an [`Aggregation`] over all that stands before it.
 //! Offsets in errors are characters in the condition's text.
 //!
 //! Source of facts: Sigma rules specification 2.1.0, "Condition".
@@ -21,6 +22,10 @@
 use std::collections::HashMap;
 
 use super::rule::Condition;
+
+mod aggregation;
+
+pub(super) use aggregation::Aggregation;
 
 /// Parentheses inside parentheses. The deepest public rule has 4.
 const MAX_NESTING: usize = 64;
@@ -34,15 +39,15 @@ const MAX_LENGTH: usize = 16 * 1024;
 pub(super) struct ConditionFault {
     /// The character in its text.
     pub character: usize,
-    /// Whether it is a valid condition of a kind that is not evaluated yet.
-    pub not_yet: bool,
+    /// Whether it is a valid condition of a kind that is not evaluated.
+    pub not_supported: bool,
     /// What is wrong.
     pub reason: String,
 }
 
 impl ConditionFault {
     fn new(character: usize, reason: impl Into<String>) -> ConditionFault {
-        ConditionFault { character, not_yet: false, reason: reason.into() }
+        ConditionFault { character, not_supported: false, reason: reason.into() }
     }
 }
 
@@ -88,18 +93,28 @@ fn glob(pattern: &str, name: &str) -> bool {
     rest.ends_with(last)
 }
 
-/// Reads a condition over these sections.
-pub(super) fn parse(text: &str, names: &Names<'_>) -> Result<Condition, ConditionFault> {
+/// Reads a condition over these sections, with what is counted of the events for which it holds.
+pub(super) fn parse(
+    text: &str,
+    names: &Names<'_>,
+) -> Result<(Condition, Option<Aggregation>), ConditionFault> {
     if text.chars().nth(MAX_LENGTH).is_some() {
         let reason = format!("a condition of more than {MAX_LENGTH} characters");
         return Err(ConditionFault::new(0, reason));
     }
-    let tokens = tokens(text)?;
-    let end = text.trim_end().chars().count();
+    let (before, aggregation) = match text.split_once('|') {
+        None => (text, None),
+        Some((before, _)) => {
+            let behind = text.get(before.len()..).unwrap_or_default();
+            (before, Some(aggregation::parse(behind, before.chars().count())?))
+        }
+    };
+    let tokens = tokens(before)?;
+    let end = before.trim_end().chars().count();
     let mut parser = Parser { tokens: &tokens, position: 0, names, end };
     let condition = parser.or(0)?;
     match parser.peek() {
-        None => Ok(condition),
+        None => Ok((condition, aggregation)),
         Some(Token { kind: Kind::Close, at }) => {
             Err(ConditionFault::new(*at, "a `)` that closes nothing"))
         }
@@ -149,7 +164,6 @@ fn tokens(text: &str) -> Result<Vec<Token<'_>>, ConditionFault> {
                 tokens.push(Token { kind, at });
                 1
             }
-            '|' => return Err(aggregation(rest, at)),
             c if is_name(c) => {
                 let end = rest.find(|c| !is_name(c)).unwrap_or(rest.len());
                 let (word, behind) = rest.split_at(end);
@@ -169,23 +183,6 @@ fn tokens(text: &str) -> Result<Vec<Token<'_>>, ConditionFault> {
         rest = behind.as_str();
     }
     Ok(tokens)
-}
-
-/// What stands behind a `|`: an aggregation of the time before correlation rules.
-fn aggregation(text: &str, at: usize) -> ConditionFault {
-    let function = text.trim_start_matches('|').trim_start();
-    let name = function.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
-    match name.to_ascii_lowercase().as_str() {
-        "count" => ConditionFault {
-            character: at,
-            not_yet: true,
-            reason: "aggregation with `| count()` is not supported yet".to_owned(),
-        },
-        "sum" | "avg" | "min" | "max" | "near" => {
-            ConditionFault::new(at, format!("the aggregation `{name}` is not supported"))
-        }
-        _ => ConditionFault::new(at, "`|` without an aggregation behind it"),
-    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

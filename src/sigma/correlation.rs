@@ -12,7 +12,7 @@
 //! Source of facts: Sigma correlation rules specification 2.1.0, Sigma filters specification 2.1.0;
 //! pySigma `correlations.py` and `filters.py` where they leave room.
 
-use super::rule::{About, Condition, LogSource, Section};
+use super::rule::{About, Condition, LogSource, Rule, Section};
 use std::ops::Deref;
 
 /// A correlation: something that is told of several events together.
@@ -37,6 +37,9 @@ pub struct Correlation {
     pub aliases: Vec<Alias>,
     /// Whether its members' hits are reported, too.
     pub generate: bool,
+    /// Whether its own findings are only counted, by another correlation, and not reported: see
+    /// [`LoadedRules::select`](super::LoadedRules::select).
+    pub quiet: bool,
     /// Whether it is a rule's aggregation: the rule has no hits of its own then, and what is said of
     /// it ([`Correlation::about`]) is what is said of the rule.
     pub aggregation: bool,
@@ -128,6 +131,18 @@ pub struct Filter {
     pub sections: Vec<Section>,
     /// What must hold, besides the rule's condition; its indexes are into `sections`.
     pub condition: Condition,
+}
+
+impl Filter {
+    /// Whether it is for `rule`, whose index in the list that its own indexes are into is `index`.
+    #[must_use]
+    pub fn is_for(&self, index: usize, rule: &Rule) -> bool {
+        self.logsource.covers(&rule.logsource)
+            && match &self.rules {
+                FilterRules::Any => true,
+                FilterRules::These(rules) => rules.binary_search(&index).is_ok(),
+            }
+    }
 }
 
 impl Deref for Filter {

@@ -2,7 +2,8 @@
 //!
 //! A section is a map (all of its items), a list of maps (one of them), a list of plain values
 //! (keywords, one of them) or any mixture and nesting of these; see [`Node`]. Sections keep the
-//! order of the file. `condition` and `timeframe` are no sections.
+//! order of the file. `condition` and `timeframe` are no sections. A filter has the same parts under
+//! its key `filter`, and beside them `rules`.
 //!
 //! Invariants kept here, on which the engine relies: no section, `All` or `Any` is empty, every
 //! item has a value, every index in the condition is that of a section.
@@ -12,10 +13,11 @@
 
 use std::sync::Arc;
 
-use super::condition::{self, Names};
+use super::condition::{self, Aggregation, Names};
 use super::fault::{At, Fault, Note, RefusalKind, WarningCode};
 use super::modifiers::{self, Plan, Target};
 use super::rule::{Condition, Detection, Item, Node, RuleFile, Section, Test};
+use super::timespan::{self, Timespan};
 use super::values::{self, Lists};
 use super::yaml::{Key, Kind, Source, Yaml};
 
@@ -40,29 +42,84 @@ pub(super) struct Context<'c> {
     pub notes: Vec<Note>,
 }
 
+/// What a rule with an aggregation counts, besides the aggregation itself.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Counting {
+    /// What is counted, by what, and how many it has to be.
+    pub aggregation: Aggregation,
+    /// `timeframe`
+    pub timeframe: Option<Timespan>,
+}
+
 /// Reads the value of the key `detection`.
-pub(super) fn detection(node: &Yaml<'_>, context: &mut Context<'_>) -> Result<Detection, Fault> {
-    let Kind::Map(entries) = &node.kind else {
-        return Err(Fault::new(node.at, format!("`detection` is {}, not a map", node.noun())));
+pub(super) fn detection(
+    node: &Yaml<'_>,
+    context: &mut Context<'_>,
+) -> Result<(Detection, Option<Counting>), Fault> {
+    let (detection, aggregation) = parts(node, "detection", "timeframe", context)?;
+    let timeframe = match &node.kind {
+        Kind::Map(entries) => entries.iter().find(|(key, _)| key.text == "timeframe"),
+        _ => None,
     };
-    let is_section = |key: &Key<'_>| !matches!(key.text.as_ref(), "condition" | "timeframe");
+    let Some(aggregation) = aggregation else {
+        if let Some((key, _)) = timeframe {
+            context.notes.push(Note {
+                at: key.at,
+                code: WarningCode::IdleTimeframe,
+                text: "`timeframe` has no meaning without an aggregation".to_owned(),
+            });
+        }
+        return Ok((detection, None));
+    };
+    let timeframe = timeframe
+        .filter(|(_, value)| !value.is_null())
+        .map(|(key, value)| timespan::read(value, "timeframe", key.at))
+        .transpose()?;
+    Ok((detection, Some(Counting { aggregation, timeframe })))
+}
+
+/// Reads the value of a filter's key `filter`.
+pub(super) fn filter(node: &Yaml<'_>, context: &mut Context<'_>) -> Result<Detection, Fault> {
+    if let Some(list @ Yaml { kind: Kind::List(_), .. }) = node.get("condition") {
+        return Err(Fault::new(list.at, "a filter has one condition, not a list"));
+    }
+    match parts(node, "filter", "rules", context)? {
+        (detection, None) => Ok(detection),
+        (_, Some(_)) => Err(Fault::new(
+            node.get("condition").map_or(node.at, |condition| condition.at),
+            "a filter looks at single events: its condition cannot count them",
+        )),
+    }
+}
+
+/// Reads sections and condition; `beside` is the key beside `condition` that is no section.
+fn parts(
+    node: &Yaml<'_>,
+    name: &str,
+    beside: &str,
+    context: &mut Context<'_>,
+) -> Result<(Detection, Option<Aggregation>), Fault> {
+    let Kind::Map(entries) = &node.kind else {
+        return Err(Fault::new(node.at, format!("`{name}` is {}, not a map", node.noun())));
+    };
+    let is_section = |key: &Key<'_>| key.text != "condition" && key.text != beside;
     let count = entries.iter().filter(|(key, _)| is_section(key)).count();
     if count == 0 {
-        return Err(Fault::new(node.at, "`detection` has no section to test"));
+        return Err(Fault::new(node.at, format!("`{name}` has no section to test")));
     }
     if count > MAX_SECTIONS {
         return Err(Fault::new(node.at, format!("more than {MAX_SECTIONS} sections")));
     }
     let Some((condition_key, condition)) = entries.iter().find(|(k, _)| k.text == "condition")
     else {
-        return Err(Fault::new(node.at, "`detection` has no `condition`"));
+        return Err(Fault::new(node.at, format!("`{name}` has no `condition`")));
     };
     let mut sections = Vec::with_capacity(count);
     for (key, value) in entries.iter().filter(|(key, _)| is_section(key)) {
         sections.push(section(key, value, context)?);
     }
     let names = Names::new(sections.iter().map(|section| section.name.as_str()));
-    let parsed = conditions(condition, condition_key.at, &names, context)?;
+    let (parsed, aggregation) = conditions(condition, condition_key.at, &names, context)?;
     let mut used = vec![false; sections.len()];
     condition::mark_used(&parsed, &mut used);
     for (section, _) in sections.iter().zip(&used).filter(|(_, used)| !**used) {
@@ -72,7 +129,7 @@ pub(super) fn detection(node: &Yaml<'_>, context: &mut Context<'_>) -> Result<De
             text: format!("the condition does not use the section `{}`", section.name),
         });
     }
-    Ok(Detection { sections, condition: parsed })
+    Ok((Detection { sections, condition: parsed }, aggregation))
 }
 
 fn section(key: &Key<'_>, value: &Yaml<'_>, context: &mut Context<'_>) -> Result<Section, Fault> {
@@ -204,17 +261,26 @@ fn conditions(
     key: At,
     names: &Names<'_>,
     context: &Context<'_>,
-) -> Result<Condition, Fault> {
+) -> Result<(Condition, Option<Aggregation>), Fault> {
     match &node.kind {
         Kind::Map(_) => Err(Fault::new(node.at, "`condition` is a map, not text")),
-        Kind::List(list) if list.is_empty() => Err(Fault::new(node.at, "`condition` is empty")),
-        Kind::List(list) => {
-            let mut terms = Vec::with_capacity(list.len());
-            for element in list {
-                terms.push(single_condition(element, element.at, names, context)?);
+        Kind::List(list) => match list.as_slice() {
+            [] => Err(Fault::new(node.at, "`condition` is empty")),
+            [only] => single_condition(only, only.at, names, context),
+            list => {
+                let mut terms = Vec::with_capacity(list.len());
+                for element in list {
+                    match single_condition(element, element.at, names, context)? {
+                        (term, None) => terms.push(term),
+                        (_, Some(_)) => {
+                            let reason = "a condition that counts cannot be one of several";
+                            return Err(Fault::new(element.at, reason));
+                        }
+                    }
+                }
+                Ok((condition::joined(terms, Condition::Or), None))
             }
-            Ok(condition::joined(terms, Condition::Or))
-        }
+        },
         Kind::Scalar(_) => single_condition(node, key, names, context),
     }
 }
@@ -224,7 +290,7 @@ fn single_condition(
     key: At,
     names: &Names<'_>,
     context: &Context<'_>,
-) -> Result<Condition, Fault> {
+) -> Result<(Condition, Option<Aggregation>), Fault> {
     let Some(scalar) = node.scalar() else {
         return Err(Fault::new(node.at, format!("a condition is {}, not text", node.noun())));
     };
@@ -232,7 +298,7 @@ fn single_condition(
         return Err(Fault::new(key, "`condition` is empty"));
     }
     condition::parse(&scalar.text, names).map_err(|fault| {
-        let kind = if fault.not_yet { RefusalKind::NotYetSupported } else { RefusalKind::Error };
+        let kind = if fault.not_supported { RefusalKind::NotSupported } else { RefusalKind::Error };
         let at = context.source.place_in(scalar, node.at, fault.character);
         Fault::of(kind, at, format!("condition: {}", fault.reason))
     })

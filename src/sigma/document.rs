@@ -1,29 +1,68 @@
-//! A YAML document as a rule.
+//! A YAML document as a rule, a correlation or a filter.
 //!
 //! Strict where a guess would change what is hunted for (title, log source, detection, level,
 //! taxonomy), lenient in everything that is only told to the reader: missing metadata is fine, keys
-//! that Sigma does not know are allowed and ignored. A document of another kind is told apart by its
-//! keys: correlation rules and filters are refused as not yet supported, a document that has nothing
-//! of a rule is no rule and no error either.
+//! that Sigma does not know are kept for whoever knows them. The kinds of document are told apart by
+//! their keys; one that has nothing of a rule is no rule and no error either.
 //!
 //! Source of facts: Sigma rules specification 2.1.0; pySigma `collection.py` for the kinds.
 
 use super::detection::{self, Context};
+use super::drafts::{self, AggregationDraft, CorrelationDraft, FilterDraft};
 use super::fault::{At, Fault, Note, RefusalKind, WarningCode};
-use super::rule::{About, Dialect, Level, LogSource, Node, Rule, Status};
+use super::rule::{About, Attribute, Custom, Dialect, Level, LogSource, Node, Rule, Status};
 use super::yaml::{Kind, Yaml};
 
 /// What a document turned out to be.
 pub(super) enum Outcome {
-    /// A rule.
-    Rule(Box<Rule>),
+    /// A rule, with what it counts if it has an aggregation.
+    Rule(Box<Rule>, Option<AggregationDraft>),
+    /// A correlation.
+    Correlation(Box<CorrelationDraft>),
+    /// A filter.
+    Filter(Box<FilterDraft>),
     /// Nothing of a rule.
     NotARule,
 }
 
+/// The keys that make a document a rule, a correlation or a filter.
+const KINDS: [&str; 3] = ["detection", "correlation", "filter"];
+
+/// Keys at the top level that have a place of their own in what is read.
+const KNOWN: [&str; 24] = [
+    "title",
+    "id",
+    "name",
+    "related",
+    "status",
+    "description",
+    "references",
+    "author",
+    "date",
+    "modified",
+    "tags",
+    "logsource",
+    "detection",
+    "correlation",
+    "filter",
+    "generate",
+    "fields",
+    "falsepositives",
+    "level",
+    "license",
+    "scope",
+    "taxonomy",
+    "regression_tests_path",
+    "action",
+];
+
+/// How much of a document's custom keys is kept, in nodes and their texts by 64 bytes: Hayabusa's
+/// rules have a sample event of some 5 kB there.
+const MAX_CUSTOM: usize = 1024;
+
 /// Whether it has any of the keys that make a document one of Sigma's.
 pub(super) fn is_sigma(root: &Yaml<'_>) -> bool {
-    ["detection", "correlation", "filter", "logsource"].iter().any(|key| root.get(key).is_some())
+    KINDS.iter().chain(&["logsource"]).any(|key| root.get(key).is_some())
 }
 
 /// Reads a document. `inactive` says whether deprecated and unsupported rules are wanted.
@@ -35,13 +74,72 @@ pub(super) fn read(
     if !is_sigma(root) {
         return Ok(Outcome::NotARule);
     }
-    for (key, what) in [("correlation", "correlation rules are"), ("filter", "filters are")] {
-        if let Some(at) = key_at(root, key) {
-            let reason = format!("{what} not supported yet");
-            return Err(Fault::of(RefusalKind::NotYetSupported, at, reason));
-        }
+    let mut kinds = KINDS.iter().filter_map(|key| Some((*key, key_at(root, key)?)));
+    let kind = kinds.next();
+    if let (Some((one, _)), Some((other, at))) = (kind, kinds.next()) {
+        let reason = format!("the document has both `{one}` and `{other}`");
+        return Err(Fault::new(at, reason));
     }
-    let title = required(root, "title")?.to_owned();
+    match kind {
+        Some(("correlation", _)) => correlation(root, inactive, context),
+        Some(("filter", _)) => filter(root, inactive, context),
+        _ => rule(root, inactive, context),
+    }
+}
+
+fn rule(root: &Yaml<'_>, inactive: bool, context: &mut Context<'_>) -> Result<Outcome, Fault> {
+    let (title, status) = start(root, "rule", inactive, context)?;
+    let logsource = log_source(root, "rule")?;
+    let level = level(root)?;
+    let Some(node) = root.get("detection") else {
+        return Err(Fault::new(root.at, "the rule has no `detection`"));
+    };
+    let (detection, counting) = detection::detection(node, context)?;
+    let aggregation =
+        counting.map(|counting| drafts::aggregation(counting, node.at)).transpose()?;
+    let hayabusa = text(root, "ruletype").is_some_and(|t| t.eq_ignore_ascii_case("hayabusa"))
+        && detection.sections.iter().any(|section| tests_channel(&section.body));
+    let rule = Rule {
+        about: about(root, title, level, status, context),
+        logsource,
+        dialect: if hayabusa { Dialect::Hayabusa } else { Dialect::Sigma },
+        detection,
+        quiet: aggregation.is_some(),
+    };
+    Ok(Outcome::Rule(Box::new(rule), aggregation))
+}
+
+fn correlation(
+    root: &Yaml<'_>,
+    inactive: bool,
+    context: &mut Context<'_>,
+) -> Result<Outcome, Fault> {
+    let (title, status) = start(root, "correlation", inactive, context)?;
+    let level = level(root)?;
+    let about = about(root, title, level, status, context);
+    let Some(node) = root.get("correlation") else { return Ok(Outcome::NotARule) };
+    let draft = drafts::correlation(root, node, about, context)?;
+    Ok(Outcome::Correlation(Box::new(draft)))
+}
+
+fn filter(root: &Yaml<'_>, inactive: bool, context: &mut Context<'_>) -> Result<Outcome, Fault> {
+    let (title, status) = start(root, "filter", inactive, context)?;
+    let logsource = log_source(root, "filter")?;
+    let level = level(root)?;
+    let about = about(root, title, level, status, context);
+    let Some(node) = root.get("filter") else { return Ok(Outcome::NotARule) };
+    let draft = drafts::filter(node, about, logsource, context)?;
+    Ok(Outcome::Filter(Box::new(draft)))
+}
+
+/// What every document has to have, and what decides whether it is read at all.
+fn start(
+    root: &Yaml<'_>,
+    noun: &str,
+    inactive: bool,
+    context: &mut Context<'_>,
+) -> Result<(String, Option<Status>), Fault> {
+    let title = title(root, noun)?.to_owned();
     if let Some(taxonomy) = root.get("taxonomy")
         && let Some(name) = taxonomy.text()
         && !name.eq_ignore_ascii_case("sigma")
@@ -53,40 +151,77 @@ pub(super) fn read(
     if let Some((status @ (Status::Deprecated | Status::Unsupported), at)) = status
         && !inactive
     {
-        let reason = format!("the rule is {}, and such rules were not asked for", status.as_str());
+        let reason =
+            format!("the {noun} is {}, and such rules were not asked for", status.as_str());
         return Err(Fault::of(RefusalKind::Status, at, reason));
     }
-    let logsource = log_source(root)?;
-    let level = level(root)?;
-    let Some(detection) = root.get("detection") else {
-        return Err(Fault::new(root.at, "the rule has no `detection`"));
-    };
-    let detection = detection::detection(detection, context)?;
-    let hayabusa = text(root, "ruletype").is_some_and(|t| t.eq_ignore_ascii_case("hayabusa"))
-        && detection.sections.iter().any(|section| tests_channel(&section.body));
-    Ok(Outcome::Rule(Box::new(Rule {
-        about: About {
-            origin: root.at.origin(context.file, context.document),
-            title,
-            id: text(root, "id"),
-            name: text(root, "name"),
-            level,
-            status: status.map(|(status, _)| status),
-            description: text(root, "description"),
-            author: joined_texts(root, "author"),
-            date: text(root, "date"),
-            modified: text(root, "modified"),
-            references: texts(root, "references"),
-            tags: texts(root, "tags"),
-            falsepositives: texts(root, "falsepositives"),
-            fields: texts(root, "fields"),
-            related: related(root),
-            regression_tests_path: text(root, "regression_tests_path"),
-        },
-        logsource,
-        dialect: if hayabusa { Dialect::Hayabusa } else { Dialect::Sigma },
-        detection,
-    })))
+    Ok((title, status.map(|(status, _)| status)))
+}
+
+/// What a document says about itself.
+fn about(
+    root: &Yaml<'_>,
+    title: String,
+    level: Level,
+    status: Option<Status>,
+    context: &Context<'_>,
+) -> About {
+    About {
+        origin: root.at.origin(context.file, context.document),
+        title,
+        id: text(root, "id"),
+        name: text(root, "name"),
+        level,
+        status,
+        description: text(root, "description"),
+        author: joined_texts(root, "author"),
+        date: text(root, "date"),
+        modified: text(root, "modified"),
+        references: texts(root, "references"),
+        tags: texts(root, "tags"),
+        falsepositives: texts(root, "falsepositives"),
+        fields: texts(root, "fields"),
+        related: related(root),
+        regression_tests_path: text(root, "regression_tests_path"),
+        license: text(root, "license"),
+        scope: texts(root, "scope"),
+        custom: custom(root, context),
+    }
+}
+
+/// The keys that are not Sigma's, in the order of the file, as far as there is room for them.
+fn custom(root: &Yaml<'_>, context: &Context<'_>) -> Vec<Custom> {
+    let Kind::Map(entries) = &root.kind else { return Vec::new() };
+    let mut room = MAX_CUSTOM;
+    let others = entries.iter().filter(|(key, _)| !KNOWN.contains(&key.text.as_ref()));
+    let mut kept = Vec::new();
+    for (key, value) in others {
+        let name = Yaml::text_weight(&key.text);
+        let Some(left) = room.checked_sub(name) else { break };
+        let weight = value.weight();
+        let value = if weight <= left { attribute(value) } else { Attribute::TooLarge };
+        room = left.saturating_sub(if value == Attribute::TooLarge { 1 } else { weight });
+        kept.push(Custom {
+            name: key.text.clone().into_owned(),
+            origin: key.at.origin(context.file, context.document),
+            value,
+        });
+    }
+    kept
+}
+
+fn attribute(node: &Yaml<'_>) -> Attribute {
+    match &node.kind {
+        Kind::Scalar(scalar) if scalar.is_null() => Attribute::Null,
+        Kind::Scalar(scalar) => Attribute::Text(scalar.text.clone().into_owned()),
+        Kind::List(items) => Attribute::List(items.iter().map(attribute).collect()),
+        Kind::Map(entries) => {
+            let entry = |(key, value): &(super::yaml::Key<'_>, Yaml<'_>)| {
+                (key.text.clone().into_owned(), attribute(value))
+            };
+            Attribute::Map(entries.iter().map(entry).collect())
+        }
+    }
 }
 
 /// Hayabusa's own rules say in their detection which channel they are for.
@@ -109,12 +244,12 @@ pub(super) fn text(root: &Yaml<'_>, key: &str) -> Option<String> {
     root.get(key).and_then(Yaml::text).map(str::to_owned)
 }
 
-fn required<'y>(root: &'y Yaml<'_>, key: &str) -> Result<&'y str, Fault> {
-    match root.get(key) {
-        None => Err(Fault::new(root.at, format!("the rule has no `{key}`"))),
+fn title<'y>(root: &'y Yaml<'_>, noun: &str) -> Result<&'y str, Fault> {
+    match root.get("title") {
+        None => Err(Fault::new(root.at, format!("the {noun} has no `title`"))),
         Some(value) => match value.text() {
             Some(text) if !text.trim().is_empty() => Ok(text),
-            _ => Err(Fault::new(value.at, format!("`{key}` is {}, not text", value.noun()))),
+            _ => Err(Fault::new(value.at, format!("`title` is {}, not text", value.noun()))),
         },
     }
 }
@@ -182,9 +317,9 @@ fn level(root: &Yaml<'_>) -> Result<Level, Fault> {
     })
 }
 
-fn log_source(root: &Yaml<'_>) -> Result<LogSource, Fault> {
+fn log_source(root: &Yaml<'_>, noun: &str) -> Result<LogSource, Fault> {
     let Some(node) = root.get("logsource") else {
-        return Err(Fault::new(root.at, "the rule has no `logsource`"));
+        return Err(Fault::new(root.at, format!("the {noun} has no `logsource`")));
     };
     if !matches!(node.kind, Kind::Map(_)) {
         return Err(Fault::new(node.at, format!("`logsource` is {}, not a map", node.noun())));

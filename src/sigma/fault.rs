@@ -40,12 +40,14 @@ impl At {
 pub enum RefusalKind {
     /// The document is not a valid rule.
     Error,
-    /// A valid kind of document that this version does not evaluate: correlation rules, filters,
-    /// and rules with an aggregation (`| count()`) in their condition.
-    NotYetSupported,
-    /// A deprecated or unsupported rule, and such rules were not asked for.
+    /// A valid document that asks for what is not evaluated: an aggregation other than `count`, a
+    /// correlation whose condition is a formula over rules.
+    NotSupported,
+    /// A deprecated or unsupported rule, and such rules were not asked for; or a correlation that
+    /// refers to one.
     Status,
-    /// A rule with a `%placeholder%` for which no list of values was given.
+    /// A rule with a `%placeholder%` for which no list of values was given; or a correlation that
+    /// refers to one.
     Placeholder,
 }
 
@@ -81,6 +83,8 @@ pub struct Refused {
     pub title: Option<String>,
     /// The rule's id, if it could be read.
     pub id: Option<String>,
+    /// The rule's name, if it could be read.
+    pub name: Option<String>,
     /// What is wrong, in a sentence without the place.
     pub reason: String,
     /// What kind of refusal it is.
@@ -107,8 +111,17 @@ pub enum WarningCode {
     HostBits,
     /// A `status` that Sigma does not know; the rule counts as one without a status.
     UnknownStatus,
-    /// Two loaded rules have the same id.
+    /// Two loaded documents have the same id.
     DuplicateId,
+    /// A rule's `timeframe` without an aggregation: it has no meaning.
+    IdleTimeframe,
+    /// A filter whose condition has no `not`: it keeps what it names and takes everything else away.
+    FilterWithoutNot,
+    /// A filter that names a rule that it cannot be applied to: none is loaded, or it has another log
+    /// source.
+    FilterReference,
+    /// A filter that is for none of the loaded rules.
+    IdleFilter,
 }
 
 /// Something odd about a rule that was loaded nevertheless.

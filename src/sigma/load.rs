@@ -5,12 +5,15 @@
 //! it is in [`LoadedRules::refused`] with its place and reason. Only a path that was asked for and is
 //! not there is an error of the whole.
 //!
+//! What correlations and filters refer to is looked up once all files are there, and again whenever
+//! more are added ([`LoadedRules::append`]).
+//!
 //! Invariant: every file and every document is counted in exactly one place of [`LoadedRules`].
 //!
 //! A rule set may come from anywhere, so sizes are capped: of a file, of what an archive unpacks to,
 //! of the number of its members.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -19,10 +22,12 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::correlation::{Correlation, Filter};
-use super::fault::{Refused, Warning, WarningCode};
+use super::fault::{Refused, Warning};
+use super::resolve::{self, Drafts, Resolved};
 use super::rule::{Origin, Rule, RuleFile};
 use super::stream::{self, FileRules};
 use super::values::Lists;
+use super::yaml::{self, Source};
 
 /// Bytes of one file of rules. The largest public rule has 300 kB, all of SigmaHQ 10 MB.
 const MAX_FILE: u64 = 32 << 20;
@@ -40,6 +45,8 @@ pub struct LoadOptions {
     pub expand: Lists,
     /// Whether to load rules with the status `deprecated` or `unsupported`.
     pub include_inactive: bool,
+    /// Whether to keep the text of files, for [`LoadedRules::text_of`].
+    pub keep_text: bool,
 }
 
 /// All that was found.
@@ -47,11 +54,12 @@ pub struct LoadOptions {
 pub struct LoadedRules {
     /// The rules.
     pub rules: Vec<Rule>,
-    /// The correlations, also those that rules with an aggregation became.
+    /// The correlations: first those that rules with an aggregation became, in the order of these,
+    /// then those of documents, each behind what it refers to.
     pub correlations: Vec<Correlation>,
     /// The filters.
     pub filters: Vec<Filter>,
-    /// Documents that were not loaded.
+    /// Documents that were not loaded; last those that refer to what is not there.
     pub refused: Vec<Refused>,
     /// Oddities of rules that were loaded.
     pub warnings: Vec<Warning>,
@@ -67,18 +75,32 @@ pub struct LoadedRules {
     pub lists_used: BTreeSet<String>,
     /// Files in folders and archives that are not named `.yml` or `.yaml`; they were not read.
     pub other_files: u64,
+    /// Correlations and filters as they were read.
+    drafts: Drafts,
+    /// How many of the last in `refused` and `warnings` came of resolving these.
+    resolved: (usize, usize),
+    /// The texts of files, if they were asked for.
+    texts: BTreeMap<Arc<RuleFile>, String>,
 }
 
 impl LoadedRules {
     /// How many documents were looked at, empty ones aside.
     #[must_use]
     pub fn documents(&self) -> u64 {
-        let lists = self.rules.len() + self.refused.len() + self.not_rules.len();
+        let correlations = self.correlations.iter().filter(|c| !c.aggregation).count();
+        let lists = self.rules.len()
+            + correlations
+            + self.filters.len()
+            + self.refused.len()
+            + self.not_rules.len();
         u64::try_from(lists).unwrap_or(u64::MAX).saturating_add(self.templates)
     }
 
-    /// Appends what another load found.
+    /// Appends what another load found; correlations and filters then refer to what is in either.
     pub fn append(&mut self, mut other: LoadedRules) {
+        self.unresolve();
+        other.unresolve();
+        self.drafts.append(other.drafts, self.rules.len());
         self.rules.append(&mut other.rules);
         self.refused.append(&mut other.refused);
         self.warnings.append(&mut other.warnings);
@@ -88,10 +110,21 @@ impl LoadedRules {
         self.lists_used.append(&mut other.lists_used);
         self.files += other.files;
         self.other_files += other.other_files;
+        self.texts.append(&mut other.texts);
+        self.resolve();
     }
 
-    fn add_file(&mut self, name: &RuleFile, mut file: FileRules) {
+    /// The text of the document in which a place is, without the lines that part it from others, if
+    /// [`LoadOptions::keep_text`] was set.
+    #[must_use]
+    pub fn text_of(&self, origin: &Origin) -> Option<&str> {
+        let text = self.texts.get(&origin.file)?;
+        Some(yaml::document_around(&Source::new(text), origin.line))
+    }
+
+    fn add_file(&mut self, name: &Arc<RuleFile>, mut file: FileRules) {
         self.files += 1;
+        self.drafts.append(file.drafts, self.rules.len());
         self.rules.append(&mut file.rules);
         self.refused.append(&mut file.refused);
         self.warnings.append(&mut file.warnings);
@@ -100,24 +133,31 @@ impl LoadedRules {
         let not_rules = file.not_rules.into_iter();
         self.not_rules
             .extend(not_rules.map(|document| NotARule { path: name.path.clone(), document }));
+        self.texts.extend(file.text.map(|text| (Arc::clone(name), text)));
     }
 
     /// Adds what can only be seen over all files.
+    fn resolve(&mut self) {
+        let resolved = resolve::resolve(&self.rules, &self.refused, &self.drafts);
+        let Resolved { correlations, filters, mut refused, mut warnings } = resolved;
+        self.correlations = correlations;
+        self.filters = filters;
+        self.resolved = (refused.len(), warnings.len());
+        self.refused.append(&mut refused);
+        self.warnings.append(&mut warnings);
+    }
+
+    /// Takes away what [`LoadedRules::resolve`] added.
+    fn unresolve(&mut self) {
+        let (refused, warnings) = std::mem::take(&mut self.resolved);
+        self.refused.truncate(self.refused.len().saturating_sub(refused));
+        self.warnings.truncate(self.warnings.len().saturating_sub(warnings));
+        self.correlations.clear();
+        self.filters.clear();
+    }
+
     fn finish(mut self) -> LoadedRules {
-        let mut first: HashMap<&str, &Origin> = HashMap::new();
-        for rule in &self.rules {
-            let Some(id) = rule.id.as_deref() else { continue };
-            match first.get(id) {
-                None => {
-                    first.insert(id, &rule.origin);
-                }
-                Some(other) => self.warnings.push(Warning {
-                    origin: rule.origin.clone(),
-                    code: WarningCode::DuplicateId,
-                    text: format!("the id {id} is that of the rule at {other} too"),
-                }),
-            }
-        }
+        self.resolve();
         self
     }
 }

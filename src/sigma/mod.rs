@@ -7,7 +7,8 @@
 //! - `yaml`: text to a tree that keeps source text, order and places
 //! - `stream`: the documents of a file and their `action`s
 //! - `document`, `detection`, `condition`: a tree to a rule
-//! - `correlation`: what correlations and filters are
+//! - `correlation`: what correlations and filters are; `drafts`, `timespan`: a tree to one of these;
+//!   `resolve`: what they refer to; `select`: what of all that is evaluated and reported
 //! - `modifiers`, `values`, `pattern`, `expression`: `Field|chain: value` to tests
 //! - `load`: where the text comes from
 //! - `log_sources`: files that say what log sources are
@@ -19,6 +20,7 @@ mod condition;
 mod correlation;
 mod detection;
 mod document;
+mod drafts;
 mod expression;
 mod fault;
 mod load;
@@ -26,8 +28,11 @@ mod log_sources;
 mod modifiers;
 pub mod pattern;
 mod regression;
+mod resolve;
 pub mod rule;
+mod select;
 mod stream;
+mod timespan;
 mod values;
 mod yaml;
 
@@ -46,3 +51,4 @@ pub use log_sources::{
 };
 pub use regression::{RegressionInfo, RegressionTest, read_regression_info};
 pub use rule::*;
+pub use select::Selection;

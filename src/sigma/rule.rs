@@ -146,6 +146,17 @@ pub struct LogSource {
     pub service: Option<String>,
 }
 
+impl LogSource {
+    /// Whether each attribute that is set here is set to the same in `other`.
+    #[must_use]
+    pub fn covers(&self, other: &LogSource) -> bool {
+        let same = |own: &Option<String>, other: &Option<String>| own.is_none() || own == other;
+        same(&self.product, &other.product)
+            && same(&self.category, &other.category)
+            && same(&self.service, &other.service)
+    }
+}
+
 impl fmt::Display for LogSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let part = |v: &Option<String>| v.clone().unwrap_or_else(|| "*".into());
@@ -188,6 +199,79 @@ pub struct About {
     pub related: Vec<(String, String)>,
     /// `regression_tests_path`, as SigmaHQ writes it.
     pub regression_tests_path: Option<String>,
+    /// `license`
+    pub license: Option<String>,
+    /// `scope`: for which systems it is meant, in words.
+    pub scope: Vec<String>,
+    /// What else it says at its top level, in the order of the file: keys that are not Sigma's, such
+    /// as SigmaHQ's `simulation` or Hayabusa's `details`.
+    pub custom: Vec<Custom>,
+}
+
+impl About {
+    /// The value of a key that is not Sigma's.
+    #[must_use]
+    pub fn custom(&self, name: &str) -> Option<&Attribute> {
+        self.custom.iter().find(|custom| custom.name == name).map(|custom| &custom.value)
+    }
+}
+
+/// A key at the top level of a document that is not one of Sigma's, and its value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Custom {
+    /// The key.
+    pub name: String,
+    /// Where it stands.
+    pub origin: Origin,
+    /// Its value.
+    pub value: Attribute,
+}
+
+/// The value of a [`Custom`] key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Attribute {
+    /// Nothing, or `null`.
+    Null,
+    /// A single value, as written: a text, a number, `true`.
+    Text(String),
+    /// A list.
+    List(Vec<Attribute>),
+    /// A map, in the order of the file.
+    Map(Vec<(String, Attribute)>),
+    /// More than is kept of a document's custom keys.
+    TooLarge,
+}
+
+impl Attribute {
+    /// The value of a key, if it is a map that has it.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&Attribute> {
+        match self {
+            Attribute::Map(entries) => {
+                entries.iter().find(|(known, _)| known == key).map(|(_, value)| value)
+            }
+            _ => None,
+        }
+    }
+
+    /// Its text, if it is a single value.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Attribute::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Its items; what is no list counts as a list of one, nothing as an empty one.
+    #[must_use]
+    pub fn items(&self) -> &[Attribute] {
+        match self {
+            Attribute::List(items) => items,
+            Attribute::Null => &[],
+            other => std::slice::from_ref(other),
+        }
+    }
 }
 
 /// A detection rule.
@@ -201,6 +285,9 @@ pub struct Rule {
     pub dialect: Dialect,
     /// `detection`
     pub detection: Detection,
+    /// Whether its hits are only counted, by a correlation, and not reported: always so for a rule
+    /// with an aggregation, for others as [`LoadedRules::select`](super::LoadedRules::select) says.
+    pub quiet: bool,
 }
 
 impl Deref for Rule {

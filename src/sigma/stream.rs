@@ -4,8 +4,8 @@
 //! map, the template winning. `action: reset` ends that; `action: repeat` reads the previous
 //! document again, updated by this one. All three are deprecated and still in old rule sets.
 //!
-//! Invariant: every document that is not empty lands in exactly one of rules, refused, not rules and
-//! templates. A document that could not be read and had an `action` takes along those behind it,
+//! Invariant: every document that is not empty lands in exactly one of rules, drafts of correlations
+//! and filters, refused, not rules and templates. A document that could not be read and had an `action` takes along those behind it,
 //! up to the next `reset`: without the template they would be other rules than their author wrote.
 //!
 //! Source of facts: pySigma `collection.py`.
@@ -17,6 +17,7 @@ use super::detection::Context;
 use super::document::{self, Outcome};
 use super::fault::{At, Fault, RefusalKind, Refused, Warning};
 use super::load::LoadOptions;
+use super::resolve::Drafts;
 use super::rule::{Rule, RuleFile};
 use super::yaml::{self, Document, Kind, Source, Yaml};
 
@@ -29,6 +30,8 @@ const MAX_MERGED: usize = 4 * yaml::MAX_NODES;
 pub(super) struct FileRules {
     /// Its rules.
     pub rules: Vec<Rule>,
+    /// Its correlations and filters, and what of its rules has an aggregation.
+    pub drafts: Drafts,
     /// Its refused documents.
     pub refused: Vec<Refused>,
     /// What is odd about its rules.
@@ -39,6 +42,8 @@ pub(super) struct FileRules {
     pub templates: u32,
     /// Of the lists for `expand`, those whose placeholder stands in the text.
     pub lists_used: BTreeSet<String>,
+    /// Its text, if it was asked for.
+    pub text: Option<String>,
 }
 
 /// Reads the bytes of a file.
@@ -71,6 +76,7 @@ pub(super) fn read_text(name: &Arc<RuleFile>, text: &str, options: &LoadOptions)
     yaml::documents(&source, |document| reader.document(document));
     let lists = options.expand.keys().filter(|name| text.contains(&format!("%{name}%")));
     reader.file.lists_used.extend(lists.cloned());
+    reader.file.text = options.keep_text.then(|| text.to_owned());
     reader.file
 }
 
@@ -80,6 +86,7 @@ fn refused(name: &Arc<RuleFile>, document: u32, fault: Fault, root: Option<&Yaml
         origin: fault.at.origin(name, document),
         title: text("title"),
         id: text("id"),
+        name: text("name"),
         reason: fault.reason,
         kind: fault.kind,
     }
@@ -147,21 +154,24 @@ impl<'a> Reader<'_, 'a> {
             lists: &self.options.expand,
             notes: Vec::new(),
         };
+        let file = &mut self.file;
         match document::read(root, self.options.include_inactive, &mut context) {
-            Ok(Outcome::Rule(rule)) => {
-                self.file.rules.push(*rule);
-                let name = self.name;
-                self.file.warnings.extend(context.notes.into_iter().map(|note| Warning {
-                    origin: note.at.origin(name, number),
-                    code: note.code,
-                    text: note.text,
-                }));
+            Ok(Outcome::Rule(rule, aggregation)) => {
+                let place = file.rules.len();
+                file.rules.push(*rule);
+                file.drafts.aggregations.extend(aggregation.map(|draft| (place, draft)));
             }
-            Ok(Outcome::NotARule) => self.file.not_rules.push(number),
-            Err(fault) => {
-                self.file.refused.push(refused(self.name, number, fault, Some(root)));
-            }
+            Ok(Outcome::Correlation(draft)) => file.drafts.correlations.push(*draft),
+            Ok(Outcome::Filter(draft)) => file.drafts.filters.push(*draft),
+            Ok(Outcome::NotARule) => return file.not_rules.push(number),
+            Err(fault) => return file.refused.push(refused(self.name, number, fault, Some(root))),
         }
+        let name = self.name;
+        file.warnings.extend(context.notes.into_iter().map(|note| Warning {
+            origin: note.at.origin(name, number),
+            code: note.code,
+            text: note.text,
+        }));
     }
 
     /// Carries out a document's action. What comes back is the document to read, if any.

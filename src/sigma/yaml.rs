@@ -158,9 +158,14 @@ impl<'a> Yaml<'a> {
         }
     }
 
+    /// What a copy of a text costs, as [`Yaml::weight`] counts.
+    pub fn text_weight(text: &str) -> usize {
+        1 + text.len() / NODE_TEXT
+    }
+
     /// What a copy of it costs: its nodes, and its text in units of [`NODE_TEXT`].
     pub fn weight(&self) -> usize {
-        let text = |t: &str| 1 + t.len() / NODE_TEXT;
+        let text = Yaml::text_weight;
         match &self.kind {
             Kind::Scalar(s) => text(&s.text),
             Kind::List(items) => 1 + items.iter().map(Yaml::weight).sum::<usize>(),
@@ -394,6 +399,27 @@ fn has_action_line(text: &str) -> bool {
 
 fn is_document_start(text: &str) -> bool {
     text.strip_prefix("---")
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\n', '\r']))
+}
+
+/// The text of the document that has this line, without the lines that part it from others.
+pub(super) fn document_around<'a>(source: &Source<'a>, line: u32) -> &'a str {
+    let count = u32::try_from(source.lines().len()).unwrap_or(u32::MAX);
+    let is_start = |n: &u32| source.line_on(*n).is_some_and(is_document_start);
+    let is_end = |n: &u32| is_start(n) || source.line_on(*n).is_some_and(is_document_end);
+    let start = (1..=line.min(count)).rev().find(is_start);
+    let first = start.map_or(1, |start| {
+        let marker = source.between(start, start.checked_add(1));
+        let content = marker.trim_start_matches('-').trim_start();
+        let bare = content.is_empty() || content.starts_with('#');
+        if bare && start < line { start.saturating_add(1) } else { start }
+    });
+    let next = (line.saturating_add(1)..=count).find(is_end);
+    source.between(first, next)
+}
+
+fn is_document_end(text: &str) -> bool {
+    text.strip_prefix("...")
         .is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\n', '\r']))
 }
 

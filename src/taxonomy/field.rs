@@ -56,6 +56,33 @@ struct Row {
     /// Whether the inputs' own values are the field's.
     raw: bool,
     transform: Option<Transform>,
+    /// The transform as the table calls it.
+    transform_name: Option<String>,
+}
+
+/// How a name is read in some events, for showing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reading {
+    /// When.
+    pub when: ReadWhen,
+    /// Of which fields of the event, all of which must be there; `|` between those of which the first
+    /// counts.
+    pub inputs: Vec<String>,
+    /// Whether the inputs' own values are the field's.
+    pub raw: bool,
+    /// What is made of the inputs, as the table calls it.
+    pub transform: Option<String>,
+}
+
+/// When a name is read so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReadWhen {
+    /// Always: whatever field has the name. Without inputs and transform the field is absent.
+    Instead,
+    /// If no field of the event's body has the name.
+    Otherwise,
+    /// Besides what the field has.
+    Besides,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,6 +146,15 @@ impl Fields {
         rows.iter().filter_map(|at| self.rows.get(*at))
     }
 
+    /// How a name is read in events of this kind, if otherwise than by itself: in the order in which
+    /// the table has it, of which the first that fits an event counts.
+    pub(super) fn readings(&self, view: View, name: &str, key: &EventKey<'_>) -> Vec<Reading> {
+        let rows: Vec<&Row> = self.named(name).filter(|row| row.applies(view, key)).collect();
+        let replaced = rows.iter().any(|row| row.how == How::Replace);
+        let counts = |row: &&&Row| !replaced || row.how == How::Replace;
+        rows.iter().filter(counts).map(|row| row.reading()).collect()
+    }
+
     /// What in an event answers to a name.
     pub(super) fn resolve(
         &self,
@@ -155,6 +191,19 @@ impl Row {
             && source::admits(&self.channels, &self.providers, self.event_ids.as_deref(), key)
     }
 
+    fn reading(&self) -> Reading {
+        Reading {
+            when: match self.how {
+                How::Replace => ReadWhen::Instead,
+                How::Fallback => ReadWhen::Otherwise,
+                How::Add => ReadWhen::Besides,
+            },
+            inputs: self.inputs.iter().map(Input::name).collect(),
+            raw: self.raw,
+            transform: self.transform_name.clone(),
+        }
+    }
+
     /// The leaves of each input; `None` if one is not there.
     fn leaves(&self, layout: &Layout) -> Option<Vec<Vec<LeafId>>> {
         let leaves: Vec<_> = self.inputs.iter().map(|input| input.leaves(layout)).collect();
@@ -182,6 +231,16 @@ impl Row {
 }
 
 impl Input {
+    /// As the table has it.
+    fn name(&self) -> String {
+        match self {
+            Input::Body(names) => names.join("|"),
+            Input::System(name) => format!("System/{name}"),
+            Input::Unnamed => "Data[]".to_owned(),
+            Input::WholeBody => "all of the body".to_owned(),
+        }
+    }
+
     fn leaves(&self, layout: &Layout) -> Vec<LeafId> {
         let all = |wanted: fn(&Leaf) -> bool| {
             layout.iter().filter(|(_, leaf)| wanted(leaf)).map(|(id, _)| id).collect()
@@ -218,6 +277,7 @@ fn row(cells: [&str; 9], name: &str) -> Result<Row, String> {
         inputs: Vec::new(),
         raw: false,
         transform: None,
+        transform_name: None,
     };
     if transform == "absent" {
         let fits = inputs.is_empty() && row.how == How::Replace;
@@ -234,6 +294,7 @@ fn row(cells: [&str; 9], name: &str) -> Result<Row, String> {
                     Transform::from_name(part, name)
                         .ok_or_else(|| format!("transform {part:?}"))?,
                 );
+                row.transform_name = Some(part.to_owned());
             }
         }
     }

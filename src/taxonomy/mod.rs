@@ -27,8 +27,8 @@ mod title;
 mod transform;
 mod view;
 
-pub use field::FieldSource;
-pub use source::{EventKey, Mapping, Options, Source, SourceCondition, Tier};
+pub use field::{FieldSource, ReadWhen, Reading};
+pub use source::{EventKey, Mapping, Options, Refusal, Source, SourceCondition, Tier};
 pub use transform::{HashKind, Inputs, Transform};
 pub use view::View;
 
@@ -108,6 +108,12 @@ impl Taxonomy {
         self.sources.channel_name(folded)
     }
 
+    /// A provider of some log source as it is written, given its folded name.
+    #[must_use]
+    pub fn provider_name(&self, folded: &str) -> Option<&str> {
+        self.sources.provider_name(folded)
+    }
+
     /// What in an event answers to the field `name` of a rule that sees the event through `view`.
     /// Nothing: the event has no such field. Several: the field has the values of all.
     #[must_use]
@@ -130,6 +136,29 @@ impl Taxonomy {
                     }
                 }
                 sources
+            }
+        }
+    }
+
+    /// How the field `name` is read through `view` in events of this kind, for showing; nothing if it is
+    /// simply the field of that name.
+    #[must_use]
+    pub fn readings(&self, view: View, name: &str, key: &EventKey<'_>) -> Vec<Reading> {
+        match self.mapped.names(view, name) {
+            mapped::Names::Same(view) => self.fields.readings(view, name, key),
+            mapped::Names::Others(names) => {
+                let mut readings = Vec::new();
+                for (view, name) in names {
+                    let of_name = self.fields.readings(view, name, key);
+                    let itself = of_name.is_empty().then(|| Reading {
+                        when: ReadWhen::Instead,
+                        inputs: vec![name.to_owned()],
+                        raw: true,
+                        transform: None,
+                    });
+                    readings.extend(of_name.into_iter().chain(itself));
+                }
+                readings
             }
         }
     }

@@ -104,6 +104,12 @@ impl Source {
         admits(&self.channels, &self.providers, self.event_ids.as_deref(), key)
     }
 
+    /// By what the event is told to be none of this kind, if it is none.
+    #[must_use]
+    pub fn refusal(&self, key: &EventKey<'_>) -> Option<Refusal> {
+        refusal(&self.channels, &self.providers, self.event_ids.as_deref(), key)
+    }
+
     /// The source as far as it comes from these channels; `None` if it does not.
     fn within(&self, channels: &[String]) -> Option<Source> {
         if self.channels.is_empty() {
@@ -115,36 +121,57 @@ impl Source {
     }
 }
 
-/// Whether an event is one of these.
-///
-/// Its channel decides. Event ids are a provider's own (nearly every provider has an event 1), so
-/// where ids are given the provider has to be right too; a whole channel is taken as it is, since
-/// more than one provider writes to it (1102 in Security is Microsoft-Windows-Eventlog's). An event
-/// without a channel, as exported ETW traces have, goes by its provider.
+/// Whether an event is one of these; see [`refusal`].
 pub(super) fn admits(
     channels: &[String],
     providers: &[String],
     event_ids: Option<&[u32]>,
     key: &EventKey<'_>,
 ) -> bool {
+    refusal(channels, providers, event_ids, key).is_none()
+}
+
+/// By what an event is told to be none of a source's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Refusal {
+    /// Its id is not one of them.
+    EventId,
+    /// It is of another channel.
+    Channel,
+    /// It is of another provider.
+    Provider,
+}
+
+/// Why an event is none of these, if so.
+///
+/// Its channel decides. Event ids are a provider's own (nearly every provider has an event 1), so
+/// where ids are given the provider has to be right too; a whole channel is taken as it is, since
+/// more than one provider writes to it (1102 in Security is Microsoft-Windows-Eventlog's). An event
+/// without a channel, as exported ETW traces have, goes by its provider.
+fn refusal(
+    channels: &[String],
+    providers: &[String],
+    event_ids: Option<&[u32]>,
+    key: &EventKey<'_>,
+) -> Option<Refusal> {
     if let Some(ids) = event_ids
         && !key.event_id.is_some_and(|id| ids.contains(&id))
     {
-        return false;
+        return Some(Refusal::EventId);
     }
     let provider_named = providers.iter().any(|provider| provider == key.provider);
     if key.channel.is_empty() && !(channels.is_empty() && providers.is_empty()) {
-        return provider_named;
+        return (!provider_named).then_some(Refusal::Provider);
     }
     if !channels.is_empty() {
         if !channels.iter().any(|channel| channel == key.channel) {
-            return false;
+            return Some(Refusal::Channel);
         }
-        if event_ids.is_none() {
-            return true;
-        }
+        // A whole channel, whoever writes to it.
+        event_ids?;
     }
-    providers.is_empty() || key.provider.is_empty() || provider_named
+    let right = providers.is_empty() || key.provider.is_empty() || provider_named;
+    (!right).then_some(Refusal::Provider)
 }
 
 /// What a rule's log source stands for.
@@ -169,6 +196,8 @@ pub(super) struct Sources {
     rows: Vec<Row>,
     /// Channels as the table writes them, by their folded names.
     channels: BTreeMap<String, String>,
+    /// Providers the same way.
+    providers: BTreeMap<String, String>,
 }
 
 /// A line of the table, or a part of what an entry of a file stands for.
@@ -223,10 +252,14 @@ impl Sources {
         ];
         let mut rows = Vec::new();
         let mut names = BTreeMap::new();
+        let mut provider_names = BTreeMap::new();
         table::read(text, columns, |cells| {
-            let [category, service, tier, channels, ..] = cells;
+            let [category, service, tier, channels, providers, ..] = cells;
             for name in channels.split(';') {
                 names.insert(utf16::folded(name), name.to_owned());
+            }
+            for name in providers.split(';') {
+                provider_names.insert(utf16::folded(name), name.to_owned());
             }
             let kind = match tier {
                 "never" => RowKind::Never(note_of(cells)?),
@@ -244,12 +277,17 @@ impl Sources {
             }
             Ok(())
         })?;
-        Ok(Sources { rows, channels: names })
+        Ok(Sources { rows, channels: names, providers: provider_names })
     }
 
     /// A channel as it is written, given its folded name.
     pub(super) fn channel_name(&self, folded: &str) -> Option<&str> {
         self.channels.get(folded).map(String::as_str)
+    }
+
+    /// A provider as it is written, given its folded name.
+    pub(super) fn provider_name(&self, folded: &str) -> Option<&str> {
+        self.providers.get(folded).map(String::as_str)
     }
 
     /// Forgets all but what a product alone stands for.

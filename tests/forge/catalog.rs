@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use forge::catalog::schemas;
 use forge::defender::Threat;
 use forge::mix::{Channel, Mix, write};
-use forge::security::{Origin, RegistryOperation};
+use forge::security::{Origin, RegistryOperation, Scope};
 use forge::sysmon::{Endpoint, RegistryAction};
 use forge::{
     Account, Body, Event, FileTime, Guid, LogWriter, Options, Process, Value, application,
@@ -44,6 +44,9 @@ fn every_event() -> Vec<Event> {
         sysmon::stream(at, &p, "f:s", "c"),
         sysmon::pipe_created(at, &p, r"\pipe"),
         sysmon::pipe_connected(at, &p, r"\pipe"),
+        sysmon::wmi_filter(at, r"CORP\a", "f", "SELECT * FROM x"),
+        sysmon::wmi_consumer(at, r"CORP\a", "c", "Command Line", r"C:\a.exe"),
+        sysmon::wmi_binding(at, r"CORP\a", "Consumer.Name=\"c\"", "__EventFilter.Name=\"f\""),
         sysmon::dns(at, &p, "n", "r"),
         sysmon::file_delete(at, &p, "f.exe"),
         sysmon::tampering(at, &p, "Image is replaced"),
@@ -55,6 +58,7 @@ fn every_event() -> Vec<Event> {
         security::explicit_logon(at, &user, &user, "S", &p),
         security::handle_requested(at, &p, "Process", "lsass", 0x1410),
         security::registry_value(at, &p, RegistryOperation::Created, ("k", "v"), ("-", "n")),
+        security::directory_access(at, &user, &["1131f6aa-9c07-11d1-f79f-00c04fc2dcd2"]),
         security::object_access(at, &p, "File", "f", 0x2),
         security::special_privileges(at, &user),
         security::process_create(at, &p, &q),
@@ -65,6 +69,8 @@ fn every_event() -> Vec<Event> {
         security::audit_policy_changed(at, &user),
         security::user_created(at, &user, &Account::new("CORP", "new")),
         security::admin_added(at, &user, &Account::new("CORP", "new")),
+        security::member_added(at, &user, &user, Scope::Global, &Account::new("CORP", "g")),
+        security::member_added(at, &user, &user, Scope::Universal, &Account::new("CORP", "g")),
         security::tgt_requested(at, &user, &origin),
         security::service_ticket(at, &user, "S$", 0x17, &origin),
         security::preauth_failed(at, &user, &origin),
@@ -72,8 +78,10 @@ fn every_event() -> Vec<Event> {
         security::share_accessed(at, &user, r"\\*\C$", &origin),
         security::share_file(at, &user, (r"\\*\C$", "f"), 0x2, &origin),
         security::connection(at, &p, true, ("10.1.2.3", 50_000), ("10.1.2.4", 53)),
+        security::logging_stopped(at),
         security::log_cleared(at, &user),
         system::service_installed(at, &user, "s", "i"),
+        system::start_type_changed(at, &user, ("S", "s"), ("auto start", "disabled")),
         system::service_state(at, "Windows Update", "wuauserv", "running"),
         system::restart(at, "H", r"CORP\a"),
         system::log_cleared(at, &user, "System"),
@@ -81,6 +89,8 @@ fn every_event() -> Vec<Event> {
         application::crash(at, r"C:\a.exe", r"C:\b.dll"),
         application::crash_reported(at, "a.exe"),
         application::product_installed(at, "P", "1.0", "M"),
+        application::database(at, 326, "NTDS", r"C:\ntds.dit"),
+        application::backup_catalog_deleted(at),
         powershell::module(at, &user, "powershell.exe", "Get-Date", "none"),
         powershell::script_block(at, &user, "Get-Date", "", true),
         powershell::engine_started(at, "powershell.exe"),
@@ -92,6 +102,8 @@ fn every_event() -> Vec<Event> {
         defender::blocked(at, Guid::NIL, "p", "f", "u"),
         defender::realtime_disabled(at),
         defender::configured(at, "old", "new"),
+        defender::spyware_scan_disabled(at),
+        defender::virus_scan_disabled(at),
         operational::task_registered(at, r"\t", r"CORP\a"),
         operational::action_started(at, r"\t", "a.exe"),
         operational::wmi_provider_started(at, "CIMWin32", "cimwin32.dll"),

@@ -19,14 +19,23 @@
 //!   what an image of that size can need.
 
 mod blocks;
+mod codec;
 mod damage;
+mod ewf;
+mod ewf_segments;
 mod fault;
 mod ntfs;
 mod partition;
+mod qcow2;
 mod read;
 mod shadow;
 mod sibling;
 mod split;
+mod vhd;
+mod vhdx;
+mod vhdx_log;
+mod vmdk;
+mod vmdk_sparse;
 mod volume;
 
 use crate::bytes::ReadAt;
@@ -51,6 +60,8 @@ pub struct Image {
     pub kind: &'static str,
     /// What of it could not be read so far; it grows while it is read.
     pub damage: Arc<Damage>,
+    /// What is wrong with the container itself: missing parts, structures of which copies are used.
+    pub faults: Vec<String>,
 }
 
 impl std::fmt::Debug for Image {
@@ -80,5 +91,54 @@ fn open_at_depth(
     if depth >= MAX_CHAIN {
         return Err(ImageFault::broken(format!("it stands on a chain of {MAX_CHAIN} images")));
     }
+    let mut start = [0; START];
+    let len = read::full(&**bytes, 0, &mut start)?;
+    let start = start.get(..len).unwrap_or_default();
+    if let Some((.., why)) = UNSUPPORTED
+        .iter()
+        .find(|(at, magic, _)| crate::bytes::slice(start, *at, magic.len()) == Some(magic))
+    {
+        return Err(ImageFault::unsupported(*why));
+    }
+    if ewf::is(start) {
+        return ewf::open(bytes, siblings).map(Some);
+    }
+    if vhdx::is(start) {
+        return vhdx::open(bytes).map(Some);
+    }
+    if qcow2::is(start) {
+        return qcow2::open(bytes, siblings, depth).map(Some);
+    }
+    if vmdk::is(start) {
+        return vmdk::open(bytes, siblings, depth).map(Some);
+    }
+    if let Some(descriptor) = vmdk::described_by(siblings)? {
+        return Err(ImageFault::PartOf { first: descriptor });
+    }
+    if let Some(image) = vhd::open(bytes, siblings, depth)? {
+        return Ok(Some(image));
+    }
     split::open(bytes, siblings)
 }
+
+/// How much of a file its kind is known by.
+const START: usize = 512;
+
+/// Containers that are known and cannot be read, by what they have at a place: why, and what to do.
+const UNSUPPORTED: &[(usize, &[u8], &str)] = &[
+    (0, b"EVF2\r\n\x81\0", "an Ex01 image (EnCase 7): export it as E01 or raw"),
+    (0, b"LVF\x09\x0d\x0a\xff\0", "an L01 logical image: export the files in it"),
+    (0, b"LEF2\r\n\x81\0", "an Lx01 logical image: export the files in it"),
+    (0, b"AFF10\r\n\0", "an AFF image: convert it to raw"),
+    (0, b"COWD", "an ESXi COWD disk: convert it to a flat or sparse VMDK"),
+    (
+        0,
+        b"\xbe\xba\xfe\xca\0\0\0\0",
+        "an ESXi seSparse disk: consolidate the snapshot and take the flat disk",
+    ),
+    (64, b"\x7f\x10\xda\xbe", "a VirtualBox VDI disk: convert it to raw"),
+    (0, b"WithoutFreeSpace", "a Parallels disk: convert it to raw"),
+    (0, b"WithouFreSpacExt", "a Parallels disk: convert it to raw"),
+    (0, b"ADSEGMENTEDFILE\0", "an AD1 logical image: export the files in it"),
+    (0, b"MSWIM\0\0\0", "a WIM image: extract the files in it"),
+];

@@ -7,7 +7,11 @@
 //! All parts but the last are as long as the first. One that is missing or shorter is a damaged range
 //! of that length, and what is behind it is read.
 
-use super::{Damage, Image, ImageFault, Siblings, read::Row, sibling, volume};
+use super::{
+    Damage, Image, ImageFault, Siblings,
+    read::{Row, Window},
+    sibling, volume,
+};
 use crate::bytes::ReadAt;
 use std::{io, sync::Arc};
 
@@ -125,6 +129,7 @@ fn row(
     siblings: &dyn Siblings,
 ) -> Result<Option<Image>, ImageFault> {
     let damage = Arc::new(Damage::default());
+    let mut faults = Vec::new();
     let size = bytes.size();
     let mut row: Vec<Arc<dyn ReadAt>> = vec![bytes.clone()];
     let mut missing = 0;
@@ -139,6 +144,7 @@ fn row(
         };
         for number in number - missing..number {
             let why = format!("{} is missing", first.name(number));
+            faults.push(why.clone());
             row.push(Arc::new(Missing { start: end, size, why, damage: damage.clone() }));
             end = end.saturating_add(size);
         }
@@ -147,6 +153,7 @@ fn row(
             && let Some(gap) = size.checked_sub(last.size()).filter(|gap| *gap > 0)
         {
             let why = format!("{} is too short", first.name(number - 1));
+            faults.push(why.clone());
             row.push(Arc::new(Missing { start: end, size: gap, why, damage: damage.clone() }));
             end = end.saturating_add(gap);
         }
@@ -157,7 +164,7 @@ fn row(
         return Ok(None);
     }
     let bytes = Arc::new(Row::new(row));
-    Ok(Some(Image { bytes, kind: "a raw image in parts", damage }))
+    Ok(Some(Image { bytes, kind: "a raw image in parts", damage, faults }))
 }
 
 fn begins_like_an_image(bytes: &Arc<dyn ReadAt>) -> bool {
@@ -188,4 +195,20 @@ impl ReadAt for Missing {
         }
         Err(self.damage.add(self.start, self.size, &self.why))
     }
+}
+/// A source cut or extended to `size`, what it does not have being damage.
+pub(super) fn of_size(
+    bytes: Arc<dyn ReadAt>,
+    size: u64,
+    start: u64,
+    why: String,
+    damage: &Arc<Damage>,
+) -> Arc<dyn ReadAt> {
+    let has = bytes.size();
+    if has >= size {
+        return Arc::new(Window { bytes, start: 0, size });
+    }
+    let rest =
+        Missing { start: start.saturating_add(has), size: size - has, why, damage: damage.clone() };
+    Arc::new(Row::new(vec![bytes, Arc::new(rest)]))
 }

@@ -33,14 +33,45 @@ fn metadata_is_complete() {
         let parts: Vec<usize> = id.split('-').map(str::len).collect();
         assert_eq!(parts, [8, 4, 4, 4, 12], "{id}");
         assert!(id.chars().all(|c| c == '-' || c.is_ascii_hexdigit()), "{id}");
+        assert_eq!(id.get(14..15), Some("4"), "{id}: not a random UUID");
         assert!(ids.insert(id) && titles.insert(rule.title.clone()), "{}", rule.title);
-        assert!(rule.description.is_some() && rule.author.is_some(), "{}", rule.title);
+        assert!(rule.description.is_some(), "{}", rule.title);
+        assert_eq!(rule.author.as_deref(), Some("Harrier"), "{}", rule.title);
+        assert!(!rule.references.is_empty(), "{}", rule.title);
         assert!(!rule.falsepositives.is_empty(), "{}", rule.title);
         assert!(rule.tags.iter().any(|tag| tag.starts_with("attack.")), "{}", rule.title);
-        assert!(rule.level > Level::Informational, "{}", rule.title);
         assert_eq!(rule.status, Some(Status::Test), "{}", rule.title);
         assert_eq!(rule.dialect, Dialect::Sigma, "{}", rule.title);
         assert_eq!(rule.logsource.product.as_deref(), Some("windows"), "{}", rule.title);
+    }
+}
+
+/// Files are called after their log source, as Sigma's convention has it.
+#[test]
+fn files_are_named_by_their_log_source() {
+    for rule in load_builtin().rules {
+        let source = &rule.logsource;
+        let prefix = match (source.category.as_deref(), source.service.as_deref()) {
+            (Some("process_creation"), None) => "proc_creation_win_",
+            (Some("process_access"), None) => "proc_access_win_",
+            (Some("ps_script"), None) => "posh_ps_",
+            (Some("wmi_event"), None) => "sysmon_wmi_",
+            (Some("registry_set"), None) => "registry_set_",
+            (Some("registry_delete"), None) => "registry_delete_",
+            (Some("registry_event"), None) => "registry_event_",
+            (None, Some("windefend")) => "win_defender_",
+            (None, Some("security")) => "win_security_",
+            (None, Some("system")) => "win_system_",
+            (None, Some("application")) => "win_application_",
+            (None, Some("wmi")) => "win_wmi_",
+            other => panic!("{}: a new kind of log source: {other:?}", rule.title),
+        };
+        let path = rule.origin.path();
+        let name = path.strip_prefix("builtin/").and_then(|path| path.strip_suffix(".yml"));
+        let name = name.expect("the name of an embedded rule");
+        assert!(name.starts_with(prefix) && name.len() <= 70, "{name}");
+        let snake = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+        assert!(name.chars().all(snake), "{name}");
     }
 }
 

@@ -6,8 +6,8 @@ use std::io::Write as _;
 use proptest::prelude::*;
 
 use super::*;
-use crate::sigma::fault::RefusalKind;
-use crate::sigma::rule::{Condition, Dialect, Level, LogSource, Status};
+use crate::sigma::fault::{RefusalKind, WarningCode};
+use crate::sigma::rule::{Attribute, Condition, Dialect, Level, LogSource, Status};
 
 const RULE: &str = "title: A rule\nlogsource:\n  product: windows\ndetection:\n  sel:\n    F: x\n  \
                     condition: sel\n";
@@ -61,6 +61,13 @@ related:
 taxonomy: Sigma
 regression_tests_path: a/b
 my_own_key: {a: [b]}
+license: MIT
+scope: [server]
+simulation:
+  - type: atomic-red-team
+    technique: T1217
+    atomic_guid: 727dbcdb
+    nothing:
 logsource:
   category: Process_Creation
   PRODUCT: ignored
@@ -89,6 +96,16 @@ detection:
     let related = [("abc".to_owned(), "similar".to_owned()), ("def".to_owned(), String::new())];
     assert_eq!(rule.related, related);
     assert_eq!(rule.regression_tests_path.as_deref(), Some("a/b"));
+    assert_eq!(rule.license.as_deref(), Some("MIT"));
+    assert_eq!(rule.scope, ["server"]);
+    let custom: Vec<&str> = rule.custom.iter().map(|custom| custom.name.as_str()).collect();
+    assert_eq!(custom, ["my_own_key", "simulation"]);
+    let b = Attribute::List(vec![Attribute::Text("b".to_owned())]);
+    assert_eq!(rule.about.custom("my_own_key").and_then(|own| own.get("a")), Some(&b));
+    let simulation = rule.about.custom("simulation").map(Attribute::items);
+    let [test] = simulation.unwrap_or_default() else { panic!("{simulation:?}") };
+    assert_eq!(test.get("technique").and_then(Attribute::text), Some("T1217"));
+    assert_eq!(test.get("nothing"), Some(&Attribute::Null));
     let expected = LogSource {
         product: Some("windows".to_owned()),
         category: Some("process_creation".to_owned()),
@@ -102,6 +119,35 @@ detection:
     assert_eq!(rule.detection.condition, condition);
     let origin = Origin { file: RuleFile::named("t.yml"), document: 0, line: 1, column: 1 };
     assert_eq!(rule.origin, origin);
+}
+
+#[test]
+fn custom_keys_are_kept_up_to_a_limit() {
+    let long = "x".repeat(100_000);
+    let about = rule(&format!("a: 1\nbig: {long}\nb: [2]\n{RULE}")).about;
+    let kinds: Vec<_> = about.custom.iter().map(|custom| (&*custom.name, &custom.value)).collect();
+    let two = Attribute::List(vec![Attribute::Text("2".to_owned())]);
+    let one = Attribute::Text("1".to_owned());
+    assert_eq!(kinds, [("a", &one), ("big", &Attribute::TooLarge), ("b", &two)]);
+    assert_eq!((about.custom[1].origin.line, about.custom[1].origin.column), (2, 1));
+    let many: String = (0..5_000).map(|n| format!("k{n}: x\n")).collect();
+    assert!(rule(&format!("{many}{RULE}")).custom.len() < 1_000);
+}
+
+#[test]
+fn the_text_of_a_document_can_be_kept() {
+    let other = RULE.replace("A rule", "B rule");
+    let bad = "title: bad\nlogsource: {product: windows}\n";
+    let file = format!("# first\n{RULE}--- # second\n{other}...\n---\n{bad}--- {{a: 1}}\n");
+    let options = LoadOptions { keep_text: true, ..LoadOptions::default() };
+    let loaded = load_str("t.yml", &file, &options);
+    let texts: Vec<_> = loaded.rules.iter().map(|rule| loaded.text_of(&rule.origin)).collect();
+    assert_eq!(texts, [Some(&*format!("# first\n{RULE}")), Some(&*other)]);
+    assert_eq!(loaded.refused.len(), 1);
+    assert_eq!(loaded.text_of(&loaded.refused[0].origin), Some(bad));
+    let last = Origin { line: 21, ..loaded.refused[0].origin.clone() };
+    assert_eq!(loaded.text_of(&last), Some("--- {a: 1}\n"));
+    assert_eq!(text(&file).text_of(&last), None);
 }
 
 #[test]
@@ -233,20 +279,18 @@ fn refusals_of_documents() {
 }
 
 #[test]
-fn what_is_not_supported_yet_is_told_apart() {
-    let correlation = "title: c\nid: i\ncorrelation:\n  type: event_count\n";
-    let filter = "title: f\nlogsource: {product: windows}\nfilter:\n  condition: x\n";
-    let count = RULE.replace("condition: sel", "condition: sel | count() by F > 5");
-    let table = [(correlation, 3, 1), (filter, 3, 1), (count.as_str(), 7, 18)];
-    for (yaml, line, column) in table {
-        let found = refused(yaml);
-        assert_eq!(found.kind, RefusalKind::NotYetSupported, "{yaml}");
-        assert!(found.reason.contains("not supported yet"), "{}", found.reason);
-        assert_eq!((found.origin.line, found.origin.column), (line, column), "{yaml}");
-    }
-    assert_eq!(refused(correlation).id.as_deref(), Some("i"));
+fn what_is_not_supported_is_told_apart() {
     let near = RULE.replace("condition: sel", "condition: sel | near other");
-    assert_eq!(refused(&near).kind, RefusalKind::Error);
+    let found = refused(&near);
+    assert_eq!(found.kind, RefusalKind::NotSupported);
+    assert_eq!((found.origin.line, found.origin.column), (7, 20));
+}
+
+#[test]
+fn a_timeframe_without_an_aggregation_is_warned_of() {
+    let loaded = text(&RULE.replace("  sel:", "  timeframe: 5m\n  sel:"));
+    let found: Vec<_> = loaded.warnings.iter().map(|w| (w.code, w.origin.line)).collect();
+    assert_eq!(found, [(WarningCode::IdleTimeframe, 5)]);
 }
 
 #[test]
