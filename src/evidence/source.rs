@@ -184,6 +184,12 @@ impl Source {
         Source { state, ..self }
     }
 
+    /// The same, as raw bytes that are searched.
+    #[must_use]
+    pub fn carved(self) -> Source {
+        self.in_state(State::Carved)
+    }
+
     /// The same, with what is to be known of it beside its bytes.
     #[must_use]
     pub fn with_notes(self, notes: Vec<String>) -> Source {

@@ -188,6 +188,7 @@ pub(super) fn open(source: Source) -> Opening {
         Err(error) => return unread(source.size(), state_of(&error), error.to_string()),
         Ok(Look::Inside(inside)) => return Opening::Inside(inside),
         Ok(Look::Raw(bytes, ranges)) => {
+            let source = source.carved();
             return Opening::Log(Opened { source, bytes, content: Content::Raw(ranges) });
         }
         // What may hold logs that nobody looked into is no mere other file.
