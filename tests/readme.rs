@@ -1,4 +1,4 @@
-//! What the README shows is what the program does: every command in it is run and its output
+//! What the README and the pages of `docs/` show is what the program does: every command in it is run and its output
 //! compared, every option that it names exists, its picture is drawn anew.
 //!
 //! A block marked `console` holds commands (`$ `, continued on lines that begin with `> `) and what
@@ -17,7 +17,25 @@ use std::path::Path;
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 fn readme() -> String {
-    std::fs::read_to_string(Path::new(ROOT).join("README.md")).unwrap().replace("\r\n", "\n")
+    page("README.md")
+}
+
+fn page(name: &str) -> String {
+    std::fs::read_to_string(Path::new(ROOT).join(name)).unwrap().replace("\r\n", "\n")
+}
+
+/// The README and the pages of `docs/`, by name.
+fn pages() -> Vec<(String, String)> {
+    let mut names = vec!["README.md".to_owned()];
+    for entry in std::fs::read_dir(Path::new(ROOT).join("docs")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        if name.ends_with(".md") {
+            names.push(format!("docs/{name}"));
+        }
+    }
+    names.sort();
+    assert!(names.len() > 1);
+    names.into_iter().map(|name| (name.clone(), page(&name))).collect()
 }
 
 /// The blocks of this kind, with the line that each begins on.
@@ -80,7 +98,11 @@ fn its_commands_print_what_it_shows() {
     symlink(env!("CARGO_BIN_EXE_harrier"), tools.path().join("harrier")).unwrap();
     let path = format!("{}:{}", tools.path().display(), std::env::var("PATH").unwrap_or_default());
     let (mut run, mut differing) = (0, Vec::new());
-    for (line, block) in blocks(&readme(), "console") {
+    let pages = pages();
+    let all = pages.iter().flat_map(|(name, text)| {
+        blocks(text, "console").into_iter().map(move |(line, block)| (name, line, block))
+    });
+    for (name, line, block) in all {
         let folder = tempfile::tempdir().unwrap();
         symlink(Path::new(ROOT).join("fixtures"), folder.path().join("fixtures")).unwrap();
         for (command, shown) in commands(&block) {
@@ -101,7 +123,7 @@ fn its_commands_print_what_it_shows() {
             let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
             run += 1;
             if !is_shown(&lines, &shown) {
-                differing.push(format!("in the block of line {line}: $ {command}\n{text}"));
+                differing.push(format!("{name}, in the block of line {line}: $ {command}\n{text}"));
             }
         }
     }
@@ -118,7 +140,8 @@ fn every_option_that_it_names_exists() {
     let output = checker.arg0("evtx-sigma-checker").arg("--help").output().unwrap();
     known.push_str(&String::from_utf8(output.stdout).unwrap());
     let commands =
-        [&["--help"][..], &["hunt", "--help"], &["dump", "--help"], &["rules", "test", "--help"]];
+        ["", "hunt", "dump", "rules", "rules check", "rules explain", "rules list", "rules test"]
+            .map(|command| command.split_whitespace().chain(["--help"]).collect::<Vec<&str>>());
     for command in commands {
         let mut harrier = std::process::Command::new(env!("CARGO_BIN_EXE_harrier"));
         let output = harrier.args(command).output().unwrap();
@@ -128,14 +151,14 @@ fn every_option_that_it_names_exists() {
     let known: std::collections::BTreeSet<&str> =
         option.find_iter(&known).map(|found| found.as_str()).collect();
     let others = ["--release", "--help", "--version"];
-    let text = readme();
     let others_line = |line: &str| {
         line.starts_with("git ")
             || line.contains("forge bench")
             || line.contains("cargo ") && !line.contains("-- hunt")
     };
-    let text = text.lines().filter(|line| !others_line(line));
-    for line in text {
+    let pages = pages();
+    let lines = pages.iter().flat_map(|(_, text)| text.lines());
+    for line in lines.filter(|line| !others_line(line)) {
         for found in option.find_iter(line).map(|found| found.as_str()) {
             assert!(known.contains(found) || others.contains(&found), "{found} in: {line}");
         }
@@ -160,23 +183,47 @@ fn its_numbers_are_those_of_the_benches() {
 /// Files and headings that it points to are there.
 #[test]
 fn its_links_lead_somewhere() {
-    let text = readme();
     let link = regex::Regex::new(r"\]\(([^)\s]+)\)").unwrap();
+    let anchor = |line: &str| {
+        let kept = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
+        let heading = line.trim_start_matches('#').trim().to_lowercase();
+        heading.chars().filter(kept).collect::<String>().replace(' ', "-")
+    };
     let mut links = 0;
-    for found in link.captures_iter(&text) {
-        let target = &found[1];
-        if target.starts_with("https://") {
-            continue;
+    for (name, text) in pages() {
+        for found in link.captures_iter(&text) {
+            let target = &found[1];
+            if target.starts_with("https://") {
+                continue;
+            }
+            links += 1;
+            let (file, heading) = target.split_once('#').unwrap_or((target, ""));
+            let to = Path::new(&name).parent().unwrap().join(file);
+            let to = if file.is_empty() { Path::new(&name).to_owned() } else { to };
+            assert!(Path::new(ROOT).join(&to).exists(), "{name}: {target}");
+            let has = heading.is_empty()
+                || page(to.to_str().unwrap())
+                    .lines()
+                    .any(|line| line.starts_with('#') && anchor(line) == heading);
+            assert!(has, "{name}: {target}");
         }
-        links += 1;
-        let (file, heading) = target.split_once('#').unwrap_or((target, ""));
-        assert!(file.is_empty() || Path::new(ROOT).join(file).exists(), "{target}");
-        let anchor =
-            |line: &str| line.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
-        let has = text.lines().any(|line| line.starts_with('#') && anchor(line) == heading);
-        assert!(heading.is_empty() || has, "{target}");
     }
     assert!(links >= 3);
+}
+
+/// The table of codes is that of the program.
+#[test]
+fn the_codes_are_those_of_the_program() {
+    use harrier::sigma::Code;
+    let text = page("docs/rules.md");
+    let rows: Vec<&str> = text.lines().filter(|line| line.starts_with("| `")).collect();
+    let row = |code: &Code| {
+        let (meaning, advice) = (code.meaning(), code.advice());
+        let advice = advice[..1].to_uppercase() + &advice[1..];
+        format!("| `{code}` | {} | {meaning} {advice}. |", code.severity().as_str())
+    };
+    let want: Vec<String> = Code::ALL.iter().map(row).collect();
+    assert_eq!(rows, want, "the table should be:\n{}\n", want.join("\n"));
 }
 
 /// The picture is what a terminal shows today; `HARRIER_GOLDEN=write` draws it anew.

@@ -60,3 +60,13 @@ fn condition() {
 fn log_sources() {
     replay("log_sources", targets::log_sources);
 }
+
+#[test]
+fn disk_image() {
+    replay("disk_image", targets::disk_image);
+}
+
+#[test]
+fn file_table() {
+    replay("file_table", targets::file_table);
+}

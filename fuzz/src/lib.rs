@@ -1,8 +1,10 @@
 //! What the fuzz targets do with their input: each function takes any bytes and panics where Harrier
 //! breaks a promise. The same functions are run over `fuzz/seeds` by the tests.
 
+use harrier::bytes::ReadAt;
 use harrier::engine::{RuleSet, Scanner};
 use harrier::event::{Event, Layout, Leaf, LeafId, LeafKind, Section, Value};
+use harrier::evidence::image::{self, Kind, NoSiblings, Ntfs};
 use harrier::evtx::{Bin, ChunkReport, Damage, DamageKind, Options, Reader, Record, Sink, open};
 use harrier::sigma::rule::Dialect;
 use harrier::sigma::{
@@ -200,6 +202,7 @@ fn scan_with(loaded: LoadedRules, events: &[Made]) {
         assert!(!refused.reason.is_empty() && refused.origin.line > 0);
     }
     let set = RuleSet::compile(loaded.rules, Taxonomy::builtin(taxonomy::Options::default()));
+    assert!(harrier::engine::lint(&set).is_sorted());
     let (mut fast, mut full) = (Scanner::new(&set), Scanner::new(&set));
     // Values are remembered at their second time and looked up from the third on.
     for event in std::iter::repeat_n(events, 4).flatten() {
@@ -215,7 +218,9 @@ fn scan_with(loaded: LoadedRules, events: &[Made]) {
 /// The input as a file of rules.
 pub fn rule(data: &[u8]) {
     if data.len() <= MOST {
-        let loaded = load_bytes("fuzz.yml", data, &LoadOptions::default());
+        let options = LoadOptions { lint: true, ..LoadOptions::default() };
+        let loaded = load_bytes("fuzz.yml", data, &options);
+        assert!(loaded.findings().is_sorted());
         scan_with(loaded, &USUAL.iter().map(|text| event(text)).collect::<Vec<_>>());
     }
 }
@@ -282,4 +287,140 @@ fn check_log_sources(taxonomy: &Taxonomy, file: &LogSourceFile, lost: usize) {
         }
     }
     assert!(unknown <= lost, "{unknown} log sources are not known, {lost} were lost");
+}
+
+/// The largest image that edits can make: an empty VHDX has 8 MiB.
+const MOST_IMAGE: usize = 16 << 20;
+
+/// The input as a file: as it is, or, behind `EDIT`, as pieces of a file of zeros, each an offset and
+/// a length of four bytes and that many bytes.
+fn file(data: &[u8]) -> Vec<u8> {
+    let Some(mut rest) = data.strip_prefix(b"EDIT") else { return data.to_vec() };
+    let mut file = Vec::new();
+    while let Some((place, tail)) = rest.split_at_checked(8) {
+        let number = |at: usize| harrier::bytes::u32(place, at).unwrap_or(0) as usize;
+        let (at, len) = (number(0), number(4).min(tail.len()));
+        let (piece, next) = tail.split_at(len);
+        rest = next;
+        let Some(end) = at.checked_add(len).filter(|end| *end <= MOST_IMAGE) else { continue };
+        file.resize(file.len().max(end), 0);
+        file[at..end].copy_from_slice(piece);
+    }
+    file
+}
+
+/// Reads at both ends, in the middle and beyond.
+fn taste(bytes: &dyn ReadAt) {
+    let mut buf = vec![0; 66_000];
+    let size = bytes.size();
+    for at in [0, 1000, size / 2, size.saturating_sub(1), size, u64::MAX] {
+        if let Ok(n) = bytes.read_at(at, &mut buf) {
+            assert!(n <= buf.len() && (n as u64) <= size.saturating_sub(at));
+        }
+    }
+}
+
+fn look_at_volumes(disk: &Arc<dyn ReadAt>) {
+    for volume in image::volumes(disk).volumes {
+        taste(&*volume.bytes);
+        if volume.kind == Kind::Ntfs {
+            look_at_ntfs(&volume.bytes);
+        }
+    }
+}
+
+fn look_at_ntfs(volume: &Arc<dyn ReadAt>) {
+    let Ok(ntfs) = Ntfs::open(volume.clone()) else { return };
+    let scan = ntfs.scan();
+    assert!(scan.torn + scan.unreadable <= scan.records);
+    for file in scan.files {
+        assert!(!file.path.is_empty() && file.valid_len <= file.size);
+        assert!(file.extents.iter().all(|extent| extent.start < extent.end));
+        taste(&*file.bytes);
+    }
+    if let Ok(free) = ntfs.unallocated() {
+        assert!(free.windows(2).all(|pair| pair[0].end <= pair[1].start));
+    }
+}
+
+/// The input as a disk image in a container, or as a disk.
+pub fn disk_image(data: &[u8]) {
+    if data.len() > MOST {
+        return;
+    }
+    let disk: Arc<dyn ReadAt> = Arc::new(file(data));
+    match image::open(&disk, &NoSiblings) {
+        Ok(Some(image)) => {
+            taste(&*image.bytes);
+            look_at_volumes(&image.bytes);
+            assert!(image.damage.ranges().iter().all(|range| range.len > 0));
+        }
+        Ok(None) => look_at_volumes(&disk),
+        Err(fault) => assert!(!fault.to_string().is_empty()),
+    }
+}
+
+/// The size of a record of the file table, and where the table begins.
+const RECORD: usize = 1024;
+const TABLE: usize = 4096;
+
+/// The input as the records of a file table, from the second on; they are sealed as when they are
+/// written.
+pub fn file_table(data: &[u8]) {
+    if data.len() > MOST {
+        return;
+    }
+    let records = data.len().div_ceil(RECORD) + 1;
+    let mut volume = vec![0; TABLE + records * RECORD + (64 << 10)];
+    let clusters = (volume.len() / 512) as u64;
+    volume[3..11].copy_from_slice(b"NTFS    ");
+    volume[11..14].copy_from_slice(&[0, 2, 1]);
+    volume[40..48].copy_from_slice(&clusters.to_le_bytes());
+    volume[48..56].copy_from_slice(&((TABLE / 512) as u64).to_le_bytes());
+    volume[64] = 0xf6;
+    volume[510..512].copy_from_slice(&[0x55, 0xaa]);
+    let own = own_record(records);
+    volume[TABLE..TABLE + RECORD].copy_from_slice(&own);
+    volume[TABLE + RECORD..TABLE + RECORD + data.len()].copy_from_slice(data);
+    let table = &mut volume[TABLE..TABLE + records * RECORD];
+    table.chunks_exact_mut(RECORD).for_each(seal_record);
+    // What follows the table is the start of a log.
+    volume[TABLE + records * RECORD..].chunks_exact_mut(512).for_each(|cluster| {
+        cluster[..8].copy_from_slice(b"ElfFile\0");
+    });
+    look_at_ntfs(&(Arc::new(volume) as Arc<dyn ReadAt>));
+}
+
+/// The file table's own record: one run.
+fn own_record(records: usize) -> [u8; RECORD] {
+    let mut record = [0; RECORD];
+    let size = (records * RECORD) as u64;
+    record[..4].copy_from_slice(b"FILE");
+    record[20] = 56;
+    record[22] = 1;
+    let data = &mut record[56..];
+    data[0] = 0x80;
+    data[4] = 80;
+    data[8] = 1;
+    data[32] = 64;
+    for at in [40, 48, 56] {
+        data[at..at + 8].copy_from_slice(&size.to_le_bytes());
+    }
+    data[64] = 0x14;
+    data[65..69].copy_from_slice(&((records * RECORD / 512) as u32).to_le_bytes());
+    data[69] = (TABLE / 512) as u8;
+    data[80..84].fill(0xff);
+    record
+}
+
+/// Replaces the last two bytes of every 512 of a record by a check value.
+fn seal_record(record: &mut [u8]) {
+    record[4..8].copy_from_slice(&[48, 0, 3, 0]);
+    record[48..50].copy_from_slice(&[1, 0]);
+    for n in 1..3 {
+        let at = n * 512 - 2;
+        let original = [record[at], record[at + 1]];
+        record[48 + 2 * n..50 + 2 * n].copy_from_slice(&original);
+        record[at..at + 2].copy_from_slice(&[1, 0]);
+    }
 }

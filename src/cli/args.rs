@@ -3,7 +3,9 @@
 use super::dump::DumpArgs;
 use super::event_filter::EventArgs;
 use super::order::TimelineArgs;
+use super::rules_check::CheckArgs;
 use super::rules_explain::ExplainArgs;
+use super::rules_list::ListArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use harrier::sigma::{Level, Status};
 use std::path::PathBuf;
@@ -67,8 +69,12 @@ const MAN_HELP: &str = "Examples:
 
 #[derive(Debug, Subcommand)]
 pub enum RulesCommand {
+    /// Say what is wrong or doubtful about rules, with file, line and advice
+    Check(Box<CheckArgs>),
     /// Take a rule apart: what it covers, looks at, compares, excludes, and what else does the same
     Explain(Box<ExplainArgs>),
+    /// List rules, and which of them speak of event logs
+    List(Box<ListArgs>),
     /// Run the regression tests that rules name (regression_tests_path, as SigmaHQ keeps them)
     Test(TestArgs),
 }

@@ -13,6 +13,7 @@ mod event_filter;
 mod evidence;
 mod hunt;
 mod interrupt;
+mod json;
 mod lists;
 mod order;
 mod output;
@@ -20,8 +21,11 @@ mod progress;
 mod regression;
 mod rule_filter;
 mod rules;
+mod rules_check;
 mod rules_explain;
+mod rules_list;
 mod rules_test;
+mod sarif;
 mod shell;
 mod sight;
 mod summary;
@@ -72,6 +76,8 @@ pub fn run() -> Exit {
     };
     exit(match &cli.command {
         Command::Hunt(args) => hunt::run(args),
+        Command::Rules(RulesCommand::Check(args)) => rules_check::run(args),
+        Command::Rules(RulesCommand::List(args)) => rules_list::run(args),
         Command::Rules(RulesCommand::Explain(args)) => rules_explain::run(args),
         Command::Dump(args) => dump::run(args),
         Command::Rules(RulesCommand::Test(args)) => rules_test::run(args),

@@ -108,7 +108,7 @@ impl RuleFilter {
     }
 
     /// Why a rule is not wanted.
-    fn left_out(&self, rule: &About) -> Option<String> {
+    pub fn left_out(&self, rule: &About) -> Option<String> {
         let wanted_status = |status| self.statuses.contains(&status);
         let has_id = |names: &[Named]| {
             let id = rule.id.as_deref().map(harrier::utf16::folded);

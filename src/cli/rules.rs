@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use harrier::{
     engine::{Applicability, RuleSet},
     ledger::{Ledger, RuleEntry, RuleState, reasons, tactics},
-    sigma::{self, About, LoadOptions, LoadedRules, Member, RefusalKind},
+    sigma::{self, About, LoadOptions, LoadedRules, LogSource, Member, RefusalKind},
     taxonomy::Taxonomy,
 };
 use std::{
@@ -22,12 +22,48 @@ pub const REFUSALS_SHOWN: usize = 10;
 /// So many placeholders without a list are named; `-v` names all.
 const LISTS_SHOWN: usize = 5;
 
+/// What a document of a rule set is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DocumentKind {
+    /// A detection rule.
+    Rule,
+    /// A correlation.
+    Correlation,
+    /// A filter.
+    Filter,
+}
+
+impl DocumentKind {
+    /// The word that Sigma uses.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            DocumentKind::Rule => "rule",
+            DocumentKind::Correlation => "correlation",
+            DocumentKind::Filter => "filter",
+        }
+    }
+}
+
+/// A rule, correlation or filter that is not left out.
+pub struct Document {
+    /// What it is.
+    pub kind: DocumentKind,
+    /// What it says about itself.
+    pub about: About,
+    /// Its log source; correlations have none.
+    pub logsource: Option<LogSource>,
+    /// Whether a rule can match anything; correlations and filters depend on the rules they are for.
+    pub applicability: Option<Applicability>,
+}
+
 /// The rules of a run.
 pub struct Rules {
     /// Compiled.
     pub set: RuleSet,
     /// What became of each rule that was found.
     pub entries: Vec<RuleEntry>,
+    /// What is not left out, if it is to be listed.
+    pub documents: Vec<Document>,
     /// For each rule of `set`, by index, its place in `entries`.
     places: Vec<usize>,
     /// Oddities of loaded rules.
@@ -47,6 +83,15 @@ pub struct Rules {
 impl Rules {
     /// Loads and compiles.
     pub fn load(args: &RuleArgs) -> Result<Rules> {
+        Rules::load_for(args, false)
+    }
+
+    /// The same, with all documents that are not left out.
+    pub fn load_to_list(args: &RuleArgs) -> Result<Rules> {
+        Rules::load_for(args, true)
+    }
+
+    fn load_for(args: &RuleArgs, to_list: bool) -> Result<Rules> {
         let filter = RuleFilter::build(args)?;
         let (taxonomy, doubts) = taxonomy::read(args)?;
         let options = LoadOptions {
@@ -63,7 +108,8 @@ impl Rules {
         };
         let unmet = filter.check(&loaded)?;
         let used = loaded.lists_used.clone();
-        let mut rules = Rules::compile(loaded, &filter, taxonomy);
+        let documents = if to_list { documents(&loaded, &filter, &taxonomy) } else { Vec::new() };
+        let mut rules = Rules { documents, ..Rules::compile(loaded, &filter, taxonomy) };
         (rules.unmet, rules.doubts) = (unmet, doubts);
         rules.idle_lists = lists.into_iter().filter(|name| !used.contains(name)).collect();
         Ok(rules)
@@ -120,6 +166,7 @@ impl Rules {
         Rules {
             set,
             entries,
+            documents: Vec::new(),
             places,
             warnings,
             unknown,
@@ -164,13 +211,18 @@ impl Rules {
         self.entries.iter().filter(|entry| entry.state == state).count()
     }
 
-    /// Tells what is amiss with the rules, and fails if there is none to hunt with.
-    pub fn report(&self, verbose: bool, quiet: bool) -> Result<()> {
+    /// Tells what is amiss with the rules.
+    pub fn tell(&self, verbose: bool, quiet: bool) {
         let shown = if verbose { usize::MAX } else { REFUSALS_SHOWN };
         self.tell_errors(shown);
         if !quiet {
             self.warn(verbose, shown);
         }
+    }
+
+    /// Tells what is amiss with the rules, and fails if there is none to hunt with.
+    pub fn report(&self, verbose: bool, quiet: bool) -> Result<()> {
+        self.tell(verbose, quiet);
         if self.count(RuleState::Loaded) > 0 {
             return Ok(());
         }
@@ -237,6 +289,35 @@ impl Rules {
         }
         entries
     }
+}
+
+/// What is wanted; what a rule's aggregation became is that rule.
+fn documents(loaded: &LoadedRules, filter: &RuleFilter, taxonomy: &Taxonomy) -> Vec<Document> {
+    let unwanted = filter.unwanted(loaded);
+    let rules = loaded.rules.iter().zip(&unwanted.rules).filter(|(_, why)| why.is_none());
+    let rules = rules.map(|(rule, _)| Document {
+        kind: DocumentKind::Rule,
+        about: rule.about.clone(),
+        logsource: Some(rule.logsource.clone()),
+        applicability: Some(Applicability::of(rule, taxonomy)),
+    });
+    let correlations = loaded.correlations.iter().zip(&unwanted.correlations);
+    let correlations = correlations
+        .filter(|(correlation, why)| why.is_none() && !correlation.aggregation)
+        .map(|(correlation, _)| Document {
+            kind: DocumentKind::Correlation,
+            about: correlation.about.clone(),
+            logsource: None,
+            applicability: None,
+        });
+    let filters = loaded.filters.iter().filter(|one| filter.left_out(&one.about).is_none());
+    let filters = filters.map(|one| Document {
+        kind: DocumentKind::Filter,
+        about: one.about.clone(),
+        logsource: Some(one.logsource.clone()),
+        applicability: None,
+    });
+    rules.chain(correlations).chain(filters).collect()
 }
 
 /// How many rules wait for lists of values, and for which.

@@ -153,6 +153,7 @@ impl ExplainArgs {
             expand: expansions(&self.expand)?,
             include_inactive: self.include_deprecated,
             keep_text: true,
+            ..LoadOptions::default()
         };
         sigma::load(&self.rules, &options)
             .map_err(|error| anyhow::anyhow!("rules: {error}: check the path"))

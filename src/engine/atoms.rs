@@ -50,7 +50,8 @@ impl Atoms {
     }
 }
 
-fn of_item(item: &Item) -> Option<Vec<Atom>> {
+/// The atoms alone, or `None` if the item is open.
+pub(super) fn of_item(item: &Item) -> Option<Vec<Atom>> {
     if item.negated {
         return None;
     }
@@ -89,7 +90,7 @@ fn of_test(test: &Test, keyword: bool) -> Option<Vec<Atom>> {
 
 /// A single byte stands in so many texts that to be open costs less than to be looked for, and the
 /// automaton's filter knows atoms by two bytes at least.
-const SHORTEST: usize = 2;
+pub(super) const SHORTEST: usize = 2;
 
 /// The atom of a pattern: its rarest literal, with the marks that hold for it.
 fn of_pattern(pattern: &Pattern) -> Option<Vec<Atom>> {

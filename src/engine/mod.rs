@@ -17,6 +17,7 @@ mod coverage;
 mod expr;
 mod full;
 mod kinds;
+mod lint;
 mod memo;
 mod predicate;
 mod prefilter;
@@ -30,6 +31,7 @@ mod wildcard;
 
 pub use coverage::{Coverage, LiteralSet};
 pub use kinds::Kinds;
+pub use lint::lint;
 pub use probe::{Admission, Answer, Needed, NeededSet, Probe};
 pub use ruleset::{Applicability, RuleId, RuleSet};
 pub use scanner::{Matched, ScanStats, Scanner};

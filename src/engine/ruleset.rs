@@ -44,6 +44,28 @@ pub enum Applicability {
     UnknownLogSource(String),
 }
 
+impl Applicability {
+    /// Of a rule, by its log source.
+    #[must_use]
+    pub fn of(rule: &Rule, taxonomy: &Taxonomy) -> Applicability {
+        let mapping = taxonomy.sources(&rule.logsource, rule.dialect);
+        Applicability::of_mapping(mapping, &rule.logsource)
+    }
+
+    fn of_mapping(mapping: Mapping, logsource: &LogSource) -> Applicability {
+        match mapping {
+            Mapping::Sources(_) => Applicability::Applicable,
+            Mapping::OtherProduct => {
+                Applicability::NotApplicable(format!("log source {logsource} is not of Windows"))
+            }
+            Mapping::Unknown => Applicability::UnknownLogSource(format!(
+                "no event log is known for log source {logsource}"
+            )),
+            Mapping::NeverInEvtx { reason } => Applicability::NotApplicable(reason),
+        }
+    }
+}
+
 /// A rule's condition and the sources that admit events to it.
 #[derive(Debug)]
 pub(super) struct Compiled {
@@ -354,16 +376,7 @@ fn sources(
     taxonomy: &Taxonomy,
     interner: &mut Interner,
 ) -> Result<Vec<AdmittingSource>, Applicability> {
-    let not_applicable = |reason| Err(Applicability::NotApplicable(reason));
     match taxonomy.sources(&rule.logsource, rule.dialect) {
-        Mapping::OtherProduct => {
-            not_applicable(format!("log source {} is not of Windows", rule.logsource))
-        }
-        Mapping::Unknown => Err(Applicability::UnknownLogSource(format!(
-            "no event log is known for log source {}",
-            rule.logsource
-        ))),
-        Mapping::NeverInEvtx { reason } => not_applicable(reason),
         Mapping::Sources(sources) => Ok(sources
             .into_iter()
             .map(|source| {
@@ -373,6 +386,7 @@ fn sources(
                 AdmittingSource { source, conditions }
             })
             .collect()),
+        mapping => Err(Applicability::of_mapping(mapping, &rule.logsource)),
     }
 }
 

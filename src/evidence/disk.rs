@@ -40,15 +40,15 @@ enum Member {
 /// Looks for a disk.
 pub(super) fn open(
     source: &Source,
-    bytes: Arc<dyn ReadAt>,
+    bytes: &Arc<dyn ReadAt>,
     siblings: &dyn Siblings,
 ) -> Result<Disk, ImageFault> {
-    let image = match image::open(&bytes, siblings) {
+    let image = match image::open(bytes, siblings) {
         Ok(image) => image,
         Err(ImageFault::PartOf { .. }) => return Ok(Disk::Part),
         Err(fault) => return Err(fault),
     };
-    let whole = image.as_ref().map_or(&bytes, |image| &image.bytes);
+    let whole = image.as_ref().map_or(bytes, |image| &image.bytes);
     let disk = image::volumes(whole);
     if disk.volumes.is_empty() && disk.faults.is_empty() {
         return Ok(match image {

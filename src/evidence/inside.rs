@@ -12,7 +12,7 @@ use super::sniff::Format;
 use super::source::Source;
 use super::stream::Codec;
 use super::walk::Found;
-use super::{disk, stream, tar, zip};
+use super::{disk, sevenz, stream, tar, zip};
 use crate::bytes::ReadAt;
 use std::{
     io,
@@ -181,6 +181,7 @@ enum Members {
     None,
     One(Option<Source>),
     Zip(zip::Members),
+    SevenZip(sevenz::Members),
     Disk(disk::Members),
     Tar(tar::Members),
     TarStream(tar::Stream),
@@ -204,7 +205,7 @@ impl Inside {
             Format::Zstd => packed(&source, bytes, Codec::Zstd),
             Format::Xz => packed(&source, bytes, Codec::Xz),
             Format::Bzip2 => packed(&source, bytes, Codec::Bzip2),
-            Format::SevenZip => return Err("a 7z archive: unpack it and hunt in the folder"),
+            Format::SevenZip => sevenz::Members::open(&source, &bytes).map(Members::SevenZip),
             // Those come by `Inside::disk`.
             Format::Disk => Ok(Members::None),
         };
@@ -249,6 +250,7 @@ impl Inside {
             Members::None => None,
             Members::One(one) => one.take().map(Found::Source),
             Members::Zip(members) => members.next(source, account),
+            Members::SevenZip(members) => members.next(source, account),
             Members::Disk(members) => members.next(source),
             Members::Tar(members) => members.next(source, account),
             Members::TarStream(members) => members.next(source, account),

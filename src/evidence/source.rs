@@ -360,13 +360,13 @@ impl Source {
                 Ok(Look::Unsupported(TOO_DEEP.to_owned()))
             }
             Kind::Container(format) => self.container(format, bytes()?),
-            Kind::Disk => self.disk(start, bytes()?),
+            Kind::Disk => self.disk(start, &bytes()?),
         }
     }
 
     fn container(&self, format: Format, bytes: Arc<dyn ReadAt>) -> io::Result<Look> {
         // It may be the first part of an archive that was split.
-        let bytes = match disk::open(self, Arc::clone(&bytes), &*self.siblings()) {
+        let bytes = match disk::open(self, &bytes, &*self.siblings()) {
             Ok(Disk::Parts(whole)) => whole,
             Ok(Disk::Part) => return Ok(Look::Part),
             _ => bytes,
@@ -377,7 +377,7 @@ impl Source {
         })
     }
 
-    fn disk(&self, start: Vec<u8>, bytes: Arc<dyn ReadAt>) -> io::Result<Look> {
+    fn disk(&self, start: Vec<u8>, bytes: &Arc<dyn ReadAt>) -> io::Result<Look> {
         match disk::open(self, bytes, &*self.siblings()) {
             Ok(Disk::Volumes(members)) => Ok(Look::Inside(Box::new(Inside::disk(self, members)))),
             Ok(Disk::Part) => Ok(Look::Part),

@@ -194,7 +194,6 @@ impl Stream {
         let begun = self.from.at;
         let mut archive = tar::Archive::new(&mut self.from);
         let Some(entry) = archive.entries()?.next() else {
-            drop(archive);
             // The decoder's checksum stands behind its last byte.
             io::copy(&mut self.from, &mut io::sink())?;
             ended(begun, self.from.at, account);

@@ -328,7 +328,7 @@ pub(super) fn whole(
     mut each: impl FnMut(&Opened) -> Option<Note>,
 ) -> Option<u64> {
     let mut whole = Whole::new(source);
-    while let Some(opened) = whole.next() {
+    for opened in whole.by_ref() {
         notes.push(match opened {
             Ok(log) => each(&log)?,
             Err(settled) => Note::Settled(settled),

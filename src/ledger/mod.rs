@@ -21,8 +21,9 @@ mod tally;
 use crate::engine::Kinds;
 use std::io;
 
+use crate::sigma::TACTICS;
 pub use file::LedgerFile;
-pub use rules::{RuleEntry, RuleState, RuleTotals, TACTICS, reasons, tactics};
+pub use rules::{RuleEntry, RuleState, RuleTotals, reasons, tactics};
 pub use tally::{Host, Span, Tally, Timeline};
 
 /// Of one source this many places are kept with offset and reason, the rest counted: a

@@ -1,5 +1,6 @@
 //! What became of each rule.
 
+use crate::sigma::TACTICS;
 use std::collections::BTreeMap;
 
 /// The bins of rules.
@@ -100,27 +101,6 @@ pub fn reasons(rules: &[RuleEntry], state: RuleState) -> Vec<(&str, u64)> {
     counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     counts
 }
-
-/// The tactics of ATT&CK for enterprises as Sigma tags them, in the order of an attack. Version 19 of
-/// ATT&CK divided defense evasion into stealth and defense impairment; rules have either.
-pub const TACTICS: [&str; 16] = [
-    "reconnaissance",
-    "resource-development",
-    "initial-access",
-    "execution",
-    "persistence",
-    "privilege-escalation",
-    "defense-evasion",
-    "stealth",
-    "defense-impairment",
-    "credential-access",
-    "discovery",
-    "lateral-movement",
-    "collection",
-    "command-and-control",
-    "exfiltration",
-    "impact",
-];
 
 /// The tactics that a rule's tags name, in the order of [`TACTICS`]. Older rules write them with `_`.
 #[must_use]

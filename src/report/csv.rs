@@ -31,7 +31,8 @@ pub(super) fn hit(columns: &Columns, hit: &Hit<'_>, out: &mut Vec<u8>) {
     row(columns.iter().map(|column| column.texts(hit).join(BETWEEN)), out);
 }
 
-fn row(cells: impl Iterator<Item = String>, out: &mut Vec<u8>) {
+/// Appends a row of any cells, none of which a spreadsheet takes for a formula.
+pub fn row(cells: impl Iterator<Item = String>, out: &mut Vec<u8>) {
     let mut writer = csv::WriterBuilder::new().buffer_capacity(1 << 10).from_writer(out);
     // Writing to memory cannot fail, and one row has no other row to be as long as.
     let _ = writer.write_record(cells.map(|cell| harmless(fitting(cell))));

@@ -26,6 +26,7 @@ mod wrap;
 pub mod xml;
 
 pub use columns::{Columns, Medium};
+pub use csv::row as csv_row;
 pub use fields::{Fields, Kind};
 pub use table::Table;
 

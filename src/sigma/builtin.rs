@@ -78,9 +78,15 @@ const FILES: &[(&str, &str)] = files![
 /// Loads the embedded rules. Their origins begin with `builtin/`.
 #[must_use]
 pub fn load_builtin() -> LoadedRules {
+    load_builtin_with(&LoadOptions::default())
+}
+
+/// Loads the embedded rules, with options.
+#[must_use]
+pub fn load_builtin_with(options: &LoadOptions) -> LoadedRules {
     let mut loaded = LoadedRules::default();
     for (name, text) in FILES {
-        loaded.append(load_str(name, text, &LoadOptions::default()));
+        loaded.append(load_str(name, text, options));
     }
     loaded
 }

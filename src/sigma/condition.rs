@@ -41,13 +41,20 @@ pub(super) struct ConditionFault {
     pub character: usize,
     /// Whether it is a valid condition of a kind that is not evaluated.
     pub not_supported: bool,
+    /// Whether it names a section, or selects sections, that there are not.
+    pub selects_nothing: bool,
     /// What is wrong.
     pub reason: String,
 }
 
 impl ConditionFault {
     fn new(character: usize, reason: impl Into<String>) -> ConditionFault {
-        ConditionFault { character, not_supported: false, reason: reason.into() }
+        let (not_supported, selects_nothing) = (false, false);
+        ConditionFault { character, not_supported, selects_nothing, reason: reason.into() }
+    }
+
+    fn no_section(character: usize, reason: impl Into<String>) -> ConditionFault {
+        ConditionFault { selects_nothing: true, ..ConditionFault::new(character, reason) }
     }
 }
 
@@ -298,7 +305,7 @@ impl<'p> Parser<'p> {
                 let reason = format!("a pattern needs `1 of` or `all of` before it: `{word}`");
                 Err(ConditionFault::new(at, reason))
             }
-            None => Err(ConditionFault::new(at, format!("no section is named `{word}`"))),
+            None => Err(ConditionFault::no_section(at, format!("no section is named `{word}`"))),
         }
     }
 
@@ -330,7 +337,7 @@ impl<'p> Parser<'p> {
         let sections = self.names.matching(if is_them || target == "them" { "*" } else { target });
         if sections.is_empty() {
             let reason = format!("`{quantity} {of} {target}` selects no section");
-            return Err(ConditionFault::new(target_at, reason));
+            return Err(ConditionFault::no_section(target_at, reason));
         }
         let count = count.unwrap_or(sections.len());
         if count == 0 {

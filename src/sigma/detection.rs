@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use super::condition::{self, Aggregation, Names};
 use super::fault::{At, Fault, Note, RefusalKind, WarningCode};
+use super::lint::Code;
 use super::modifiers::{self, Plan, Target};
 use super::rule::{Condition, Detection, Item, Node, RuleFile, Section, Test};
 use super::timespan::{self, Timespan};
@@ -119,7 +120,8 @@ fn parts(
         sections.push(section(key, value, context)?);
     }
     let names = Names::new(sections.iter().map(|section| section.name.as_str()));
-    let (parsed, aggregation) = conditions(condition, condition_key.at, &names, context)?;
+    let (parsed, aggregation) = conditions(condition, condition_key.at, &names, context)
+        .map_err(|fault| fault.about(Code::InvalidCondition))?;
     let mut used = vec![false; sections.len()];
     condition::mark_used(&parsed, &mut used);
     for (section, _) in sections.iter().zip(&used).filter(|(_, used)| !**used) {
@@ -208,7 +210,8 @@ fn item(key: &Key<'_>, value: &Yaml<'_>, context: &mut Context<'_>) -> Result<It
     let field = names.next().unwrap_or_default();
     let names: Vec<&str> = names.collect();
     let first = key.at.right(usize::from(key.quoted) + field.chars().count() + 1);
-    let plan = modifiers::plan(&names, first, &mut context.notes)?;
+    let plan = modifiers::plan(&names, first, &mut context.notes)
+        .map_err(|fault| fault.about(Code::InvalidModifier))?;
     let field = (!field.is_empty()).then_some(field);
     let values = match &value.kind {
         Kind::Map(_) => {
@@ -251,6 +254,7 @@ fn tests(
             return Err(Fault::new(value.at, reason));
         };
         values::test(plan, field, scalar, value.at, context.lists, &mut context.notes)
+            .map_err(|fault| fault.about(Code::InvalidValue))
     };
     values.iter().map(one).collect()
 }
@@ -300,6 +304,8 @@ fn single_condition(
     condition::parse(&scalar.text, names).map_err(|fault| {
         let kind = if fault.not_supported { RefusalKind::NotSupported } else { RefusalKind::Error };
         let at = context.source.place_in(scalar, node.at, fault.character);
-        Fault::of(kind, at, format!("condition: {}", fault.reason))
+        let code =
+            if fault.selects_nothing { Code::UnknownSection } else { Code::InvalidCondition };
+        Fault::of(kind, at, format!("condition: {}", fault.reason)).about(code)
     })
 }

@@ -10,6 +10,7 @@
 use super::detection::{self, Context};
 use super::drafts::{self, AggregationDraft, CorrelationDraft, FilterDraft};
 use super::fault::{At, Fault, Note, RefusalKind, WarningCode};
+use super::lint::Code;
 use super::rule::{About, Attribute, Custom, Dialect, Level, LogSource, Node, Rule, Status};
 use super::yaml::{Kind, Yaml};
 
@@ -65,6 +66,12 @@ pub(super) fn is_sigma(root: &Yaml<'_>) -> bool {
     KINDS.iter().chain(&["logsource"]).any(|key| root.get(key).is_some())
 }
 
+/// Whether its status is one of those that are read only on request.
+pub(super) fn is_left_out(root: &Yaml<'_>, inactive: bool) -> bool {
+    let status = root.get("status").and_then(Yaml::text).and_then(status_of);
+    !inactive && matches!(status, Some(Status::Deprecated | Status::Unsupported))
+}
+
 /// Reads a document. `inactive` says whether deprecated and unsupported rules are wanted.
 pub(super) fn read(
     root: &Yaml<'_>,
@@ -81,8 +88,11 @@ pub(super) fn read(
         return Err(Fault::new(at, reason));
     }
     match kind {
-        Some(("correlation", _)) => correlation(root, inactive, context),
-        Some(("filter", _)) => filter(root, inactive, context),
+        Some(("correlation", _)) => correlation(root, inactive, context)
+            .map_err(|fault| fault.about(Code::InvalidCorrelation)),
+        Some(("filter", _)) => {
+            filter(root, inactive, context).map_err(|fault| fault.about(Code::InvalidFilter))
+        }
         _ => rule(root, inactive, context),
     }
 }
@@ -282,19 +292,23 @@ fn status(root: &Yaml<'_>, context: &mut Context<'_>) -> Result<Option<(Status, 
     let Some(word) = node.text() else {
         return Err(Fault::new(node.at, format!("`status` is {}, not a word", node.noun())));
     };
-    let status = match word.trim().to_ascii_lowercase().as_str() {
+    let status = status_of(word);
+    if status.is_none() {
+        let text = format!("the status `{word}` is not one of Sigma's");
+        context.notes.push(Note { at: node.at, code: WarningCode::UnknownStatus, text });
+    }
+    Ok(status.map(|status| (status, node.at)))
+}
+
+fn status_of(word: &str) -> Option<Status> {
+    Some(match word.trim().to_ascii_lowercase().as_str() {
         "stable" => Status::Stable,
         "test" | "testing" => Status::Test,
         "experimental" => Status::Experimental,
         "deprecated" => Status::Deprecated,
         "unsupported" => Status::Unsupported,
-        _ => {
-            let text = format!("the status `{word}` is not one of Sigma's");
-            context.notes.push(Note { at: node.at, code: WarningCode::UnknownStatus, text });
-            return Ok(None);
-        }
-    };
-    Ok(Some((status, node.at)))
+        _ => return None,
+    })
 }
 
 /// A level that Sigma does not know refuses the rule: under a wrong level it would be hidden by

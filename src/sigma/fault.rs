@@ -8,6 +8,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::lint::Code;
 use super::rule::{Origin, RuleFile};
 
 /// A place in a file: line and column from 1, the column in characters.
@@ -58,6 +59,8 @@ pub(super) struct Fault {
     pub at: At,
     /// Its kind.
     pub kind: RefusalKind,
+    /// What it is about.
+    pub code: Code,
     /// What is wrong, without the place.
     pub reason: String,
 }
@@ -65,12 +68,25 @@ pub(super) struct Fault {
 impl Fault {
     /// An invalid document.
     pub fn new(at: At, reason: impl Into<String>) -> Fault {
-        Fault { at, kind: RefusalKind::Error, reason: reason.into() }
+        Fault::of(RefusalKind::Error, at, reason)
     }
 
     /// A fault of another kind.
     pub fn of(kind: RefusalKind, at: At, reason: impl Into<String>) -> Fault {
-        Fault { at, kind, reason: reason.into() }
+        let code = match kind {
+            RefusalKind::Error | RefusalKind::Status => Code::InvalidRule,
+            RefusalKind::NotSupported => Code::Unsupported,
+            RefusalKind::Placeholder => Code::MissingPlaceholder,
+        };
+        Fault { at, kind, code, reason: reason.into() }
+    }
+
+    /// The same fault, which is about this if nothing more precise is known.
+    pub fn about(mut self, code: Code) -> Fault {
+        if self.code == Code::InvalidRule {
+            self.code = code;
+        }
+        self
     }
 }
 
@@ -89,6 +105,8 @@ pub struct Refused {
     pub reason: String,
     /// What kind of refusal it is.
     pub kind: RefusalKind,
+    /// What it is about.
+    pub code: Code,
 }
 
 impl fmt::Display for Refused {

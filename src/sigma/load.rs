@@ -23,6 +23,7 @@ use rayon::prelude::*;
 
 use super::correlation::{Correlation, Filter};
 use super::fault::{Refused, Warning};
+use super::lint::Finding;
 use super::resolve::{self, Drafts, Resolved};
 use super::rule::{Origin, Rule, RuleFile};
 use super::stream::{self, FileRules};
@@ -45,6 +46,8 @@ pub struct LoadOptions {
     pub expand: Lists,
     /// Whether to load rules with the status `deprecated` or `unsupported`.
     pub include_inactive: bool,
+    /// Whether to look for what is doubtful about documents, for [`LoadedRules::findings`].
+    pub lint: bool,
     /// Whether to keep the text of files, for [`LoadedRules::text_of`].
     pub keep_text: bool,
 }
@@ -63,6 +66,8 @@ pub struct LoadedRules {
     pub refused: Vec<Refused>,
     /// Oddities of rules that were loaded.
     pub warnings: Vec<Warning>,
+    /// What is to be said of single documents as they are written, if [`LoadOptions::lint`] was set.
+    pub(super) linted: Vec<Finding>,
     /// YAML documents that have nothing of a rule.
     pub not_rules: Vec<NotARule>,
     /// Files that could not be read.
@@ -104,6 +109,7 @@ impl LoadedRules {
         self.rules.append(&mut other.rules);
         self.refused.append(&mut other.refused);
         self.warnings.append(&mut other.warnings);
+        self.linted.append(&mut other.linted);
         self.not_rules.append(&mut other.not_rules);
         self.unreadable.append(&mut other.unreadable);
         self.templates += other.templates;
@@ -128,6 +134,7 @@ impl LoadedRules {
         self.rules.append(&mut file.rules);
         self.refused.append(&mut file.refused);
         self.warnings.append(&mut file.warnings);
+        self.linted.append(&mut file.findings);
         self.templates += u64::from(file.templates);
         self.lists_used.append(&mut file.lists_used);
         let not_rules = file.not_rules.into_iter();

@@ -10,6 +10,7 @@
 //! - `correlation`: what correlations and filters are; `drafts`, `timespan`: a tree to one of these;
 //!   `resolve`: what they refer to; `select`: what of all that is evaluated and reported
 //! - `modifiers`, `values`, `pattern`, `expression`: `Field|chain: value` to tests
+//! - `lint`: what is doubtful about rules as they are written
 //! - `load`: where the text comes from
 //! - `log_sources`: files that say what log sources are
 //! - `regression`: SigmaHQ's tests of rules
@@ -23,6 +24,7 @@ mod document;
 mod drafts;
 mod expression;
 mod fault;
+mod lint;
 mod load;
 mod log_sources;
 mod modifiers;
@@ -36,12 +38,13 @@ mod timespan;
 mod values;
 mod yaml;
 
-pub use builtin::load_builtin;
+pub use builtin::{load_builtin, load_builtin_with};
 pub use correlation::{
     Alias, Correlation, CorrelationKind, Filter, FilterRules, Member, RangeBound, RangeTest,
 };
 pub use expression::REGEX_SIZE_LIMIT;
 pub use fault::{RefusalKind, Refused, Warning, WarningCode};
+pub use lint::{Code, Finding, Severity, TACTICS};
 pub use load::{
     LoadOptions, LoadedRules, NotARule, RulePathError, Unreadable, load, load_bytes, load_str,
 };

@@ -15,6 +15,7 @@
 //! modifier takes.
 
 use super::fault::{At, Fault, Note, WarningCode};
+use super::lint::Code;
 use super::rule::{Comparison, TextMatch, TimePart};
 
 /// What the values of an item become.
@@ -215,7 +216,7 @@ fn unknown(name: &str, at: At) -> Fault {
         "" => "an empty modifier: nothing stands behind `|`".to_owned(),
         _ => format!("unknown modifier `{name}`"),
     };
-    Fault::new(at, reason)
+    Fault::new(at, reason).about(Code::UnknownModifier)
 }
 
 /// `contains`, `startswith`, `endswith`.

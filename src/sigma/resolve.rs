@@ -19,6 +19,7 @@ use std::sync::Arc;
 use super::correlation::{Alias, Correlation, Filter, FilterRules, Member};
 use super::drafts::{AggregationDraft, CorrelationDraft, FilterDraft, Reference};
 use super::fault::{RefusalKind, Refused, Warning, WarningCode};
+use super::lint::Code;
 use super::rule::{About, Origin, Rule};
 use crate::utf16::folded;
 
@@ -264,6 +265,10 @@ impl<'a> Resolver<'a> {
                         name: of.about.name.clone(),
                         reason: miss.reason,
                         kind: miss.kind,
+                        code: match miss.kind {
+                            RefusalKind::Placeholder => Code::MissingPlaceholder,
+                            _ => Code::UnresolvedReference,
+                        },
                     });
                     State::Failed(number, miss.root.unwrap_or(number))
                 }

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use super::detection::Context;
 use super::document::{self, Outcome};
 use super::fault::{At, Fault, RefusalKind, Refused, Warning};
+use super::lint::{self, Code, Finding, Findings};
 use super::load::LoadOptions;
 use super::resolve::Drafts;
 use super::rule::{Rule, RuleFile};
@@ -38,6 +39,8 @@ pub(super) struct FileRules {
     pub warnings: Vec<Warning>,
     /// Numbers of the documents that are no rules.
     pub not_rules: Vec<u32>,
+    /// What is to be said of its documents, if that was asked for.
+    pub findings: Vec<Finding>,
     /// How many documents only spoke about others.
     pub templates: u32,
     /// Of the lists for `expand`, those whose placeholder stands in the text.
@@ -52,7 +55,7 @@ pub(super) fn read_bytes(name: &Arc<RuleFile>, bytes: &[u8], options: &LoadOptio
         Ok(text) => read_text(name, &text, options),
         Err(fault) => {
             let mut file = FileRules::default();
-            file.refused.push(refused(name, 0, fault, None));
+            file.refused.push(refused(name, 0, fault.about(Code::InvalidYaml), None));
             file
         }
     }
@@ -89,6 +92,7 @@ fn refused(name: &Arc<RuleFile>, document: u32, fault: Fault, root: Option<&Yaml
         name: text("name"),
         reason: fault.reason,
         kind: fault.kind,
+        code: fault.code,
     }
 }
 
@@ -122,6 +126,7 @@ impl<'a> Reader<'_, 'a> {
                 if document.had_action {
                     self.broken = Some(fault.at.line);
                 }
+                let fault = fault.about(Code::InvalidYaml);
                 self.file.refused.push(refused(self.name, number, fault, None));
                 return;
             }
@@ -140,10 +145,24 @@ impl<'a> Reader<'_, 'a> {
                 }
             }
         }
+        if self.options.lint {
+            self.lint(&root, number);
+        }
         self.rule(&root, number);
         if self.actions {
             self.previous = Some(root);
         }
+    }
+
+    /// Adds what is to be said of a document as it is written, whether it will be a rule or not.
+    fn lint(&mut self, root: &Yaml<'a>, number: u32) {
+        if document::is_left_out(root, self.options.include_inactive) {
+            return;
+        }
+        let found = std::mem::take(&mut self.file.findings);
+        let mut findings = Findings { file: self.name, document: number, found };
+        lint::document(root, document::is_sigma(root), &mut findings);
+        self.file.findings = findings.found;
     }
 
     fn rule(&mut self, root: &Yaml<'a>, number: u32) {

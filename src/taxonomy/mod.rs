@@ -7,6 +7,8 @@
 //! - `logsources.csv`: log source → events ([`Taxonomy::sources`]);
 //! - `fields.csv`: where a name does not simply mean the field of that name
 //!   ([`Taxonomy::resolve`]);
+//! - `event_fields.csv`: which fields well-known events have, for whoever writes rules
+//!   ([`KnownEvents`]);
 //! - `titles.csv`: what well-known events are, in a few words ([`Taxonomy::title`]).
 //!
 //! A file of log sources, as SigmaHQ keeps one for its checker, can stand beside the tables or in
@@ -19,6 +21,7 @@
 
 mod field;
 mod file;
+mod known;
 mod mapped;
 mod registry;
 mod source;
@@ -28,6 +31,7 @@ mod transform;
 mod view;
 
 pub use field::{FieldSource, ReadWhen, Reading};
+pub use known::{KnownEvent, KnownEvents};
 pub use source::{EventKey, Mapping, Options, Refusal, Source, SourceCondition, Tier};
 pub use transform::{HashKind, Inputs, Transform};
 pub use view::View;
@@ -100,6 +104,11 @@ impl Taxonomy {
     #[must_use]
     pub fn sources(&self, logsource: &LogSource, dialect: Dialect) -> Mapping {
         self.sources.mapping(logsource, dialect)
+    }
+
+    /// The categories that stand for an event, by what it is sent to rules: those that always do.
+    pub fn categories<'t>(&'t self, key: &EventKey<'t>) -> impl Iterator<Item = &'t str> {
+        self.sources.categories(*key)
     }
 
     /// A channel of some log source as it is written, given its folded name.

@@ -280,6 +280,17 @@ impl Sources {
         Ok(Sources { rows, channels: names, providers: provider_names })
     }
 
+    /// The categories of which some row, without a service and not optional, admits an event.
+    pub(super) fn categories<'s>(&'s self, key: EventKey<'s>) -> impl Iterator<Item = &'s str> {
+        let admits = move |row: &&Row| match &row.kind {
+            RowKind::Source(source) => {
+                row.service.is_none() && source.tier != Tier::Optional && source.admits(&key)
+            }
+            RowKind::Never(_) => false,
+        };
+        self.rows.iter().filter(admits).filter_map(|row| row.category.as_deref())
+    }
+
     /// A channel as it is written, given its folded name.
     pub(super) fn channel_name(&self, folded: &str) -> Option<&str> {
         self.channels.get(folded).map(String::as_str)

@@ -9,6 +9,7 @@ mod filters;
 mod hunts;
 mod outputs;
 mod regression;
+mod rules;
 mod surface;
 mod timeline;
 

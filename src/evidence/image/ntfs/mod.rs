@@ -344,7 +344,10 @@ impl Ntfs {
         // Behind the last cluster stands the copy of the boot sector, and what was there before.
         let end = self.clusters.saturating_mul(self.cluster);
         if end < self.volume.size() {
-            ranges.push(end..self.volume.size());
+            match ranges.last_mut().filter(|last| last.end == end) {
+                Some(last) => last.end = self.volume.size(),
+                None => ranges.push(end..self.volume.size()),
+            }
         }
         Ok(ranges)
     }

@@ -207,14 +207,6 @@ impl FileName {
     pub(super) fn is_better_than(&self, other: &FileName) -> bool {
         self.namespace != 2 && other.namespace == 2
     }
-
-    pub(super) fn is_of_a_log(&self) -> bool {
-        let name = self.name.as_bytes();
-        name.len()
-            .checked_sub(5)
-            .and_then(|at| name.get(at..))
-            .is_some_and(|end| end.eq_ignore_ascii_case(b".evtx"))
-    }
 }
 
 #[cfg(test)]

@@ -226,7 +226,7 @@ impl Pass<'_> {
             }
         }
         let Some(name) = name else { return };
-        if name.is_of_a_log() && !record.is_folder {
+        if is_named_as_a_log(&name.name) && !record.is_folder {
             self.add_log(owner);
         }
         if record.base.is_some() {
@@ -298,23 +298,35 @@ impl Pass<'_> {
 
     fn finish(mut self) -> Scan {
         let bitmap = self.ntfs.bitmap().ok();
+        // First clusters of logs, and the sizes of the largest there.
+        let mut begun: HashMap<u64, u64> = HashMap::new();
+        let mut doubtful = Vec::new();
         for number in std::mem::take(&mut self.logs) {
             let Some(mut file) = self.file(number) else { continue };
+            let first = file.extents.first().map(|extent| extent.start);
             if file.state == State::Deleted {
                 let in_use = |extent| bitmap.as_ref().map_or(0, |map| self.in_use(map, extent));
                 file.reused = file.extents.iter().map(in_use).sum();
-                // Without the name of a log, it was found by what is in a cluster that another file
-                // may own now, and be found by.
-                let named = file.path.len().checked_sub(5).and_then(|at| file.path.get(at..));
-                let named = named.is_some_and(|end| end.eq_ignore_ascii_case(".evtx"));
-                let first = file.extents.first().map(|extent| extent.start);
-                let first = first.map(|start| start..start.saturating_add(self.ntfs.cluster));
-                if !named && first.as_ref().is_some_and(|first| in_use(first) > 0) {
+                if let Some(start) = first.filter(|_| !is_named_as_a_log(&file.path)) {
+                    let cluster = start..start.saturating_add(self.ntfs.cluster);
+                    doubtful.push((start, in_use(&cluster) > 0, file));
                     continue;
                 }
             }
+            if let Some(start) = first {
+                let size = begun.entry(start).or_default();
+                *size = file.size.max(*size);
+            }
             self.scan.files.push(file);
         }
+        // Deleted and not named as a log, it was found by what is in a cluster that another file may
+        // own now, or owned later: what that one gives is not handed on a second time.
+        for (start, in_use, file) in doubtful {
+            if !in_use && begun.get(&start).is_none_or(|size| *size < file.size) {
+                self.scan.files.push(file);
+            }
+        }
+        self.scan.files.sort_by_key(|file| file.record);
         if self.too_many {
             self.scan.faults.push(format!("of its event logs, {MAX_LOGS} are read"));
         }
@@ -484,6 +496,11 @@ impl Pass<'_> {
         parts.reverse();
         parts.join("/")
     }
+}
+
+fn is_named_as_a_log(path: &str) -> bool {
+    let end = path.len().checked_sub(5).and_then(|at| path.get(at..));
+    end.is_some_and(|end| end.eq_ignore_ascii_case(".evtx"))
 }
 
 impl Folder {
