@@ -1,12 +1,13 @@
 //! Carving: chunks and records in raw bytes are found where they are, all of them and no others.
 
+// Lists of ranges are what a carver takes, some of one.
+#![allow(clippy::single_range_in_vec_init)]
+
 use crate::support::logs::{each_record, evtx_files};
 use crate::support::{corpora, skipped, this_test};
 use forge::{LogWriter, Options, Rng};
 use harrier::event::Event;
-use harrier::evtx::{
-    Carver, ChunkReport, Damage, Lost, Reader, Record, Sink, State, Stretch,
-};
+use harrier::evtx::{Carver, ChunkReport, Damage, Lost, Reader, Record, Sink, State, Stretch};
 use proptest::prelude::*;
 use std::ops::{ControlFlow, Range};
 use std::path::Path;
@@ -14,17 +15,20 @@ use std::sync::LazyLock;
 
 const CHUNK: usize = 65_536;
 
+/// Names of fields and their values.
+type Fields = Vec<(String, String)>;
+
 /// What came of carving.
 #[derive(Debug, Default)]
 struct Carved {
     stretch: Stretch,
     /// Offset, whether it is an orphan, and the fields with their values.
-    records: Vec<(u64, bool, Vec<(String, String)>)>,
+    records: Vec<(u64, bool, Fields)>,
     damage: Vec<Damage>,
     lost: Vec<Lost>,
 }
 
-fn fields(event: &impl Event) -> Vec<(String, String)> {
+fn fields(event: &impl Event) -> Fields {
     let mut fields = Vec::new();
     for (id, leaf) in event.layout().iter() {
         event.values(id, |value| fields.push((leaf.name.to_string(), value.to_text())));
@@ -81,7 +85,7 @@ fn carve(bytes: &[u8], ranges: &[Range<u64>], window: u64) -> Carved {
 
 /// All of the bytes, in windows of several sizes, which must agree.
 fn carve_all(bytes: &[u8]) -> Carved {
-    let all = std::slice::from_ref(&(0..bytes.len() as u64)).to_vec();
+    let all = vec![0..bytes.len() as u64];
     let whole = carve(bytes, &all, u64::MAX / 2);
     for window in [100_000, 1 << 20] {
         let cut = carve(bytes, &all, window);
@@ -101,7 +105,7 @@ fn carve_all(bytes: &[u8]) -> Carved {
 /// A chunk and its records: where each stands in it, its size and its fields.
 struct Piece {
     bytes: Vec<u8>,
-    records: Vec<(usize, usize, Vec<(String, String)>)>,
+    records: Vec<(usize, usize, Fields)>,
 }
 
 /// The chunks of a log that are whole, as the crate sees them: with checksums that fit.
@@ -132,8 +136,8 @@ struct Blob {
     /// Where something was planted.
     planted: Vec<Range<u64>>,
     /// Records of whole chunks, and others: offset and fields.
-    records: Vec<(u64, Vec<(String, String)>)>,
-    orphans: Vec<(u64, Vec<(String, String)>)>,
+    records: Vec<(u64, Fields)>,
+    orphans: Vec<(u64, Fields)>,
 }
 
 impl Blob {
@@ -149,11 +153,13 @@ impl Blob {
         // Behind its records a chunk has nothing that its checksums speak of.
         let free = u32::from_le_bytes(piece.bytes[0x30..0x34].try_into().unwrap()) as usize;
         let whole = range.start == 0 && range.end >= free;
-        let there = piece.records.iter().filter(|(at, size, _)| {
-            range.contains(at) && at + size <= range.end
-        });
+        let there = piece
+            .records
+            .iter()
+            .filter(|(at, size, _)| range.contains(at) && at + size <= range.end);
         self.planted.push(start..self.bytes.len() as u64);
-        let there = there.map(|(at, _, fields)| (start + (at - range.start) as u64, fields.clone()));
+        let there =
+            there.map(|(at, _, fields)| (start + (at - range.start) as u64, fields.clone()));
         if whole {
             self.valid.push(start);
             self.records.extend(there);
@@ -195,7 +201,7 @@ fn blob(pieces: &[Piece], most_between: u32) -> Blob {
 fn check(blob: &Blob, carved: &Carved) -> usize {
     assert_eq!(carved.stretch.valid as usize, blob.valid.len());
     assert_eq!(carved.stretch.torn, blob.torn);
-    let offsets = |records: &[(u64, Vec<(String, String)>)]| -> Vec<u64> {
+    let offsets = |records: &[(u64, Fields)]| -> Vec<u64> {
         records.iter().map(|record| record.0).collect()
     };
     assert_eq!(carved.offsets(false), offsets(&blob.records));
@@ -208,7 +214,7 @@ fn check(blob: &Blob, carved: &Carved) -> usize {
     };
     found.retain(|at| !slack(at));
     assert_eq!(found, orphans);
-    let planted: std::collections::HashMap<u64, &Vec<(String, String)>> =
+    let planted: std::collections::HashMap<u64, &Fields> =
         blob.records.iter().chain(&blob.orphans).map(|(at, fields)| (*at, fields)).collect();
     let mut read = 0;
     for (at, orphan, fields) in &carved.records {
@@ -286,7 +292,7 @@ fn the_blob_of_the_images_is_carved() {
         fragments.filter(|f| kinds.contains(&f["kind"].as_str().unwrap())).count() as u64
     };
     let bytes = read("carve.bin");
-    let all = std::slice::from_ref(&(0..bytes.len() as u64)).to_vec();
+    let all = vec![0..bytes.len() as u64];
     let carved = carve(&bytes, &all, 4 << 20);
     assert_eq!(carved.stretch.valid, of(&["whole", "whole_unaligned"]));
     assert_eq!(carved.stretch.torn, of(&["torn_first_32k"]));

@@ -1,7 +1,7 @@
 //! Integration tests, one module a theme.
 
-mod carving;
 mod builtin_rules;
+mod carving;
 mod cli;
 mod conformance;
 mod evtx_allocations;

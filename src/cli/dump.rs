@@ -120,7 +120,12 @@ pub fn run(args: &DumpArgs) -> Result<Exit> {
         .transpose()
         .map_err(|error| anyhow!("{error}: try fewer with --threads"))?;
     let advance = |step: &Step<'_>| progress.advance(step);
-    let hunt = Hunt { templates: templates.as_ref(), filter: Some(&filter), progress: Some(&advance), ..hunt };
+    let hunt = Hunt {
+        templates: templates.as_ref(),
+        filter: Some(&filter),
+        progress: Some(&advance),
+        ..hunt
+    };
     let done = hunt.dump(walk(), dump, &mut *writer, &mut ledger);
     progress.finish();
     drop(writer);

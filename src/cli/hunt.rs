@@ -59,7 +59,13 @@ pub fn run(args: &HuntArgs) -> Result<Exit> {
         .transpose()
         .map_err(|error| anyhow!("{error}: try fewer with --threads"))?;
     let advance = |step: &Step<'_>| progress.advance(step);
-    let hunt = Hunt { templates: templates.as_ref(), filter: Some(&filter), zone: events.shown_zone(), progress: Some(&advance), ..hunt };
+    let hunt = Hunt {
+        templates: templates.as_ref(),
+        filter: Some(&filter),
+        zone: events.shown_zone(),
+        progress: Some(&advance),
+        ..hunt
+    };
     let mut outputs: Vec<Output<'_>> = places
         .iter_mut()
         .map(|(format, writer)| Output { format, writer: &mut **writer })

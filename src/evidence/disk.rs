@@ -8,7 +8,7 @@ use super::access::Carving;
 use super::image::{self, Image, ImageFault, Kind, Ntfs, NtfsFile, Siblings, Volume};
 use super::inside::Account;
 use super::sniff::begins_like_a_log;
-use super::source::{Ranges, Source, State};
+use super::source::{Ranges, Source, State, all_of};
 use super::walk::Found;
 use crate::bytes::ReadAt;
 use std::{io, ops::Range, sync::Arc};
@@ -65,13 +65,13 @@ pub(super) fn open(
         let name = volume_name(source.name(), &volume);
         let offset = volume.offset;
         let read = self::volume(volume, &name, carving, &mut found, &mut account);
-        logs.extend(read.into_iter().map(|range| {
-            range.start.saturating_add(offset)..range.end.saturating_add(offset)
-        }));
+        logs.extend(
+            read.into_iter()
+                .map(|range| range.start.saturating_add(offset)..range.end.saturating_add(offset)),
+        );
     }
     if carving == Carving::All {
-        let all = [0..whole.size()];
-        let ranges = without(&all, logs);
+        let ranges = without(&all_of(&**whole), logs);
         let name = format!("{}!(all)", source.name());
         found.push(Member::Raw(name, Arc::clone(whole), ranges.into()));
     }
@@ -118,8 +118,8 @@ fn volume(
         }
         // Windows can keep its logs there, unlike on those below.
         Kind::Other(_) | Kind::Unknown if carving == Carving::Free => {
-            let all = [0..volume.bytes.size()];
-            found.push(Member::Raw(format!("{name}!(all)"), volume.bytes, Arc::new(all)));
+            let all = all_of(&*volume.bytes);
+            found.push(Member::Raw(format!("{name}!(all)"), volume.bytes, all));
             return Vec::new();
         }
         Kind::Other(what) if what.starts_with("ReFS") => {
@@ -137,8 +137,8 @@ fn volume(
             let error = io::Error::new(io::ErrorKind::InvalidData, fault.to_string());
             found.push(Member::Unread(name.to_owned(), error));
             if carving == Carving::Free {
-                let all = [0..volume.bytes.size()];
-                found.push(Member::Raw(format!("{name}!(all)"), volume.bytes, Arc::new(all)));
+                let all = all_of(&*volume.bytes);
+                found.push(Member::Raw(format!("{name}!(all)"), volume.bytes, all));
             }
             return Vec::new();
         }
@@ -226,6 +226,8 @@ impl Members {
 mod tests {
     use super::*;
 
+    // Lists of ranges are what it takes, some of one.
+    #[allow(clippy::single_range_in_vec_init)]
     #[test]
     fn ranges_are_cut_out_of_ranges() {
         for (ranges, those, want) in [

@@ -143,7 +143,8 @@ impl Source {
 
     /// Raw bytes within this source, to be searched in these ranges.
     pub(super) fn raw(&self, name: String, bytes: Arc<dyn ReadAt>, ranges: Ranges) -> Source {
-        let size = ranges.iter().fold(0u64, |sum, range| sum.saturating_add(range.end - range.start));
+        let size =
+            ranges.iter().fold(0u64, |sum, range| sum.saturating_add(range.end - range.start));
         self.member(name, size, Place::Raw { bytes, ranges }).in_state(State::Carved)
     }
 
@@ -353,7 +354,9 @@ impl Source {
         match sniff::kind(&start) {
             Kind::Log => Ok(Look::Log(bytes()?)),
             Kind::Other if self.named && self.carves() => Ok(raw(bytes()?)),
-            Kind::Unsupported(_) if self.carves() && sniff::is_headless(&start) => Ok(raw(bytes()?)),
+            Kind::Unsupported(_) if self.carves() && sniff::is_headless(&start) => {
+                Ok(raw(bytes()?))
+            }
             Kind::Other => Ok(Look::Other(start)),
             Kind::Unsupported(what) => Ok(Look::Unsupported(what.to_owned())),
             Kind::Container(_) | Kind::Disk if self.depth >= DEPTH => {
@@ -410,8 +413,13 @@ impl Source {
 
 /// All of these bytes, to be searched.
 fn raw(bytes: Arc<dyn ReadAt>) -> Look {
-    let ranges = [0..bytes.size()];
-    Look::Raw(bytes, Arc::new(ranges))
+    let ranges = all_of(&*bytes);
+    Look::Raw(bytes, ranges)
+}
+
+/// One range of all bytes.
+pub(super) fn all_of(bytes: &dyn ReadAt) -> Ranges {
+    std::iter::once(0..bytes.size()).collect()
 }
 
 #[cfg(test)]

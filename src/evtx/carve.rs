@@ -25,9 +25,9 @@
 //! random bytes (2026-11).
 
 use super::chunk::{self, Finding, HEADER, Header, SIZE};
+use super::known::Templates;
 use super::reader::{Bin, ChunkReport, Counts, Options, Reader, Sink};
 use super::walk::{self, Found, State};
-use super::known::Templates;
 use super::{index, load};
 use crate::bytes::{self, ReadAt};
 use memchr::memmem::Finder;
@@ -257,7 +257,13 @@ impl Carver {
     /// in the buffer, which may lie before it.
     fn bases(&self, within: &impl Fn(usize) -> bool) -> Vec<i64> {
         // Only what an orphan that is wanted can have been cut from matters.
-        let wanted: Vec<i64> = self.orphans.iter().map(|orphan| orphan.at).filter(|at| within(*at)).map(place).collect();
+        let wanted: Vec<i64> = self
+            .orphans
+            .iter()
+            .map(|orphan| orphan.at)
+            .filter(|at| within(*at))
+            .map(place)
+            .collect();
         let matters = |base: &i64| {
             let first = wanted.partition_point(|at| *at < base + place(HEADER));
             wanted.get(first).is_some_and(|at| *at < base + place(SIZE))

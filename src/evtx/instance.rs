@@ -14,8 +14,8 @@
 
 use super::Decline;
 use super::index;
-use super::known::Templates;
 use super::intern::{Interner, Make, Nest, Node, PlanId};
+use super::known::Templates;
 use super::place::Context;
 use super::plan::SlotUse;
 use super::value::{self, BINXML, Slot, TYPES};

@@ -210,12 +210,12 @@ impl Reader {
         self.fast.interner.begin_chunk();
         // By the chunk alone: whether it is theirs is the question.
         let templates = self.fast.templates.take();
-        let mut readable = |found: &Found| {
+        let readable = |found: &Found| {
             let (at, end) = found.content();
             // What the fast lane declines for another reason the slow lane may read.
             self.fast.prepare(data, at, end, true) != Err(Decline::Stale)
         };
-        let readable = records.iter().map(|found| readable(found)).collect();
+        let readable = records.iter().map(readable).collect();
         self.fast.templates = templates;
         readable
     }

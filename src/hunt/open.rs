@@ -36,9 +36,7 @@ impl Opened {
     pub(super) fn slots(&self) -> u64 {
         match &self.content {
             Content::Log(log) => log.slots,
-            Content::Raw(ranges) => {
-                ranges.last().map_or(0, |last| last.end.div_ceil(CHUNK_BYTES))
-            }
+            Content::Raw(ranges) => ranges.last().map_or(0, |last| last.end.div_ceil(CHUNK_BYTES)),
         }
     }
 
@@ -124,9 +122,8 @@ impl Readers {
         self.ranges.clear();
         let first = ranges.partition_point(|range| range.end <= window.start);
         let inside = ranges.iter().skip(first).take_while(|range| range.start < window.end);
-        self.ranges.extend(
-            inside.map(|range| range.start.max(window.start)..range.end.min(window.end)),
-        );
+        self.ranges
+            .extend(inside.map(|range| range.start.max(window.start)..range.end.min(window.end)));
         let (stretch, flow) = self.carver.read(bytes, &self.ranges, sink, &mut self.lost);
         flow?;
         let (chunk, offset) = (window.start / CHUNK_BYTES, window.start);

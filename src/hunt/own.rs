@@ -54,7 +54,9 @@ impl Parts {
         let Some((_, last)) = self.system.last_mut() else { return };
         match attribute {
             Some(attribute) => drop(last.attributes.insert(attribute.to_owned(), typed(value))),
-            None => last.text = Some(typed(value)).filter(|text| *text != Json::String(String::new())),
+            None => {
+                last.text = Some(typed(value)).filter(|text| *text != Json::String(String::new()))
+            }
         }
     }
 }

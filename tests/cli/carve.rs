@@ -37,9 +37,8 @@ fn an_unknown_file_that_is_named_is_searched() {
     assert_eq!((plain.code, plain.hits().len()), (1, 0), "{}", plain.err);
     let mut first = None;
     for threads in ["1", "2", "8"] {
-        let args = format!(
-            "hunt dump/memory.raw -r rules -q --carve --threads {threads} --ledger l"
-        );
+        let args =
+            format!("hunt dump/memory.raw -r rules -q --carve --threads {threads} --ledger l");
         let run = bench.harrier(&words(&args));
         assert_eq!(run.code, 0, "{}", run.err);
         let ledger = std::fs::read(bench.path("l")).unwrap();
@@ -56,7 +55,10 @@ fn an_unknown_file_that_is_named_is_searched() {
     assert_eq!(ledger["totals"]["imbalances"], serde_json::json!([]));
     assert_eq!(ledger["sources"][0]["found"], "carved");
     let records = &ledger["sources"][0]["records"];
-    assert_eq!((records["unrecoverable"].as_u64(), records["unreadable"].as_u64()), (Some(0), Some(0)));
+    assert_eq!(
+        (records["unrecoverable"].as_u64(), records["unreadable"].as_u64()),
+        (Some(0), Some(0))
+    );
     // Every record hits: those of the whole chunk, the torn one's and the tail's.
     assert_eq!(records["seen"], hits.len());
     let recovered = hits.iter().filter(|hit| hit["evidence"]["recovered"] == true).count();
@@ -101,8 +103,7 @@ fn what_cannot_be_read_is_counted() {
     bench.file("tail.bin", &log[4096 + 9000..4096 + CHUNK]);
     let run = bench.harrier(&words("hunt tail.bin -r rules --carve --ledger l -v"));
     assert_eq!((run.code, run.hits().len()), (0, 0), "{}", run.err);
-    let ledger: Value =
-        serde_json::from_slice(&std::fs::read(bench.path("l")).unwrap()).unwrap();
+    let ledger: Value = serde_json::from_slice(&std::fs::read(bench.path("l")).unwrap()).unwrap();
     let records = &ledger["totals"]["records"];
     assert_eq!(records["seen"], records["unrecoverable"]);
     assert!(records["seen"].as_u64().unwrap() > 50);
