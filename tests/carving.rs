@@ -201,9 +201,8 @@ fn blob(pieces: &[Piece], most_between: u32) -> Blob {
 fn check(blob: &Blob, carved: &Carved) -> usize {
     assert_eq!(carved.stretch.valid as usize, blob.valid.len());
     assert_eq!(carved.stretch.torn, blob.torn);
-    let offsets = |records: &[(u64, Fields)]| -> Vec<u64> {
-        records.iter().map(|record| record.0).collect()
-    };
+    let offsets =
+        |records: &[(u64, Fields)]| -> Vec<u64> { records.iter().map(|record| record.0).collect() };
     assert_eq!(carved.offsets(false), offsets(&blob.records));
     assert_eq!(carved.damage, []);
     let mut found = carved.offsets(true);

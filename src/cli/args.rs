@@ -2,6 +2,8 @@
 
 use super::dump::DumpArgs;
 use super::event_filter::EventArgs;
+use super::extract::ExtractArgs;
+use super::list::ListArgs as InventoryArgs;
 use super::order::TimelineArgs;
 use super::rules_check::CheckArgs;
 use super::rules_explain::ExplainArgs;
@@ -38,6 +40,10 @@ pub enum Command {
     Hunt(Box<HuntArgs>),
     /// Write every record as JSON lines or XML
     Dump(Box<DumpArgs>),
+    /// Tell what logs there are
+    List(InventoryArgs),
+    /// Copy the logs out of the evidence
+    Extract(ExtractArgs),
     /// Work with rules
     #[command(subcommand, arg_required_else_help = true)]
     Rules(RulesCommand),

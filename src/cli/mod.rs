@@ -11,9 +11,11 @@ mod checker;
 mod dump;
 mod event_filter;
 mod evidence;
+mod extract;
 mod hunt;
 mod interrupt;
 mod json;
+mod list;
 mod lists;
 mod order;
 mod output;
@@ -80,6 +82,8 @@ pub fn run() -> Exit {
         Command::Rules(RulesCommand::List(args)) => rules_list::run(args),
         Command::Rules(RulesCommand::Explain(args)) => rules_explain::run(args),
         Command::Dump(args) => dump::run(args),
+        Command::List(args) => list::run(args),
+        Command::Extract(args) => extract::run(args),
         Command::Rules(RulesCommand::Test(args)) => rules_test::run(args),
         Command::Completions { shell } => shell::completions(*shell),
         Command::Man { command } => shell::man(command),

@@ -24,6 +24,7 @@ mod feed;
 mod filter;
 mod glob;
 mod group;
+mod inventory;
 mod newest;
 mod open;
 mod own;
@@ -56,6 +57,7 @@ use work::{Purpose, Work, Worker};
 pub use dump::Dump;
 pub use filter::EventFilter;
 pub use glob::Glob;
+pub use inventory::{CarvedChunk, Inventory, LogEntry};
 pub use time::{Ticks, first_tick, timestamp};
 
 /// How many items for each thread may be handed out before the first of them is written. Items of

@@ -55,7 +55,7 @@ impl Parts {
         match attribute {
             Some(attribute) => drop(last.attributes.insert(attribute.to_owned(), typed(value))),
             None => {
-                last.text = Some(typed(value)).filter(|text| *text != Json::String(String::new()))
+                last.text = Some(typed(value)).filter(|text| *text != Json::String(String::new()));
             }
         }
     }

@@ -7,6 +7,7 @@ mod dump;
 mod evidence;
 mod filters;
 mod hunts;
+mod inventory;
 mod outputs;
 mod regression;
 mod rules;
