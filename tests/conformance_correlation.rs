@@ -40,7 +40,8 @@ fn documents(block: &[&str]) -> String {
     if let [aggregation] = block
         && let Some(condition) = aggregation.strip_prefix("aggregation ")
     {
-        let head = "---\ntitle: asked\nlogsource: {product: windows}\ndetection:\n  sel:\n    F: a\n";
+        let head =
+            "---\ntitle: asked\nlogsource: {product: windows}\ndetection:\n  sel:\n    F: a\n";
         return format!("{head}  timeframe: 10s\n  condition: '{condition}'\n");
     }
     let mut names = block.iter().filter(|line| !line.contains(':')).count();
@@ -98,10 +99,7 @@ fn found(block: &[&str], events: &str) -> Vec<(u64, u64, u64)> {
     let lines = String::from_utf8(lines).unwrap();
     let lines = lines.lines().map(|line| serde_json::from_str::<Json>(line).unwrap());
     let asked = lines.filter(|line| line["rule"]["title"] == "asked");
-    let time = |time: &Json| {
-        let time: forge::FileTime = FileTime::literal(time.as_str().expect("a time"));
-        time.0 - begin
-    };
+    let time = |time: &Json| FileTime::literal(time.as_str().expect("a time")).0 - begin;
     asked
         .map(|line| {
             let told = &line["correlation"];

@@ -1,6 +1,7 @@
 //! Integration tests, one module a theme.
 
 mod builtin_rules;
+mod carving;
 mod cli;
 mod conformance;
 mod conformance_correlation;

@@ -76,6 +76,7 @@ impl Heard {
                     assert_eq!(told, (records, unreadable, gaps, whole));
                 }
                 Bin::Empty => assert_eq!((records, unreadable, gaps, whole), (0, 0, 0, 0)),
+                Bin::Orphans(_) => panic!("a slot is no orphan"),
                 Bin::Unreadable(_) => assert_eq!((records, unreadable, gaps, whole), (0, 0, 0, 1)),
             }
         }

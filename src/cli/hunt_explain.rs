@@ -7,7 +7,7 @@ use super::args::{FormatArg, HuntArgs};
 use super::rules_explain::{PageArg, load, not_found, tell_refused};
 use super::shell::print;
 use super::taxonomy::{self, Doubt};
-use super::{Exit, evidence, say_error, say_warning};
+use super::{Exit, evidence, passwords, say_error, say_warning};
 use anyhow::{Result, bail};
 use harrier::{
     attack::Attack,
@@ -15,7 +15,7 @@ use harrier::{
     evidence::Walk,
     evtx::Record,
     explain::{Corpus, NotFound, Subject, Which, find, outcome},
-    hunt::{Visitor, visit},
+    hunt::{Hunt, Visitor, visit},
     report::explain::Outcome,
 };
 use std::ops::ControlFlow;
@@ -58,7 +58,9 @@ pub fn run(args: &HuntArgs, what: &str) -> Result<Exit> {
     };
     let mut explaining =
         Explaining { set: &set, rule, which, outcomes: Vec::new(), more: 0, problems: Vec::new() };
-    visit(Walk::new(&paths), args.evidence.recover, &mut explaining);
+    let access = passwords::access(&args.evidence, args.output.quiet)?;
+    let hunt = Hunt { recover: args.evidence.recover, ..Hunt::new(&set) };
+    visit(&hunt, Walk::new(&paths).with(access), &mut explaining);
     let Explaining { outcomes, more, problems, .. } = explaining;
     problems.iter().take(PROBLEMS_SHOWN).for_each(|problem| say_error(problem));
     let unnamed = problems.len().saturating_sub(PROBLEMS_SHOWN);
