@@ -57,7 +57,7 @@ pub fn run(args: &HuntArgs, what: &str) -> Result<Exit> {
         }
     };
     let mut explaining =
-        Explaining { set: &set, rule, which, outcomes: Vec::new(), more: 0, problems: Vec::new() };
+        Explaining { corpus, rule, which, outcomes: Vec::new(), more: 0, problems: Vec::new() };
     visit(Walk::new(&paths), args.evidence.recover, &mut explaining);
     let Explaining { outcomes, more, problems, .. } = explaining;
     problems.iter().take(PROBLEMS_SHOWN).for_each(|problem| say_error(problem));
@@ -118,7 +118,7 @@ fn wanted(what: &str, corpus: &Corpus<'_>) -> Result<(RuleId, Which), Unmet> {
 
 /// Gathers what the rule made of the records that are meant.
 struct Explaining<'a> {
-    set: &'a RuleSet,
+    corpus: Corpus<'a>,
     rule: RuleId,
     which: Which,
     outcomes: Vec<Outcome>,
@@ -136,7 +136,8 @@ impl Visitor for Explaining<'_> {
             self.more += 1;
             return ControlFlow::Continue(());
         }
-        self.outcomes.push(outcome(self.set, &[], self.rule, record, (path, offset, id)));
+        let Corpus { set, filters, .. } = self.corpus;
+        self.outcomes.push(outcome(set, filters, self.rule, record, (path, offset, id)));
         ControlFlow::Continue(())
     }
 

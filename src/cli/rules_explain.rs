@@ -3,10 +3,10 @@
 use super::args::{ColorArg, RuleArgs, expansion};
 use super::output::{PAGE_OF_TEXT, terminal, wants_colour};
 use super::rule_filter::near;
-use super::rules::{REFUSALS_SHOWN, expansions};
+use super::rules::REFUSALS_SHOWN;
 use super::shell::print;
 use super::taxonomy::{self, Doubt};
-use super::{Exit, regression, say, say_error};
+use super::{Exit, expand, regression, say, say_error};
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use harrier::{
@@ -57,6 +57,9 @@ pub struct ExplainArgs {
     /// Values for a placeholder %NAME% of rules with 'expand', one on each line of FILE
     #[arg(long, value_name = "NAME=FILE", value_parser = expansion)]
     pub expand: Vec<(String, PathBuf)>,
+    /// A folder of such lists; a file's name without its ending is its placeholder's
+    #[arg(long, value_name = "DIR")]
+    pub expand_dir: Vec<PathBuf>,
     /// Load rules whose status is 'deprecated' or 'unsupported', too
     #[arg(long, alias = "include-unsupported")]
     pub include_deprecated: bool,
@@ -143,6 +146,7 @@ impl ExplainArgs {
             taxonomy: self.taxonomy.clone(),
             no_builtin_taxonomy: self.no_builtin_taxonomy,
             expand: self.expand.clone(),
+            expand_dir: self.expand_dir.clone(),
             include_deprecated: self.include_deprecated,
             ..RuleArgs::default()
         }
@@ -152,7 +156,7 @@ impl ExplainArgs {
 /// All that the rule paths hold, with their texts.
 pub fn load(args: &RuleArgs) -> Result<LoadedRules> {
     let options = LoadOptions {
-        expand: expansions(&args.expand)?,
+        expand: expand::read(&args.expand, &args.expand_dir)?.values,
         include_inactive: args.include_deprecated || args.include_unsupported,
         keep_text: true,
         ..LoadOptions::default()
