@@ -57,7 +57,7 @@ pub fn run(args: &HuntArgs, what: &str) -> Result<Exit> {
         }
     };
     let mut explaining =
-        Explaining { set: &set, rule, which, outcomes: Vec::new(), more: 0, problems: Vec::new() };
+        Explaining { corpus, rule, which, outcomes: Vec::new(), more: 0, problems: Vec::new() };
     let access = passwords::access(&args.evidence, args.output.quiet)?;
     let hunt = Hunt { recover: args.evidence.recover, ..Hunt::new(&set) };
     visit(&hunt, Walk::new(&paths).with(access), &mut explaining);
@@ -120,7 +120,7 @@ fn wanted(what: &str, corpus: &Corpus<'_>) -> Result<(RuleId, Which), Unmet> {
 
 /// Gathers what the rule made of the records that are meant.
 struct Explaining<'a> {
-    set: &'a RuleSet,
+    corpus: Corpus<'a>,
     rule: RuleId,
     which: Which,
     outcomes: Vec<Outcome>,
@@ -138,7 +138,8 @@ impl Visitor for Explaining<'_> {
             self.more += 1;
             return ControlFlow::Continue(());
         }
-        self.outcomes.push(outcome(self.set, &[], self.rule, record, (path, offset, id)));
+        let Corpus { set, filters, .. } = self.corpus;
+        self.outcomes.push(outcome(set, filters, self.rule, record, (path, offset, id)));
         ControlFlow::Continue(())
     }
 

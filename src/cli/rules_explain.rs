@@ -146,6 +146,7 @@ impl ExplainArgs {
             taxonomy: self.taxonomy.clone(),
             no_builtin_taxonomy: self.no_builtin_taxonomy,
             expand: self.expand.clone(),
+            expand_dir: self.expand_dir.clone(),
             include_deprecated: self.include_deprecated,
             ..RuleArgs::default()
         }

@@ -210,3 +210,29 @@ fn an_outcome_is_what_a_hunt_decides() {
     }
     assert!(compared > 100 && hits > 20, "{compared} compared, {hits} hits");
 }
+
+/// A filter that takes a hit away is part of the condition.
+#[test]
+fn filters_count() {
+    let text = "title: a\nid: a\nlogsource: {product: windows, category: process_creation}\n\
+                detection: {sel: {Image|endswith: x.exe}, condition: sel}\n---\n\
+                title: not by me\nlogsource: {product: windows, category: process_creation}\n\
+                filter:\n  rules: [a]\n  mine: {User: me}\n  condition: not mine\n";
+    let loaded = sigma::load_str("a.yml", text, &LoadOptions::default());
+    assert_eq!((loaded.rules.len(), loaded.filters.len()), (1, 1), "{:?}", loaded.refused);
+    let set = RuleSet::compile_filtered(
+        loaded.rules.clone(),
+        loaded.filters.clone(),
+        Taxonomy::builtin(Options::default()),
+    );
+    let (id, _) = set.rules().next().unwrap();
+    for (image, user, want) in
+        [("x.exe", "you", true), ("x.exe", "me", false), ("y.exe", "you", false)]
+    {
+        let event = crate::support::Made::sysmon(1).data("Image", image).data("User", user);
+        let told = outcome(&set, &loaded.filters, id, &event, ("log", 0, 0));
+        let hit = Scanner::new(&set).scan_full(&event).contains(&id);
+        assert_eq!((told.matched, hit), (want, want), "{image} {user}");
+        assert_eq!(told.looks[0].condition.parts.len(), 2);
+    }
+}
