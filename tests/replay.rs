@@ -57,6 +57,11 @@ fn condition() {
 }
 
 #[test]
+fn linked() {
+    replay("linked", targets::linked);
+}
+
+#[test]
 fn log_sources() {
     replay("log_sources", targets::log_sources);
 }

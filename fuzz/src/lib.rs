@@ -8,7 +8,8 @@ use harrier::evidence::image::{self, Kind, NoSiblings, Ntfs};
 use harrier::evtx::{Bin, ChunkReport, Damage, DamageKind, Options, Reader, Record, Sink, open};
 use harrier::sigma::rule::Dialect;
 use harrier::sigma::{
-    LoadOptions, LoadedRules, LogSourceFile, load_bytes, load_str, read_log_sources,
+    FilterRules, LoadOptions, LoadedRules, LogSourceFile, Member, Selection, load_bytes, load_str,
+    read_log_sources,
 };
 use harrier::taxonomy::{self, EventKey, Mapping, Taxonomy};
 use std::ops::ControlFlow;
@@ -201,13 +202,17 @@ fn scan_with(loaded: LoadedRules, events: &[Made]) {
     for refused in &loaded.refused {
         assert!(!refused.reason.is_empty() && refused.origin.line > 0);
     }
-    let set = RuleSet::compile(loaded.rules, Taxonomy::builtin(taxonomy::Options::default()));
+    let Selection { rules, filters, .. } = loaded.select_all();
+    let taxonomy = Taxonomy::builtin(taxonomy::Options::default());
+    let set = RuleSet::compile_filtered(rules, filters, taxonomy);
     assert!(harrier::engine::lint(&set).is_sorted());
     let (mut fast, mut full) = (Scanner::new(&set), Scanner::new(&set));
     // Values are remembered at their second time and looked up from the third on.
     for event in std::iter::repeat_n(events, 4).flatten() {
         let hits = full.scan_full(event).to_vec();
         assert_eq!(fast.scan(event), hits, "scan and scan_full");
+        assert_eq!(fast.filtered(), full.filtered(), "what filters take away");
+        assert!(fast.filtered().iter().all(|taken| !hits.contains(&taken.rule)));
         if !hits.is_empty() {
             let told = Scanner::new(&set).matched(event, &hits);
             assert_eq!(fast.matched(event, &hits), told, "what is kept of kinds changes nothing");
@@ -222,6 +227,68 @@ pub fn rule(data: &[u8]) {
         let loaded = load_bytes("fuzz.yml", data, &options);
         assert!(loaded.findings().is_sorted());
         scan_with(loaded, &USUAL.iter().map(|text| event(text)).collect::<Vec<_>>());
+    }
+}
+
+/// Rules that others can refer to.
+const REFERRED: &str = "title: One\nname: one\nid: 1\nlogsource: {product: windows}\ndetection: {s: {F: ab}, condition: s}\n---\n\
+    title: Two\nname: two\nlogsource: {category: process_creation}\ndetection: {s: {Image: '*ab'}, condition: s}\n---\n\
+    title: Counted\nname: counted\nlogsource: {product: windows}\ndetection: {s: {F: ab}, condition: s | count() > 2}\n---\n";
+
+/// The input as documents that refer to others: every reference is to something that is there and
+/// stands before what refers to it, whatever is selected, and in whatever parts it is loaded.
+pub fn linked(data: &[u8]) {
+    if data.len() > MOST {
+        return;
+    }
+    let text = String::from_utf8_lossy(data);
+    let loaded = || load_str("fuzz.yml", &format!("{REFERRED}{text}"), &LoadOptions::default());
+    check_links(&loaded());
+    let mut parts = load_str("fuzz.yml", &text, &LoadOptions::default());
+    check_links(&parts);
+    parts.append(load_str("base.yml", REFERRED, &LoadOptions::default()));
+    check_links(&parts);
+    let some = |n: usize| (0..n).map(|n| n % 3 == 0).collect::<Vec<_>>();
+    let all = loaded();
+    let (rules, correlations) = (some(all.rules.len()), some(all.correlations.len()));
+    let selection = all.select(&rules, &correlations);
+    assert!(selection.correlations.iter().all(|c| !c.members.is_empty()));
+    check_members(selection.correlations.iter().map(|c| &c.members[..]), selection.rules.len());
+    scan_with(loaded(), &USUAL.iter().map(|text| event(text)).collect::<Vec<_>>());
+}
+
+fn check_links(loaded: &LoadedRules) {
+    let rules = loaded.rules.len();
+    check_members(loaded.correlations.iter().map(|c| &c.members[..]), rules);
+    for correlation in &loaded.correlations {
+        assert!(!correlation.range.is_empty(), "a range has a test");
+        assert!(correlation.timespan.is_some_and(|span| span > 0) || correlation.aggregation);
+        let members = correlation.members.len();
+        let named = correlation.aliases.iter().flat_map(|alias| &alias.fields);
+        assert!(named.into_iter().all(|(member, _)| *member < members));
+    }
+    for filter in &loaded.filters {
+        if let FilterRules::These(these) = &filter.rules {
+            assert!(these.is_sorted() && these.iter().all(|rule| *rule < rules));
+        }
+    }
+    for told in
+        loaded.refused.iter().map(|r| &r.origin).chain(loaded.warnings.iter().map(|w| &w.origin))
+    {
+        assert!(told.line > 0 && told.column > 0);
+    }
+}
+
+fn check_members<'m>(of: impl Iterator<Item = &'m [Member]>, rules: usize) {
+    for (index, members) in of.enumerate() {
+        assert!(!members.is_empty());
+        for (n, member) in members.iter().enumerate() {
+            assert!(!members[..n].contains(member), "a member is named once");
+            match member {
+                Member::Rule(rule) => assert!(*rule < rules),
+                Member::Correlation(inner) => assert!(*inner < index, "it stands before"),
+            }
+        }
     }
 }
 

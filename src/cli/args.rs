@@ -117,8 +117,8 @@ Output:
 Columns, besides the events' own fields (data.NAME if a name is in this list):
   TimeUTC Time Level Rule Computer Event Channel Provider EventID Title RecordID User TargetUser
   Process CommandLine Parent ParentCommandLine Target SourceIP DestinationIP Match1 Match2 Match3
-  Matched Fields Techniques Tags Status RuleID RuleFile Path Chunk Offset HeaderRecordID Recovered
-  Where Details
+  Matched Fields Techniques Tags Status RuleID RuleFile FilteredBy Path Chunk Offset HeaderRecordID
+  Recovered Where Details
 
 Exit codes:
   0  everything was looked at
@@ -226,6 +226,9 @@ pub struct RuleArgs {
     /// No rules with these ids, with * and ?; @FILE: one on each line, what follows # is a comment
     #[arg(long, value_name = "LIST")]
     pub exclude_rule: Vec<String>,
+    /// Sigma filters: a file, a folder, or a zip archive. Filters among --rules are used, too
+    #[arg(long = "filter", value_name = "FILTERS")]
+    pub filters: Vec<PathBuf>,
     /// Take log sources in their wider sense: also events that not every host records that way
     #[arg(long)]
     pub extended_sources: bool,
@@ -239,6 +242,9 @@ pub struct RuleArgs {
     /// Values for a placeholder %NAME% of rules with 'expand', one on each line of FILE
     #[arg(long, value_name = "NAME=FILE", value_parser = expansion)]
     pub expand: Vec<(String, PathBuf)>,
+    /// A folder of such lists; a file's name without its ending is its placeholder's
+    #[arg(long, value_name = "DIR")]
+    pub expand_dir: Vec<PathBuf>,
     /// Load rules whose status is 'deprecated', too
     #[arg(long)]
     pub include_deprecated: bool,
@@ -264,6 +270,9 @@ pub struct OutputArgs {
     /// Tables: one line a hit, however long, and nothing cut
     #[arg(long)]
     pub wide: bool,
+    /// Write the hits that filters took away, too, marked with the filters' titles
+    #[arg(long, conflicts_with = "group")]
+    pub show_filtered: bool,
     /// Write an account of every source, chunk, record and rule to FILE, as JSON; - is standard output
     #[arg(long, value_name = "FILE")]
     pub ledger: Option<PathBuf>,

@@ -31,6 +31,7 @@ pub fn run(args: &HuntArgs) -> Result<Exit> {
     let hunt = Hunt {
         threads: args.threads.unwrap_or_else(|| available_parallelism().map_or(1, Into::into)),
         full_scan: args.full_scan,
+        show_filtered: out.show_filtered,
         recover: args.evidence.recover,
         order: order::order(&args.timeline),
         sort_memory: args.timeline.sort_memory,
@@ -40,7 +41,7 @@ pub fn run(args: &HuntArgs) -> Result<Exit> {
     let said = Said { quiet: out.quiet, verbose: out.verbose };
     let filter = events.resolve(&args.events, &hunt, walk(), said)?;
     let local = events.shown_zone().is_some();
-    let look = Look { grouped: args.timeline.group, local };
+    let look = Look { grouped: args.timeline.group, local, filtered: out.show_filtered };
     let outputs = output::open(out, &paths, look)?;
     let (ledger_file, ledger_pending) = open_ledger(outputs.ledger)?;
     let mut ledger = Ledger::new(ledger_file);
@@ -107,6 +108,7 @@ pub fn run(args: &HuntArgs) -> Result<Exit> {
     };
     drop(places);
     let sources_complete = rules.log_sources_complete();
+    ledger.set_filters(rules.filters(&ledger));
     ledger.set_rules(rules.with_hits(&hits, &ledger));
     if ledger.sources().all() == 0 && !ledger.interrupted() {
         pending.drain(..).for_each(Pending::discard);

@@ -3,6 +3,7 @@
 mod bench;
 mod carve;
 mod checker;
+mod correlations;
 mod dump;
 mod evidence;
 mod filters;
@@ -10,6 +11,7 @@ mod hunts;
 mod inventory;
 mod outputs;
 mod regression;
+mod rule_filters;
 mod rules;
 mod surface;
 mod timeline;
