@@ -285,6 +285,50 @@ fn to_lint_changes_no_rule() {
     }
 }
 
+/// Whatever stands in a file, something or nothing is said of it, in order, and the same each time.
+#[test]
+fn any_text_can_be_checked() {
+    const PIECES: [&str; 14] = [
+        "|",
+        "*",
+        "\\",
+        "'",
+        "\"",
+        ": ",
+        "- ",
+        "\n",
+        "[",
+        "]",
+        "all of them",
+        "null",
+        "é\u{202e}",
+        "\t",
+    ];
+    // A generator whose numbers are the same everywhere.
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut below = |n: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from(state % n as u64).unwrap()
+    };
+    let mut loaded = 0;
+    for _ in 0..200 {
+        let mut text: Vec<char> = format!("{CLEAN}---\n{RULE_FILTER}").chars().collect();
+        for _ in 0..=below(3) {
+            let at = below(text.len());
+            let to = (at + below(6)).min(text.len());
+            text.splice(at..to, PIECES[below(PIECES.len())].chars());
+        }
+        let text: String = text.into_iter().collect();
+        let found = of_text(&text);
+        assert_eq!(of_text(&text), found, "{text}");
+        loaded += usize::from(found.iter().all(|f| f.code.severity() < Severity::Error));
+    }
+    // Else only the refusal of broken YAML would have been tried.
+    assert!((20..190).contains(&loaded), "{loaded}");
+}
+
 /// Public rules pass the checks of those who wrote them; what is said of them besides is of kinds that
 /// those checks leave to others or exempt by name.
 #[test]

@@ -25,6 +25,7 @@ mod mutation;
 mod oracle;
 mod readme;
 mod replay;
+mod rule_filters;
 mod semantics;
 mod sigma_load;
 mod sigma_page;

@@ -52,8 +52,18 @@ fn scan() {
 }
 
 #[test]
+fn container() {
+    replay("container", targets::container);
+}
+
+#[test]
 fn condition() {
     replay("condition", targets::condition);
+}
+
+#[test]
+fn linked() {
+    replay("linked", targets::linked);
 }
 
 #[test]

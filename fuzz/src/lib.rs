@@ -5,10 +5,12 @@ use harrier::bytes::ReadAt;
 use harrier::engine::{RuleSet, Scanner};
 use harrier::event::{Event, Layout, Leaf, LeafId, LeafKind, Section, Value};
 use harrier::evidence::image::{self, Kind, NoSiblings, Ntfs};
+use harrier::evidence::{Access, Descend, Found, Source, State};
 use harrier::evtx::{Bin, ChunkReport, Damage, DamageKind, Options, Reader, Record, Sink, open};
 use harrier::sigma::rule::Dialect;
 use harrier::sigma::{
-    LoadOptions, LoadedRules, LogSourceFile, load_bytes, load_str, read_log_sources,
+    FilterRules, LoadOptions, LoadedRules, LogSourceFile, Member, Selection, load_bytes, load_str,
+    read_log_sources,
 };
 use harrier::taxonomy::{self, EventKey, Mapping, Taxonomy};
 use std::ops::ControlFlow;
@@ -200,12 +202,17 @@ fn scan_with(loaded: LoadedRules, events: &[Made]) {
     for refused in &loaded.refused {
         assert!(!refused.reason.is_empty() && refused.origin.line > 0);
     }
-    let set = RuleSet::compile(loaded.rules, Taxonomy::builtin(taxonomy::Options::default()));
+    let Selection { rules, filters, .. } = loaded.select_all();
+    let taxonomy = Taxonomy::builtin(taxonomy::Options::default());
+    let set = RuleSet::compile_filtered(rules, filters, taxonomy);
+    assert!(harrier::engine::lint(&set).is_sorted());
     let (mut fast, mut full) = (Scanner::new(&set), Scanner::new(&set));
     // Values are remembered at their second time and looked up from the third on.
     for event in std::iter::repeat_n(events, 4).flatten() {
         let hits = full.scan_full(event).to_vec();
         assert_eq!(fast.scan(event), hits, "scan and scan_full");
+        assert_eq!(fast.filtered(), full.filtered(), "what filters take away");
+        assert!(fast.filtered().iter().all(|taken| !hits.contains(&taken.rule)));
         if !hits.is_empty() {
             let told = Scanner::new(&set).matched(event, &hits);
             assert_eq!(fast.matched(event, &hits), told, "what is kept of kinds changes nothing");
@@ -216,8 +223,72 @@ fn scan_with(loaded: LoadedRules, events: &[Made]) {
 /// The input as a file of rules.
 pub fn rule(data: &[u8]) {
     if data.len() <= MOST {
-        let loaded = load_bytes("fuzz.yml", data, &LoadOptions::default());
+        let options = LoadOptions { lint: true, ..LoadOptions::default() };
+        let loaded = load_bytes("fuzz.yml", data, &options);
+        assert!(loaded.findings().is_sorted());
         scan_with(loaded, &USUAL.iter().map(|text| event(text)).collect::<Vec<_>>());
+    }
+}
+
+/// Rules that others can refer to.
+const REFERRED: &str = "title: One\nname: one\nid: 1\nlogsource: {product: windows}\ndetection: {s: {F: ab}, condition: s}\n---\n\
+    title: Two\nname: two\nlogsource: {category: process_creation}\ndetection: {s: {Image: '*ab'}, condition: s}\n---\n\
+    title: Counted\nname: counted\nlogsource: {product: windows}\ndetection: {s: {F: ab}, condition: s | count() > 2}\n---\n";
+
+/// The input as documents that refer to others: every reference is to something that is there and
+/// stands before what refers to it, whatever is selected, and in whatever parts it is loaded.
+pub fn linked(data: &[u8]) {
+    if data.len() > MOST {
+        return;
+    }
+    let text = String::from_utf8_lossy(data);
+    let loaded = || load_str("fuzz.yml", &format!("{REFERRED}{text}"), &LoadOptions::default());
+    check_links(&loaded());
+    let mut parts = load_str("fuzz.yml", &text, &LoadOptions::default());
+    check_links(&parts);
+    parts.append(load_str("base.yml", REFERRED, &LoadOptions::default()));
+    check_links(&parts);
+    let some = |n: usize| (0..n).map(|n| n % 3 == 0).collect::<Vec<_>>();
+    let all = loaded();
+    let (rules, correlations) = (some(all.rules.len()), some(all.correlations.len()));
+    let selection = all.select(&rules, &correlations);
+    assert!(selection.correlations.iter().all(|c| !c.members.is_empty()));
+    check_members(selection.correlations.iter().map(|c| &c.members[..]), selection.rules.len());
+    scan_with(loaded(), &USUAL.iter().map(|text| event(text)).collect::<Vec<_>>());
+}
+
+fn check_links(loaded: &LoadedRules) {
+    let rules = loaded.rules.len();
+    check_members(loaded.correlations.iter().map(|c| &c.members[..]), rules);
+    for correlation in &loaded.correlations {
+        assert!(!correlation.range.is_empty(), "a range has a test");
+        assert!(correlation.timespan.is_some_and(|span| span > 0) || correlation.aggregation);
+        let members = correlation.members.len();
+        let named = correlation.aliases.iter().flat_map(|alias| &alias.fields);
+        assert!(named.into_iter().all(|(member, _)| *member < members));
+    }
+    for filter in &loaded.filters {
+        if let FilterRules::These(these) = &filter.rules {
+            assert!(these.is_sorted() && these.iter().all(|rule| *rule < rules));
+        }
+    }
+    for told in
+        loaded.refused.iter().map(|r| &r.origin).chain(loaded.warnings.iter().map(|w| &w.origin))
+    {
+        assert!(told.line > 0 && told.column > 0);
+    }
+}
+
+fn check_members<'m>(of: impl Iterator<Item = &'m [Member]>, rules: usize) {
+    for (index, members) in of.enumerate() {
+        assert!(!members.is_empty());
+        for (n, member) in members.iter().enumerate() {
+            assert!(!members[..n].contains(member), "a member is named once");
+            match member {
+                Member::Rule(rule) => assert!(*rule < rules),
+                Member::Correlation(inner) => assert!(*inner < index, "it stands before"),
+            }
+        }
     }
 }
 
@@ -419,4 +490,30 @@ fn seal_record(record: &mut [u8]) {
         record[48 + 2 * n..50 + 2 * n].copy_from_slice(&original);
         record[at..at + 2].copy_from_slice(&[1, 0]);
     }
+}
+
+/// Whatever is in a container, it is found in an end of time, and what is found can be read or not.
+pub fn container(data: &[u8]) {
+    let data = data.get(..data.len().min(MOST)).unwrap_or(data);
+    let file = Source::file("case".into(), 0, false, &Access::default());
+    let source = file.within("case!x".to_owned(), Arc::new(data.to_vec()), State::Live);
+    let mut containers = 0;
+    let mut found = 0;
+    for next in Descend::new(std::iter::once(Found::Source(source))).take(4096) {
+        found += 1;
+        match next {
+            Found::Source(source) => {
+                assert!(source.name().starts_with("case!x"));
+                let Ok(bytes) = source.open() else { continue };
+                let mut buf = [0; 5000];
+                for at in [0, 4096, bytes.size().saturating_sub(1), bytes.size(), u64::MAX] {
+                    let read = bytes.read_at(at, &mut buf).unwrap_or(0) as u64;
+                    assert!(read <= bytes.size().saturating_sub(at), "{at}: {read}");
+                }
+            }
+            Found::Container(_) => containers += 1,
+            _ => {}
+        }
+    }
+    assert!(containers <= found);
 }

@@ -111,8 +111,8 @@ Output:
 Columns, besides the events' own fields (data.NAME if a name is in this list):
   TimeUTC Time Level Rule Computer Event Channel Provider EventID Title RecordID User TargetUser
   Process CommandLine Parent ParentCommandLine Target SourceIP DestinationIP Match1 Match2 Match3
-  Matched Fields Techniques Tags Status RuleID RuleFile Path Chunk Offset HeaderRecordID Recovered
-  Where Details
+  Matched Fields Techniques Tags Status RuleID RuleFile FilteredBy Path Chunk Offset HeaderRecordID
+  Recovered Where Details
 
 Exit codes:
   0  everything was looked at
@@ -146,7 +146,8 @@ pub struct HuntArgs {
 
 #[derive(Debug, Default, Args)]
 pub struct EvidenceArgs {
-    /// Logs and folders; in folders, event logs are known by their content. Patterns such as
+    /// Logs, folders, archives (zip, 7z, tar, gzip, zstd, xz) and disk images, known by their content,
+    /// also one in the other. Patterns such as
     /// 'case/*/Security.evtx' or 'case/**/*.evtx'; '-' for a list of paths on standard input
     #[arg(value_name = "EVIDENCE")]
     pub evidence: Vec<PathBuf>,
@@ -156,6 +157,10 @@ pub struct EvidenceArgs {
     /// Paths on a list end with NUL, as 'find -print0' writes them
     #[arg(short = '0', long, help_heading = "Evidence")]
     pub null: bool,
+    /// Passwords of encrypted archives, one on each line of FILE; also those in HARRIER_PASSWORDS,
+    /// and 'infected' always. On a terminal others are asked for
+    #[arg(long, value_name = "FILE", help_heading = "Evidence")]
+    pub password_file: Vec<PathBuf>,
     /// Look for records in the slack of chunks, too: what the logs have deleted
     #[arg(long, help_heading = "Evidence")]
     pub recover: bool,
@@ -199,6 +204,9 @@ pub struct RuleArgs {
     /// No rules with these ids, with * and ?; @FILE: one on each line, what follows # is a comment
     #[arg(long, value_name = "LIST")]
     pub exclude_rule: Vec<String>,
+    /// Sigma filters: a file, a folder, or a zip archive. Filters among --rules are used, too
+    #[arg(long = "filter", value_name = "FILTERS")]
+    pub filters: Vec<PathBuf>,
     /// Take log sources in their wider sense: also events that not every host records that way
     #[arg(long)]
     pub extended_sources: bool,
@@ -212,6 +220,9 @@ pub struct RuleArgs {
     /// Values for a placeholder %NAME% of rules with 'expand', one on each line of FILE
     #[arg(long, value_name = "NAME=FILE", value_parser = expansion)]
     pub expand: Vec<(String, PathBuf)>,
+    /// A folder of such lists; a file's name without its ending is its placeholder's
+    #[arg(long, value_name = "DIR")]
+    pub expand_dir: Vec<PathBuf>,
     /// Load rules whose status is 'deprecated', too
     #[arg(long)]
     pub include_deprecated: bool,
@@ -237,6 +248,9 @@ pub struct OutputArgs {
     /// Tables: one line a hit, however long, and nothing cut
     #[arg(long)]
     pub wide: bool,
+    /// Write the hits that filters took away, too, marked with the filters' titles
+    #[arg(long, conflicts_with = "group")]
+    pub show_filtered: bool,
     /// Write an account of every source, chunk, record and rule to FILE, as JSON; - is standard output
     #[arg(long, value_name = "FILE")]
     pub ledger: Option<PathBuf>,

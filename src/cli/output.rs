@@ -100,6 +100,8 @@ pub struct Look {
     pub grouped: bool,
     /// Times in a time zone of their own.
     pub local: bool,
+    /// What filters took away.
+    pub filtered: bool,
 }
 
 /// Opens all outputs.
@@ -244,6 +246,7 @@ fn build(format: FormatArg, args: &OutputArgs, look: Look, on_terminal: bool) ->
             [] => Columns::standard(medium),
             names => Columns::parse(names, medium).map_err(|why| anyhow!("--columns: {why}"))?,
         };
+        let columns = if look.filtered { columns.with_filtered() } else { columns };
         Ok::<_, anyhow::Error>(if look.local { columns.in_local_time() } else { columns })
     };
     Ok(match format {

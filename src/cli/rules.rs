@@ -3,18 +3,18 @@
 use super::args::RuleArgs;
 use super::rule_filter::{RuleFilter, Warnings};
 use super::taxonomy::{self, Doubt};
-use super::{say_error, say_warning, sight};
-use anyhow::{Context as _, Result, bail};
+use super::{correlations, expand, say_error, say_warning, sight};
+use anyhow::{Result, bail};
 use harrier::{
     engine::{Applicability, RuleSet},
-    ledger::{Ledger, RuleEntry, RuleState, reasons, tactics},
-    sigma::{self, About, LoadOptions, LoadedRules, LogSource, Member, RefusalKind},
+    ledger::{FilterEntry, Ledger, RuleEntry, RuleState, reasons, tactics},
+    sigma::{
+        self, About, Filter, LoadOptions, LoadedRules, LogSource, Member, RefusalKind, Rule,
+        WarningCode,
+    },
     taxonomy::Taxonomy,
 };
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
-};
+use std::collections::BTreeSet;
 
 /// So many refused rules are named on standard error; the ledger names all.
 pub const REFUSALS_SHOWN: usize = 10;
@@ -64,10 +64,13 @@ pub struct Rules {
     pub entries: Vec<RuleEntry>,
     /// What is not left out, if it is to be listed.
     pub documents: Vec<Document>,
-    /// For each rule of `set`, by index, its place in `entries`.
+    /// For each rule of `set`, by index, its place in `entries`, and the same for correlations.
     places: Vec<usize>,
+    correlation_places: Vec<usize>,
     /// Oddities of loaded rules.
     pub warnings: Vec<String>,
+    /// Oddities of filters: these decide what is seen.
+    of_filters: Vec<String>,
     /// Warnings of rules whose log source is not known.
     unknown: Vec<String>,
     /// Warnings of ids that no rule has.
@@ -94,24 +97,25 @@ impl Rules {
     fn load_for(args: &RuleArgs, to_list: bool) -> Result<Rules> {
         let filter = RuleFilter::build(args)?;
         let (taxonomy, doubts) = taxonomy::read(args)?;
+        let lists = expand::read(&args.expand, &args.expand_dir)?;
         let options = LoadOptions {
-            expand: expansions(&args.expand)?,
+            expand: lists.values,
             include_inactive: filter.includes_inactive(),
             ..LoadOptions::default()
         };
-        let lists: Vec<String> = options.expand.keys().cloned().collect();
-        let loaded = if args.rules.is_empty() {
+        let mut loaded = if args.rules.is_empty() {
             sigma::load_builtin()
         } else {
             sigma::load(&args.rules, &options)
                 .map_err(|error| anyhow::anyhow!("rules: {error}: check the path"))?
         };
+        add_filters(args, &mut loaded, options)?;
         let unmet = filter.check(&loaded)?;
         let used = loaded.lists_used.clone();
         let documents = if to_list { documents(&loaded, &filter, &taxonomy) } else { Vec::new() };
         let mut rules = Rules { documents, ..Rules::compile(loaded, &filter, taxonomy) };
         (rules.unmet, rules.doubts) = (unmet, doubts);
-        rules.idle_lists = lists.into_iter().filter(|name| !used.contains(name)).collect();
+        rules.idle_lists = lists.typed.difference(&used).cloned().collect();
         Ok(rules)
     }
 
@@ -119,7 +123,10 @@ impl Rules {
         let refused = loaded.refused.iter().map(refused);
         let unreadable = loaded.unreadable.iter().map(unreadable);
         let not_loaded: Vec<RuleEntry> = refused.chain(unreadable).collect();
-        let warnings = loaded.warnings.iter().map(ToString::to_string).collect();
+        let (of_filters, warnings): (Vec<_>, Vec<_>) =
+            loaded.warnings.iter().partition(|warning| is_of_filters(warning.code));
+        let of_filters = of_filters.into_iter().map(ToString::to_string).collect();
+        let warnings = warnings.into_iter().map(ToString::to_string).collect();
         let not_rules = loaded.not_rules.len();
         let mut entries = Vec::new();
         // A rule with an aggregation and the correlation that it became are one rule to the user.
@@ -130,25 +137,24 @@ impl Rules {
             let about = rule.logsource.category.as_ref().or(rule.logsource.service.as_ref());
             entries.push(entry(rule, about.cloned(), why.clone()));
         }
+        let mut of_correlations = Vec::with_capacity(loaded.correlations.len());
         for (correlation, why) in loaded.correlations.iter().zip(&unwanted.correlations) {
-            let why = why.clone();
-            match correlation.members.as_slice() {
-                [Member::Rule(rule)] if correlation.aggregation => {
-                    let entry = &mut entries[of_rules[*rule]];
-                    (entry.state, entry.reason) = not_evaluated(why);
-                }
+            of_correlations.push(match correlation.members.as_slice() {
+                [Member::Rule(rule)] if correlation.aggregation => of_rules[*rule],
                 _ => {
-                    let mut entry = entry(correlation, Some("correlation".to_owned()), None);
-                    (entry.state, entry.reason) = not_evaluated(why);
-                    entries.push(entry);
+                    let about = Some("correlation".to_owned());
+                    entries.push(entry(correlation, about, why.clone()));
+                    entries.len() - 1
                 }
-            }
+            });
         }
-        let wanted: Vec<bool> = unwanted.rules.iter().map(Option::is_none).collect();
-        let none = vec![false; loaded.correlations.len()];
-        let selection = loaded.select(&wanted, &none);
+        let wanted = |why: &[Option<String>]| why.iter().map(Option::is_none).collect::<Vec<_>>();
+        let selection = loaded.select(&wanted(&unwanted.rules), &wanted(&unwanted.correlations));
         let places: Vec<usize> = selection.rule_places.iter().map(|n| of_rules[*n]).collect();
-        let set = RuleSet::compile(selection.rules, taxonomy);
+        let correlation_places: Vec<usize> =
+            selection.correlation_places.iter().map(|n| of_correlations[*n]).collect();
+        let set = RuleSet::compile_filtered(selection.rules, selection.filters, taxonomy)
+            .with_correlations(selection.correlations);
         let mut unknown = Vec::new();
         for ((id, rule), place) in set.rules().zip(&places) {
             let reason = match set.applicability(id) {
@@ -162,13 +168,16 @@ impl Rules {
             entries[*place].state = RuleState::NotApplicable;
             entries[*place].reason = Some(reason.clone());
         }
+        correlations::note_inapplicable(&set, &correlation_places, &mut entries);
         entries.extend(not_loaded);
         Rules {
             set,
             entries,
             documents: Vec::new(),
             places,
+            correlation_places,
             warnings,
+            of_filters,
             unknown,
             unmet: Warnings::default(),
             idle_lists: Vec::new(),
@@ -252,6 +261,11 @@ impl Rules {
             say_warning(&warning);
         }
         self.unmet.always.iter().for_each(|warning| say_warning(warning));
+        self.of_filters.iter().take(shown).for_each(|warning| say_warning(warning));
+        let more = self.of_filters.len().saturating_sub(shown);
+        if more > 0 {
+            say_warning(&format!("{more} more warnings of filters: -v shows them"));
+        }
         for name in &self.idle_lists {
             say_warning(&format!("--expand {name}: no rule has a placeholder %{name}%"));
         }
@@ -269,24 +283,49 @@ impl Rules {
         !self.doubts.iter().any(|doubt| doubt.lost)
     }
 
+    /// The filters, with what each took away.
+    pub fn filters(&self, ledger: &Ledger) -> Vec<FilterEntry> {
+        let mut rules = vec![0; self.set.filters().len()];
+        for filter in self.set.rules().flat_map(|(id, _)| self.set.filters_of(id)) {
+            rules[filter.index()] += 1;
+        }
+        let filters = self.set.filters().iter().zip(rules).enumerate();
+        let entry = |(index, (filter, rules)): (usize, (&Filter, u64))| FilterEntry {
+            origin: filter.origin.to_string(),
+            id: filter.id.clone(),
+            title: filter.title.clone(),
+            rules,
+            hits: ledger.taken_away().by_filter(index),
+        };
+        filters.map(entry).collect()
+    }
+
     /// The entries, with what each rule hit, and which had nothing to look at. Of a hunt that was cut
     /// short nobody knows the latter.
     pub fn with_hits(self, hits: &[u64], ledger: &Ledger) -> Vec<RuleEntry> {
         let mut entries = self.entries;
-        for (hits, place) in hits.iter().zip(&self.places) {
-            entries[*place].hits = *hits;
+        let places = self.places.iter().chain(&self.correlation_places);
+        for (hits, place) in hits.iter().zip(places) {
+            // A rule with an aggregation and its correlation are one.
+            entries[*place].hits += *hits;
+        }
+        for (index, place) in self.places.iter().enumerate() {
+            entries[*place].filtered += ledger.taken_away().of_rule(index);
         }
         if ledger.cut_short() {
             return entries;
         }
         let sighted = self.set.sighted(ledger.kinds());
-        for (((_, rule), sighted), place) in self.set.rules().zip(sighted).zip(&self.places) {
+        for (((_, rule), sighted), place) in self.set.rules().zip(&sighted).zip(&self.places) {
             let entry = &mut entries[*place];
             if entry.state == RuleState::Loaded && !sighted {
                 entry.state = RuleState::Blind;
                 entry.reason = Some(sight::missing(rule, &self.set, ledger.kinds()));
             }
         }
+        let missing = |rule: &Rule| sight::missing(rule, &self.set, ledger.kinds());
+        let places = &self.correlation_places;
+        correlations::note_blind(&self.set, places, &sighted, missing, &mut entries);
         entries
     }
 }
@@ -339,10 +378,22 @@ fn missing_lists(entries: &[RuleEntry], verbose: bool) -> Option<String> {
         let s = if rules == 1 { "" } else { "s" };
         format!(
             "{rules} rule{s} left out for want of lists of values for {}{more}: give each with \
-             --expand NAME=FILE",
+             --expand NAME=FILE, or all with --expand-dir",
             named.join(", ")
         )
     })
+}
+
+/// Adds the filters that were given beside the rules.
+pub fn add_filters(args: &RuleArgs, loaded: &mut LoadedRules, options: LoadOptions) -> Result<()> {
+    if args.filters.is_empty() {
+        return Ok(());
+    }
+    let options = LoadOptions { only_filters: true, ..options };
+    let filters = sigma::load(&args.filters, &options)
+        .map_err(|error| anyhow::anyhow!("--filter: {error}: check the path"))?;
+    loaded.append(filters);
+    Ok(())
 }
 
 /// What is said of a document that was loaded.
@@ -357,15 +408,16 @@ fn entry(rule: &About, about: Option<String>, left_out: Option<String>) -> RuleE
         state: if left_out.is_some() { RuleState::LeftOut } else { RuleState::Loaded },
         reason: left_out,
         hits: 0,
+        filtered: 0,
     }
 }
 
-/// A correlation's bin, unless it is left out.
-fn not_evaluated(left_out: Option<String>) -> (RuleState, Option<String>) {
-    match left_out {
-        Some(why) => (RuleState::LeftOut, Some(why)),
-        None => (RuleState::Refused, Some("correlations are not evaluated yet".to_owned())),
-    }
+/// Whether a warning is about a filter.
+fn is_of_filters(code: WarningCode) -> bool {
+    matches!(
+        code,
+        WarningCode::FilterWithoutNot | WarningCode::FilterReference | WarningCode::IdleFilter
+    )
 }
 
 fn unreadable(file: &sigma::Unreadable) -> RuleEntry {
@@ -379,6 +431,7 @@ fn unreadable(file: &sigma::Unreadable) -> RuleEntry {
         state: RuleState::Refused,
         reason: Some(file.reason.clone()),
         hits: 0,
+        filtered: 0,
     }
 }
 
@@ -396,23 +449,13 @@ fn refused(rule: &sigma::Refused) -> RuleEntry {
         about: None,
         tactics: Vec::new(),
         state,
-        reason: Some(rule.reason.clone()),
+        reason: Some(match rule.kind {
+            RefusalKind::Placeholder => {
+                format!("{}: give it with --expand or --expand-dir", rule.reason)
+            }
+            _ => rule.reason.clone(),
+        }),
         hits: 0,
+        filtered: 0,
     }
-}
-
-/// The values of each placeholder: the lines of its file, empty ones and those that begin with `#`
-/// aside.
-pub fn expansions(files: &[(String, PathBuf)]) -> Result<BTreeMap<String, Vec<String>>> {
-    let mut lists: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for (name, file) in files {
-        let text = std::fs::read_to_string(file).with_context(|| {
-            format!("--expand {name}={}: cannot be read as text", file.display())
-        })?;
-        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-        let lines = text.lines().map(str::trim_end);
-        let values = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
-        lists.entry(name.clone()).or_default().extend(values.map(str::to_owned));
-    }
-    Ok(lists)
 }

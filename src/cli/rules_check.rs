@@ -6,8 +6,8 @@
 
 use super::args::RuleArgs;
 use super::rule_filter::RuleFilter;
-use super::rules::expansions;
-use super::{Exit, json, sarif, say, say_error, say_warning, taxonomy};
+use super::rules::add_filters;
+use super::{Exit, expand, json, sarif, say, say_error, say_warning, taxonomy};
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use harrier::{
@@ -131,17 +131,18 @@ pub fn run(args: &CheckArgs) -> Result<Exit> {
     let (taxonomy, doubts) = taxonomy::read(&args.rules)?;
     doubts.iter().for_each(taxonomy::Doubt::say);
     let options = LoadOptions {
-        expand: expansions(&args.rules.expand)?,
+        expand: expand::read(&args.rules.expand, &args.rules.expand_dir)?.values,
         include_inactive: filter.includes_inactive(),
         lint: true,
         ..LoadOptions::default()
     };
-    let loaded = if args.rules.rules.is_empty() {
+    let mut loaded = if args.rules.rules.is_empty() {
         sigma::load_builtin_with(&options)
     } else {
         sigma::load(&args.rules.rules, &options)
             .map_err(|error| anyhow::anyhow!("rules: {error}: check the path"))?
     };
+    add_filters(&args.rules, &mut loaded, options)?;
     let unmet = filter.check(&loaded)?;
     unmet.always.iter().for_each(|warning| say_warning(warning));
     let left_out = left_out(&loaded, &filter);

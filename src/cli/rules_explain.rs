@@ -3,10 +3,10 @@
 use super::args::{ColorArg, RuleArgs, expansion};
 use super::output::{PAGE_OF_TEXT, terminal, wants_colour};
 use super::rule_filter::near;
-use super::rules::{REFUSALS_SHOWN, expansions};
+use super::rules::REFUSALS_SHOWN;
 use super::shell::print;
 use super::taxonomy::{self, Doubt};
-use super::{Exit, regression, say, say_error};
+use super::{Exit, expand, regression, say, say_error};
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use harrier::{
@@ -57,6 +57,9 @@ pub struct ExplainArgs {
     /// Values for a placeholder %NAME% of rules with 'expand', one on each line of FILE
     #[arg(long, value_name = "NAME=FILE", value_parser = expansion)]
     pub expand: Vec<(String, PathBuf)>,
+    /// A folder of such lists; a file's name without its ending is its placeholder's
+    #[arg(long, value_name = "DIR")]
+    pub expand_dir: Vec<PathBuf>,
     /// Load rules whose status is 'deprecated' or 'unsupported', too
     #[arg(long, alias = "include-unsupported")]
     pub include_deprecated: bool,
@@ -150,7 +153,7 @@ impl ExplainArgs {
             return Ok(sigma::load_builtin());
         }
         let options = LoadOptions {
-            expand: expansions(&self.expand)?,
+            expand: expand::read(&self.expand, &self.expand_dir)?.values,
             include_inactive: self.include_deprecated,
             keep_text: true,
             ..LoadOptions::default()

@@ -14,7 +14,7 @@ use harrier::{
     hunt::Hunt,
     ledger::{Ledger, RuleState, SourceState},
     report::escape,
-    sigma::{self, Rule},
+    sigma::{self, About},
 };
 use rayon::prelude::*;
 use std::{
@@ -43,7 +43,7 @@ struct Outcome {
 
 /// A test to be run.
 struct Case<'r> {
-    rule: &'r Rule,
+    rule: &'r About,
     expected: u64,
     log: PathBuf,
 }
@@ -61,7 +61,12 @@ pub fn run(args: &TestArgs) -> Result<Exit> {
     let refused = rules.entries.iter().filter(|entry| entry.state == RuleState::Refused).count();
     let roots = roots(&args.rules, args.data.as_deref());
     let mut slots: Vec<Result<Case<'_>, Outcome>> = Vec::new();
-    for (_, rule) in rules.set.rules() {
+    // A rule is tested for itself, also if a correlation speaks for it otherwise.
+    let set = rules.set.outspoken();
+    // What is said of an aggregation is said of its rule.
+    let correlations = set.correlations().all().iter().filter(|found| !found.aggregation);
+    let correlations = correlations.map(|found| &found.about);
+    for rule in set.rules().map(|(_, rule)| &rule.about).chain(correlations) {
         if let Some(path) = &rule.regression_tests_path {
             cases(rule, path, &roots, &mut slots);
         }
@@ -69,7 +74,7 @@ pub fn run(args: &TestArgs) -> Result<Exit> {
     if slots.is_empty() {
         bail!("no rule names tests (regression_tests_path): give SigmaHQ's rules with -r");
     }
-    let hits = run_logs(&rules.set, &slots);
+    let hits = run_logs(&set, &slots);
     let outcomes = slots.into_iter().map(|slot| match slot {
         Ok(case) => judge(&case, &hits),
         Err(outcome) => outcome,
@@ -79,7 +84,7 @@ pub fn run(args: &TestArgs) -> Result<Exit> {
 
 /// Reads a rule's tests.
 fn cases<'r>(
-    rule: &'r Rule,
+    rule: &'r About,
     path: &str,
     roots: &[PathBuf],
     slots: &mut Vec<Result<Case<'r>, Outcome>>,
@@ -136,7 +141,9 @@ fn run_log(set: &RuleSet, log: &Path) -> LogHits {
         }
     };
     let mut by_id = BTreeMap::new();
-    for ((_, rule), hits) in set.rules().zip(hits) {
+    let rules = set.rules().map(|(_, rule)| &rule.about);
+    let correlations = set.correlations().all().iter().map(|found| &found.about);
+    for (rule, hits) in rules.chain(correlations).zip(hits) {
         if let (Some(id), true) = (&rule.id, hits > 0) {
             *by_id.entry(id.clone()).or_default() += hits;
         }

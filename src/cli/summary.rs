@@ -88,7 +88,7 @@ pub fn summary(ledger: &Ledger, elapsed: Duration, verbose: bool) {
 /// What was looked at.
 pub fn of_reading(ledger: &Ledger, elapsed: Duration, verbose: bool) {
     let mut about = Vec::new();
-    looked_at(ledger, &mut about);
+    looked_at(ledger, verbose, &mut about);
     if verbose {
         details(ledger, &mut about);
     }
@@ -102,7 +102,16 @@ pub fn of_reading(ledger: &Ledger, elapsed: Duration, verbose: bool) {
 fn hits(ledger: &Ledger) -> String {
     let counts = ledger.counts();
     let (hits, records) = (grouped(counts.all_hits()), counted(counts.records_hit, "record"));
-    format!("{hits} on {records} ({})", levels(&counts.hits))
+    let together = ledger.correlations().all_findings();
+    if together == 0 {
+        return format!("{hits} on {records} ({})", levels(&counts.hits));
+    }
+    let alone = match counts.all_hits() - together {
+        0 => String::new(),
+        alone => format!("{} on {records}, ", grouped(alone)),
+    };
+    let together = grouped(together);
+    format!("{hits}: {alone}{together} of events together ({})", levels(&counts.hits))
 }
 
 /// Hits by level, the gravest first.
@@ -236,7 +245,7 @@ fn rules(ledger: &Ledger, lines: &mut Vec<(&'static str, String)>) {
 }
 
 /// What was looked at.
-fn looked_at(ledger: &Ledger, lines: &mut Vec<(&'static str, String)>) {
+fn looked_at(ledger: &Ledger, verbose: bool, lines: &mut Vec<(&'static str, String)>) {
     let (sources, counts) = (ledger.sources(), ledger.counts());
     let state = |state| sources.state(state);
     lines.push((
@@ -252,6 +261,7 @@ fn looked_at(ledger: &Ledger, lines: &mut Vec<(&'static str, String)>) {
                 (state(SourceState::Encrypted), "encrypted"),
                 (state(SourceState::Unsupported), "of a kind that cannot be read"),
                 (sources.duplicates, "named twice"),
+                (sources.parts, "parts of images"),
                 (sources.other_files, "other files"),
             ],
         ),
@@ -289,6 +299,21 @@ fn looked_at(ledger: &Ledger, lines: &mut Vec<(&'static str, String)>) {
             ],
         ),
     ));
+    let correlated = ledger.correlations();
+    if correlated.met > 0 {
+        lines.push((
+            "Correlated",
+            with_rest(
+                format!("{} counted", counted(correlated.joined, "hit")),
+                &[
+                    (correlated.without_group, "without a field to group by"),
+                    (correlated.without_value, "without what is counted"),
+                    (correlated.without_time, "without a time"),
+                ],
+            ),
+        ));
+    }
+    filtered(ledger, verbose, lines);
     if ledger.context() > 0 {
         let events = counted(ledger.context(), "event");
         lines.push(("Context", format!("{events} around hits")));
@@ -298,6 +323,24 @@ fn looked_at(ledger: &Ledger, lines: &mut Vec<(&'static str, String)>) {
     }
     if let Some(span) = counts.times {
         lines.push(("Time", format!("{} UTC", bars::between(span.first, span.last))));
+    }
+}
+
+/// What filters took away.
+fn filtered(ledger: &Ledger, verbose: bool, lines: &mut Vec<(&'static str, String)>) {
+    let taken = ledger.counts().hits_filtered;
+    let active = ledger.filters().iter().filter(|filter| filter.hits > 0).count() as u64;
+    if taken > 0 {
+        let (hits, filters) = (counted(taken, "hit"), counted(active, "filter"));
+        lines.push((
+            "Filtered",
+            format!("{hits} taken away by {filters}: --show-filtered shows them"),
+        ));
+    }
+    for filter in ledger.filters().iter().filter(|_| verbose) {
+        let (hits, rules) = (counted(filter.hits, "hit"), counted(filter.rules, "rule"));
+        let title = escape::lined(&filter.title);
+        lines.push(("", format!("{title}: {hits} of {rules}")));
     }
 }
 

@@ -8,6 +8,7 @@
 
 use super::check::FieldValues;
 use super::expr::{Expr, PredicateId};
+use super::filters::Filtered;
 use super::predicate::FieldId;
 use super::program::Slot;
 use super::ruleset::{AdmittingSource, Gate, RuleId, RuleSet};
@@ -58,6 +59,19 @@ impl Told {
     /// fields that rules which hit it ask for.
     const MOST: usize = 1 << 14;
 
+    /// The sources through which an event of this kind is admitted to the rule.
+    fn admitting<E: Event>(
+        &mut self,
+        set: &RuleSet,
+        event: &E,
+        rule: RuleId,
+        kind: u64,
+    ) -> Arc<[Admission]> {
+        let made =
+            || all_admitting(set, event, |gate| gate.rules.binary_search(&rule).is_ok()).into();
+        Arc::clone(self.admitting.entry((kind, rule)).or_insert_with(made))
+    }
+
     fn begin(&mut self, event: u64) {
         if self.event != event {
             self.event = event;
@@ -93,9 +107,7 @@ fn matched_by<E: Event>(
     kind: u64,
     told: &mut Told,
 ) -> Vec<Matched> {
-    let admitting = Arc::clone(told.admitting.entry((kind, rule)).or_insert_with(|| {
-        all_admitting(set, event, |gate| gate.rules.binary_search(&rule).is_ok()).into()
-    }));
+    let admitting = told.admitting(set, event, rule, kind);
     let mut look = Look { set, event, kind, told };
     let mut matched = Vec::new();
     for (gate, source) in admitting.iter() {
@@ -111,6 +123,79 @@ fn matched_by<E: Event>(
         }
     }
     matched
+}
+
+/// The view through which `rule`, which matches `event`, sees it: if several do, the first by which
+/// it matches. `kind` and `number` are as for [`matched`].
+pub(super) fn view<E: Event>(
+    set: &RuleSet,
+    event: &E,
+    rule: RuleId,
+    (kind, number): (u64, u64),
+    told: &mut Told,
+) -> Option<View> {
+    told.begin(number);
+    let admitting = told.admitting(set, event, rule, kind);
+    let mut sources =
+        admitting.iter().filter_map(|(gate, source)| Some(source_of(set, *gate, *source)?.1));
+    if admitting.len() == 1 {
+        return sources.next().map(|source| source.source.view);
+    }
+    let expr = &set.compiled.get(rule.index())?.expr;
+    let mut look = Look { set, event, kind, told };
+    let mut matches = |source: &&AdmittingSource| {
+        let view = source.source.view;
+        look.holds(&source.conditions, view) && look.holds(expr, view)
+    };
+    sources.find(|source| matches(source)).map(|source| source.source.view)
+}
+
+/// Takes away of `hits` those that their rules' filters do, and tells of them in `taken`; `kind` and
+/// `number` are as for [`matched`].
+///
+/// An event may be admitted to a rule through several sources, each with its own view of it. A hit
+/// stays if through one of them the rule and all its filters hold.
+pub(super) fn filter<E: Event>(
+    set: &RuleSet,
+    event: &E,
+    hits: &mut Vec<RuleId>,
+    taken: &mut Vec<Filtered>,
+    (kind, number): (u64, u64),
+    told: &mut Told,
+) {
+    told.begin(number);
+    hits.retain(|rule| {
+        let filters = set.filters.of_rule(*rule);
+        if filters.is_empty() {
+            return true;
+        }
+        let Some(compiled) = set.compiled.get(rule.index()) else { return true };
+        let admitting = told.admitting(set, event, *rule, kind);
+        let mut look = Look { set, event, kind, told };
+        let before = taken.len();
+        for (gate, source) in admitting.iter() {
+            let Some((_, source)) = source_of(set, *gate, *source) else { continue };
+            let view = source.source.view;
+            if !look.holds(&source.conditions, view) || !look.holds(&compiled.expr, view) {
+                continue;
+            }
+            // What is told is what the first view that the rule holds in says.
+            let first = taken.len() == before;
+            let mut stays = true;
+            for filter in filters {
+                let holds = set.filters.expr(*filter).is_none_or(|expr| look.holds(expr, view));
+                stays &= holds;
+                if !holds && first {
+                    taken.push(Filtered { rule: *rule, filter: *filter });
+                }
+            }
+            if stays {
+                taken.truncate(before);
+                break;
+            }
+        }
+        taken.len() == before
+    });
 }
 
 /// The sources that admit the event by its key, of the gates that are wanted.

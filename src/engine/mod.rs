@@ -13,8 +13,10 @@
 mod atoms;
 mod block;
 mod check;
+mod correlate;
 mod coverage;
 mod expr;
+mod filters;
 mod full;
 mod kinds;
 mod lint;
@@ -29,7 +31,12 @@ mod slot_tests;
 mod tables;
 mod wildcard;
 
+pub use correlate::{
+    Correlations, Decimal, Findings, Join, Keys, Occurrence, Occurs, Part, Quantity, Queue,
+    Windows, read_group,
+};
 pub use coverage::{Coverage, LiteralSet};
+pub use filters::{FilterId, Filtered};
 pub use kinds::Kinds;
 pub use lint::lint;
 pub use probe::{Admission, Answer, Needed, NeededSet, Probe};

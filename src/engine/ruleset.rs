@@ -11,11 +11,15 @@
 
 use super::block::BlockFilter;
 use super::check::FieldValues;
+use super::correlate::Correlations;
 use super::expr::{Expr, PredicateId};
+use super::filters::{FilterId, Filters};
 use super::predicate::{FieldId, Interner, Predicates};
 use super::program::{Instance, Program, Slot};
 use crate::event::Texts;
-use crate::sigma::{Condition, Dialect, Item, LogSource, Node, Part, Pattern, Rule, Test};
+use crate::sigma::{
+    Condition, Correlation, Dialect, Filter, Item, LogSource, Node, Part, Pattern, Rule, Test,
+};
 use crate::taxonomy::{EventKey, Mapping, Source, SourceCondition, Taxonomy, View};
 use hashbrown::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -154,6 +158,8 @@ pub struct RuleSet {
     own_views: Vec<Vec<View>>,
     /// Finds the keywords of rules in whole blocks.
     pub(super) block: Option<BlockFilter>,
+    correlations: Correlations,
+    pub(super) filters: Filters,
     cache: Mutex<Cache>,
 }
 
@@ -161,6 +167,12 @@ impl RuleSet {
     /// Compiles `rules`, whose ids are their places in the list.
     #[must_use]
     pub fn compile(rules: Vec<Rule>, taxonomy: Taxonomy) -> RuleSet {
+        RuleSet::compile_filtered(rules, Vec::new(), taxonomy)
+    }
+
+    /// The same with `filters`, whose indexes of rules are places in `rules`.
+    #[must_use]
+    pub fn compile_filtered(rules: Vec<Rule>, filters: Vec<Filter>, taxonomy: Taxonomy) -> RuleSet {
         let mut interner = Interner::default();
         let mut gates: Vec<Gate> = Vec::new();
         let mut by_source: HashMap<(LogSource, Dialect), Result<usize, Applicability>> =
@@ -191,6 +203,7 @@ impl RuleSet {
             let expr = condition(&rule.detection.condition, &sections);
             compiled.push(Compiled { expr, applicability });
         }
+        let filters = Filters::new(filters, &rules, &mut interner);
         let predicates = interner.finish();
         let block = block_filter(&gates, &compiled, &predicates);
         let own = |name: &String| {
@@ -206,8 +219,57 @@ impl RuleSet {
             taxonomy,
             block,
             own_views,
+            correlations: Correlations::default(),
+            filters,
             cache: Mutex::default(),
         }
+    }
+
+    /// The same with correlations over its rules: [`Member::Rule`] is a rule's place in the list that
+    /// was compiled, [`Member::Correlation`] a place in `correlations` before the one that has it.
+    ///
+    /// [`Member::Rule`]: crate::sigma::Member::Rule
+    /// [`Member::Correlation`]: crate::sigma::Member::Correlation
+    #[must_use]
+    pub fn with_correlations(self, correlations: Vec<Correlation>) -> RuleSet {
+        let correlations = Correlations::new(correlations, self.rules.len());
+        RuleSet { correlations, ..self }
+    }
+
+    /// The same in which everything reports, and no correlation speaks for others; but that rules with
+    /// an aggregation have hits of their own is never so.
+    #[must_use]
+    pub fn outspoken(self) -> RuleSet {
+        let RuleSet { mut rules, correlations, .. } = self;
+        let counted = correlations.aggregated();
+        for (at, rule) in rules.iter_mut().enumerate() {
+            rule.quiet = counted.contains(&at);
+        }
+        RuleSet { rules, correlations: correlations.outspoken(), ..self }
+    }
+
+    /// The correlations over its rules.
+    #[must_use]
+    pub fn correlations(&self) -> &Correlations {
+        &self.correlations
+    }
+
+    /// All filters, in the order in which they were given.
+    #[must_use]
+    pub fn filters(&self) -> &[Filter] {
+        self.filters.all()
+    }
+
+    /// The title of a filter, by which it is told of.
+    #[must_use]
+    pub fn filter_title(&self, filter: FilterId) -> &str {
+        self.filters.all().get(filter.index()).map_or("", |filter| filter.title.as_str())
+    }
+
+    /// The filters of a rule.
+    #[must_use]
+    pub fn filters_of(&self, rule: RuleId) -> &[FilterId] {
+        self.filters.of_rule(rule)
     }
 
     /// The rule with this id.
@@ -414,7 +476,7 @@ fn source_condition(
     Expr::Test(interner.intern(&item))
 }
 
-fn node(node: &Node, interner: &mut Interner) -> Expr {
+pub(super) fn node(node: &Node, interner: &mut Interner) -> Expr {
     let mut all =
         |parts: &[Node]| parts.iter().map(|n| self::node(n, interner)).collect::<Vec<_>>();
     match node {
@@ -424,7 +486,7 @@ fn node(node: &Node, interner: &mut Interner) -> Expr {
     }
 }
 
-fn condition(condition: &Condition, sections: &[Expr]) -> Expr {
+pub(super) fn condition(condition: &Condition, sections: &[Expr]) -> Expr {
     let section = |index: &usize| sections.get(*index).cloned().unwrap_or(Expr::Const(false));
     let all = |parts: &[Condition]| {
         parts.iter().map(|c| self::condition(c, sections)).collect::<Vec<_>>()

@@ -17,7 +17,9 @@
 //! Nothing is allocated for an event that does not match once the tables know its kind.
 
 use super::check::FieldValues;
+use super::correlate::{Join, Joiner, Part, join};
 use super::expr::PredicateId;
+use super::filters::Filtered;
 use super::full::{self, Told};
 use super::kinds::Kinds;
 use super::memo::{Hash, Known, Memo};
@@ -46,7 +48,7 @@ pub struct ScanStats {
     pub filtered: u64,
     /// Conditions evaluated.
     pub candidates: u64,
-    /// Rules that matched.
+    /// Rules that matched, before their filters were asked.
     pub matches: u64,
 }
 
@@ -77,8 +79,10 @@ pub struct Scanner<'r> {
     memo: Memo,
     told: Told,
     told_events: u64,
+    joiner: Joiner,
     scratch: Scratch,
     hits: Vec<RuleId>,
+    filtered: Vec<Filtered>,
     stats: ScanStats,
     /// Whether events come from a block that is known to hold no keyword.
     clean: bool,
@@ -94,8 +98,10 @@ impl<'r> Scanner<'r> {
             memo: Memo::default(),
             told: Told::default(),
             told_events: 0,
+            joiner: Joiner::default(),
             scratch: Scratch::default(),
             hits: Vec::new(),
+            filtered: Vec::new(),
             stats: ScanStats::default(),
             clean: false,
         }
@@ -113,16 +119,17 @@ impl<'r> Scanner<'r> {
         self.clean = false;
     }
 
-    /// The rules that match `event`, in ascending order.
+    /// The rules that match `event`, in ascending order, without those whose filters take it away.
     pub fn scan<E: Event>(&mut self, event: &E) -> &[RuleId] {
         self.hits.clear();
+        self.filtered.clear();
         self.stats.events += 1;
         let Scanner { set, tables, memo, scratch, hits, stats, clean, .. } = self;
         let clean = *clean && event.is_verbatim();
         let binding = tables.binding(set, event);
         let Some(binding) = binding.filter(|binding| !(clean && binding.covered)) else {
             stats.gated += 1;
-            return hits;
+            return &[];
         };
         scratch.start(&binding.program);
         let mut run = Run { event, set, binding, memo, scratch, clean };
@@ -130,18 +137,41 @@ impl<'r> Scanner<'r> {
         stats.candidates += candidates;
         stats.filtered += u64::from(candidates == 0);
         stats.matches += hits.len() as u64;
-        hits
+        let number = binding.number;
+        if self.has_filtered_rule() {
+            self.told_events += 1;
+            let of = (number, self.told_events);
+            let Scanner { set, told, hits, filtered, .. } = self;
+            full::filter(set, event, hits, filtered, of, told);
+        }
+        &self.hits
+    }
+
+    fn has_filtered_rule(&self) -> bool {
+        self.hits.iter().any(|rule| !self.set.filters.of_rule(*rule).is_empty())
+    }
+
+    /// What filters took away of the last event that was scanned, by rule, then by filter, in
+    /// ascending order.
+    #[must_use]
+    pub fn filtered(&self) -> &[Filtered] {
+        &self.filtered
     }
 
     /// The rules that match `event`, in ascending order, found without gate and prefilter: every
     /// rule that the event's source admits is evaluated by its whole condition.
     pub fn scan_full<E: Event>(&mut self, event: &E) -> &[RuleId] {
         self.hits.clear();
+        self.filtered.clear();
         self.stats.events += 1;
         self.tables.note(event);
         let evaluated = full::scan(self.set, event, &mut self.hits);
         self.stats.candidates += evaluated;
         self.stats.matches += self.hits.len() as u64;
+        if self.has_filtered_rule() {
+            let Scanner { set, hits, filtered, .. } = self;
+            full::filter(set, event, hits, filtered, (0, 1), &mut Told::default());
+        }
         &self.hits
     }
 
@@ -155,6 +185,23 @@ impl<'r> Scanner<'r> {
         self.told_events += 1;
         let of = (binding.number, self.told_events);
         full::matched(self.set, event, rules, of, &mut self.told)
+    }
+
+    /// Hands to `each` what the correlations that refer to one of `rules`, which hit `event`, are to
+    /// know of it.
+    pub fn join<E: Event>(
+        &mut self,
+        event: &E,
+        rules: &[RuleId],
+        each: &mut dyn FnMut(RuleId, Part, Join<'_>),
+    ) {
+        let Some(binding) = self.tables.binding(self.set, event) else { return };
+        self.told_events += 1;
+        let of = (binding.number, self.told_events);
+        for rule in rules {
+            let scratch = (&mut self.told, &mut self.joiner);
+            join(self.set, event, *rule, of, scratch, &mut |part, keys| each(*rule, part, keys));
+        }
     }
 
     /// What was done so far.

@@ -33,7 +33,11 @@ pub(super) struct Members {
 
 enum Member {
     Link(String),
-    File { name: String, size: u64, bytes: Arc<dyn ReadAt> },
+    File {
+        name: String,
+        size: u64,
+        bytes: Arc<dyn ReadAt>,
+    },
     /// The rest of a block cannot be decoded.
     Fault(String),
     Locked(u64),
@@ -108,13 +112,15 @@ fn directory(source: &Source, bytes: &Arc<dyn ReadAt>) -> io::Result<(Archive, P
     };
     // The directory is plain; blocks may be encrypted nevertheless.
     let encrypted = (0..archive.blocks.len()).filter(|block| is_encrypted(&archive, *block));
-    let size = |block: &usize| archive.blocks.get(*block).map_or(0, |block| block.get_unpack_size());
+    let size =
+        |block: &usize| archive.blocks.get(*block).map_or(0, |block| block.get_unpack_size());
     let Some(smallest) = encrypted.min_by_key(size) else {
         return Ok((archive, Password::empty()));
     };
     let fits = |password: &str| fits(&archive, smallest, &Password::from(password), bytes);
     let password = source.access().password(source.name(), fits);
-    let password = password.map_or_else(Password::empty, |password| Password::from(password.as_str()));
+    let password =
+        password.map_or_else(Password::empty, |password| Password::from(password.as_str()));
     Ok((archive, password))
 }
 
@@ -165,16 +171,15 @@ fn decode(
         }
         let mut gone = false;
         let mut name = String::new();
-        let decoded = decoder.for_each_entries(
-            &mut |entry: &ArchiveEntry, reader: &mut dyn Read| {
+        let decoded =
+            decoder.for_each_entries(&mut |entry: &ArchiveEntry, reader: &mut dyn Read| {
                 name.clone_from(&entry.name);
                 let Some(member) = member(entry, reader, &mut left, access)? else {
                     return Ok(true);
                 };
                 gone = to.send(member).is_err();
                 Ok(!gone && left > 0)
-            },
-        );
+            });
         if gone {
             return;
         }

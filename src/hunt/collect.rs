@@ -13,11 +13,11 @@ use super::sequence::{Consumer, Flow};
 use super::spill::{Sorter, malformed};
 use super::time::{Ticks, local_text};
 use super::work::{Finished, Note, OUTPUT_BYTES, rule_info};
-use super::{Hunt, HuntError, Order, Output};
+use super::{Hunt, HuntError, Order, Output, correlate};
 use crate::event::format_file_time;
-use crate::ledger::{Ledger, SourceEntry, SourceState};
+use crate::ledger::{Correlated, Ledger, SourceEntry, SourceState};
 use crate::report::{EventInfo, Fields, Format, Hit, Place, Repeats, Subject};
-use crate::sigma::Rule;
+use crate::sigma::About;
 use jiff::tz::TimeZone;
 use std::{
     io::{self, Write},
@@ -35,6 +35,8 @@ pub(super) struct Collector<'a> {
     arrange: Arrange,
     /// The spans of time of which the context is wanted.
     around: Sorter,
+    /// What correlations are to know.
+    entries: Sorter,
     /// Why a temporary file could not be written or read.
     temporary: Option<io::Error>,
 }
@@ -94,6 +96,7 @@ impl<'a> Collector<'a> {
             met: 0,
             arrange,
             around: Sorter::new(bound, Some(longer)),
+            entries: Sorter::new(bound, None),
             temporary: None,
         }
     }
@@ -116,7 +119,7 @@ impl<'a> Collector<'a> {
     }
 
     /// Whether nothing more can be written, or something not that is wanted.
-    fn ends(&self) -> bool {
+    pub(super) fn ends(&self) -> bool {
         let failed = self.sinks.iter().any(|sink| sink.error.is_some() && !sink.left());
         let left = !self.sinks.is_empty() && self.sinks.iter().all(Sink::left);
         self.temporary.is_some() || failed || left
@@ -149,6 +152,9 @@ impl<'a> Collector<'a> {
         for span in rendered.spans() {
             self.around.push(&span.key(), &[&span.to.to_be_bytes()])?;
         }
+        for (key, payload) in rendered.entries.iter() {
+            self.entries.push(key, &[payload])?;
+        }
         match &mut self.arrange {
             Arrange::Evidence => {}
             Arrange::Sorted { sorter, by_time } => {
@@ -175,6 +181,37 @@ impl<'a> Collector<'a> {
     /// The spans of time of which the context is wanted; to be asked for once.
     pub(super) fn take_around(&mut self) -> Sorter {
         std::mem::replace(&mut self.around, Sorter::new(0, None))
+    }
+
+    /// Finds what correlations find in all that was read, and takes it like hits. Gives how many there
+    /// are of each.
+    pub(super) fn correlate(
+        &mut self,
+        hunt: &Hunt<'_>,
+        formats: &[&Format],
+        reach: Option<Ticks>,
+    ) -> Vec<u64> {
+        if hunt.rules.correlations().all().is_empty() {
+            return Vec::new();
+        }
+        let entries = std::mem::replace(&mut self.entries, Sorter::new(0, None));
+        let found = correlate::find(hunt, entries).and_then(|mut found| {
+            let hits = std::mem::take(&mut found.hits);
+            found.show(hunt, formats, reach, |shown| {
+                self.ledger.found(shown.tally);
+                self.ledger
+                    .correlated(&Correlated { findings: shown.levels, ..Correlated::default() });
+                match self.take(shown.rendered) {
+                    Flow::Go => ControlFlow::Continue(()),
+                    Flow::Stop => ControlFlow::Break(()),
+                }
+            })?;
+            Ok(hits)
+        });
+        found.unwrap_or_else(|error| {
+            self.fail(error);
+            vec![0; hunt.rules.correlations().all().len()]
+        })
     }
 
     /// Notes that a temporary file could not be written or read.
@@ -256,7 +293,9 @@ impl<'a> Collector<'a> {
             by_time.push(&group.first.key(true), &[&length, key, sum])?;
             Ok(ControlFlow::Continue(()))
         })?;
-        let rules: Vec<_> = hunt.rules.rules().map(|(_, rule)| rule).collect();
+        let rules = hunt.rules.rules().map(|(_, rule)| &rule.about);
+        let correlations = hunt.rules.correlations().all().iter().map(|found| &found.about);
+        let rules: Vec<&About> = rules.chain(correlations).collect();
         let mut batch = Rendered::new(self.sinks.len(), false);
         by_time.finish(|_, payload| {
             let group = payload.split_first_chunk::<8>().and_then(|(length, rest)| {
@@ -316,7 +355,7 @@ impl<'a> Collector<'a> {
 /// Adds a group's line.
 fn render(
     group: &group::Group<'_>,
-    rule: &Rule,
+    rule: &About,
     zone: Option<&TimeZone>,
     formats: &[&Format],
     batch: &mut Rendered,
@@ -362,6 +401,8 @@ impl Consumer for Collector<'_> {
         let flow = self.take(&piece.rendered);
         piece.notes.into_iter().for_each(|note| self.note(note));
         self.ledger.found(piece.tally);
+        self.ledger.correlated(&piece.correlated);
+        self.ledger.taken(&piece.taken);
         self.met += piece.met;
         flow
     }

@@ -22,7 +22,7 @@ use crate::engine::Kinds;
 use crate::event::Event;
 use crate::evidence::Source;
 use crate::evtx::{self, ChunkReport, Damage, Reader, Record};
-use crate::ledger::Tally;
+use crate::ledger::{Correlated, Taken, Tally};
 use crate::report::{Format, Hit, RuleInfo, Subject};
 use hashbrown::HashMap;
 use std::{
@@ -199,7 +199,14 @@ impl Work for Surveyor<'_> {
             }
         }
         let rendered = self.rendered.take(OUTPUT_BYTES);
-        Some(Finished { rendered, notes: Vec::new(), tally: Tally::default(), met: 0 })
+        Some(Finished {
+            rendered,
+            notes: Vec::new(),
+            tally: Tally::default(),
+            correlated: Correlated::default(),
+            taken: Taken::default(),
+            met: 0,
+        })
     }
 
     fn finish(self) -> (Vec<u64>, Kinds) {

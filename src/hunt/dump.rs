@@ -21,7 +21,7 @@ use crate::evidence::Found;
 use crate::evtx::{
     self, ChunkReport, Damage, DamageKind, Format, InChunk, Lane, Reader, Record, Renderer, State,
 };
-use crate::ledger::{Ledger, Tally};
+use crate::ledger::{Correlated, Ledger, Taken, Tally};
 use crate::report::{escape, xml};
 use std::{
     fmt::Write as _,
@@ -159,7 +159,14 @@ impl Work for Dumper<'_> {
             }
         }
         let rendered = self.rendered.take(OUTPUT_BYTES);
-        Some(Finished { rendered, notes, tally: Tally::default(), met })
+        Some(Finished {
+            rendered,
+            notes,
+            tally: Tally::default(),
+            correlated: Correlated::default(),
+            taken: Taken::default(),
+            met,
+        })
     }
 
     fn finish(self) -> (Vec<u64>, Kinds) {

@@ -17,6 +17,7 @@
 
 mod collect;
 mod context;
+mod correlate;
 mod count;
 mod describe;
 mod dump;
@@ -81,6 +82,8 @@ pub struct Hunt<'a> {
     pub threads: usize,
     /// Whether every rule is evaluated on every event, without gate and prefilter.
     pub full_scan: bool,
+    /// Whether hits that filters took away are written, too, as such. Groups have none of them.
+    pub show_filtered: bool,
     /// Whether to look for records in the slack of chunks, too: what the logs have deleted.
     pub recover: bool,
     /// Set from outside to end the hunt before the evidence ends. What is begun is finished: about
@@ -180,6 +183,7 @@ impl<'a> Hunt<'a> {
             sort_memory: SORT_MEMORY,
             threads: 1,
             full_scan: false,
+            show_filtered: false,
             recover: false,
             cancel: None,
             progress: None,
@@ -187,7 +191,8 @@ impl<'a> Hunt<'a> {
     }
 
     /// Looks through all that `walk` finds, writes hits to all of `outputs` and everything else to
-    /// `ledger`. Gives the number of hits of each rule, by its index.
+    /// `ledger`. Gives the number of hits of each rule, by its index, and behind these of each
+    /// correlation. Of quiet ones, which are only counted by correlations, none are told.
     ///
     /// An output whose reader goes away (a broken pipe) gets nothing more; that ends the hunt only if
     /// no other output is left.
@@ -244,7 +249,14 @@ impl<'a> Hunt<'a> {
         collector.begin(&formats);
         let make = || Worker::new(self, purpose);
         let passed = self.pass(&pool, walk, collector, make);
-        let Passed { mut collector, hits, kinds, rest, mut stopped } = passed;
+        let Passed { mut collector, mut hits, kinds, rest, mut stopped } = passed;
+        if let Some(collector) = collector.as_mut().filter(|_| !stopped) {
+            let reach = again.map(|(reach, _)| reach);
+            hits.extend(collector.correlate(self, &formats, reach));
+            stopped = collector.ends();
+        } else {
+            hits.extend(self.rules.correlations().all().iter().map(|_| 0));
+        }
         if let Some((_, evidence)) = again.filter(|_| !stopped && !rest.closed)
             && let Some(mut before) = collector.take()
         {

@@ -6,6 +6,7 @@
 //!
 //! Invariant: every output gets the same hits in the same order.
 
+use super::correlate::Entries;
 use super::time::Ticks;
 use crate::report::{Format, Hit};
 use std::ops::Range;
@@ -79,6 +80,8 @@ pub(super) struct Rendered {
     /// For each mark, where its bytes end in each output.
     ends: Vec<usize>,
     around: Vec<Around>,
+    /// What correlations are to know.
+    pub(super) entries: Entries,
 }
 
 impl Rendered {
@@ -89,6 +92,7 @@ impl Rendered {
             marks: marked.then(Vec::new),
             ends: Vec::new(),
             around: Vec::new(),
+            entries: Entries::default(),
         }
     }
 
@@ -162,9 +166,9 @@ impl Rendered {
         })
     }
 
-    /// How many bytes there are for all outputs together.
+    /// How many bytes there are for all outputs together, and for correlations.
     pub(super) fn len(&self) -> usize {
-        self.outputs.iter().map(Vec::len).sum()
+        self.outputs.iter().map(Vec::len).sum::<usize>() + self.entries.len()
     }
 
     /// Forgets the hits and keeps the memory.
@@ -173,6 +177,7 @@ impl Rendered {
         self.marks.iter_mut().for_each(Vec::clear);
         self.ends.clear();
         self.around.clear();
+        self.entries.clear();
     }
 
     /// Gives what there is, and keeps room for as much again, `most` bytes for all outputs together
@@ -189,6 +194,7 @@ impl Rendered {
             marks: self.marks.as_mut().map(std::mem::take),
             ends: std::mem::take(&mut self.ends),
             around: std::mem::take(&mut self.around),
+            entries: std::mem::take(&mut self.entries),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! here but to count it; what is needed of a record to tell of its hits is copied out once, however
 //! many rules hit it.
 
+use super::correlate::gather;
 use super::count::Counted;
 use super::describe::{self, Description};
 use super::feed::{Item, Piece};
@@ -14,12 +15,12 @@ use super::rendered::{At, Rendered};
 use super::sequence::Flow;
 use super::time::{Ticks, event_time, local_text};
 use super::{Hunt, Order, context};
-use crate::engine::{Kinds, RuleId, Scanner};
+use crate::engine::{Filtered, Kinds, RuleId, Scanner};
 use crate::evidence::Source;
 use crate::evtx::{self, ChunkReport, Damage, Reader, Record};
-use crate::ledger::{Levels, SourceEntry, Tally};
+use crate::ledger::{Correlated, Levels, SourceEntry, Taken, Tally};
 use crate::report::{Format, Hit, RuleInfo, Subject};
-use crate::sigma::Rule;
+use crate::sigma::About;
 use std::ops::{ControlFlow, Range};
 
 /// From this size on, for all outputs together, output of an item that is not finished waits for its
@@ -32,6 +33,8 @@ pub(super) struct Finished {
     pub(super) rendered: Rendered,
     pub(super) notes: Vec<Note>,
     pub(super) tally: Tally,
+    pub(super) correlated: Correlated,
+    pub(super) taken: Taken,
     /// How many things were met in containers that were opened here.
     pub(super) met: u64,
 }
@@ -73,6 +76,8 @@ pub(super) struct Worker<'a> {
     scanner: Scanner<'a>,
     hits: Vec<u64>,
     tally: Tally,
+    correlated: Correlated,
+    taken: Taken,
     rendered: Rendered,
     description: Description,
     /// The item that is worked on, and how many records of it were met.
@@ -93,6 +98,8 @@ impl<'a> Worker<'a> {
             scanner: Scanner::new(hunt.rules),
             hits: vec![0; hunt.rules.rules().count()],
             tally: Tally::default(),
+            correlated: Correlated::default(),
+            taken: Taken::default(),
             rendered: Rendered::new(outputs, marked),
             description: Description::default(),
             item: 0,
@@ -122,7 +129,10 @@ impl Work for Worker<'_> {
         }
         // What is kept for the next item has the size that this one's output had.
         let rendered = self.rendered.take(OUTPUT_BYTES);
-        Some(Finished { rendered, notes, tally: std::mem::take(&mut self.tally), met })
+        let (tally, correlated) =
+            (std::mem::take(&mut self.tally), std::mem::take(&mut self.correlated));
+        let taken = std::mem::take(&mut self.taken);
+        Some(Finished { rendered, notes, tally, correlated, taken, met })
     }
 }
 
@@ -138,6 +148,8 @@ impl Worker<'_> {
             entered: false,
             hits: &mut self.hits,
             tally: &mut self.tally,
+            correlated: &mut self.correlated,
+            taken: &mut self.taken,
             rendered: &mut self.rendered,
             description: &mut self.description,
             item: self.item,
@@ -162,6 +174,8 @@ struct Visit<'v, 'a> {
     entered: bool,
     hits: &'v mut Vec<u64>,
     tally: &'v mut Tally,
+    correlated: &'v mut Correlated,
+    taken: &'v mut Taken,
     rendered: &'v mut Rendered,
     description: &'v mut Description,
     item: u64,
@@ -189,12 +203,26 @@ impl evtx::Sink for Visit<'_, '_> {
         let scanner = &mut *self.scanner;
         let rules =
             if self.hunt.full_scan { scanner.scan_full(record) } else { scanner.scan(record) };
-        if rules.is_empty() {
+        // The scanner is asked again for what each rule matched by. (Nothing is allocated for none.)
+        let mut rules = rules.to_vec();
+        let filtered = scanner.filtered();
+        if rules.is_empty() && filtered.is_empty() {
             return ControlFlow::Continue(());
         }
-        // The scanner is asked again for what each rule matched by.
-        let rules = rules.to_vec();
-        self.hit(record, &rules)
+        let filtered = filtered.to_vec();
+        self.count_filtered(&filtered);
+        let correlations = self.hunt.rules.correlations();
+        if rules.iter().any(|rule| !correlations.of_rule(*rule).is_empty()) {
+            let asked = (correlations, &mut *self.scanner);
+            let to = (&mut self.rendered.entries, &mut *self.correlated);
+            gather(asked, record, &rules, self.source, to);
+        }
+        rules.retain(|rule| !self.hunt.rules.rule(*rule).quiet);
+        let shown = if self.shows_filtered() { filtered.as_slice() } else { &[] };
+        if rules.is_empty() && shown.is_empty() {
+            return self.hand_on();
+        }
+        self.hit(record, &rules, shown)
     }
 
     fn chunk(&mut self, report: ChunkReport) {
@@ -209,28 +237,52 @@ impl evtx::Sink for Visit<'_, '_> {
 }
 
 impl Visit<'_, '_> {
-    /// Renders the hits of these rules on a record.
-    fn hit(&mut self, record: &Record<'_>, rules: &[RuleId]) -> ControlFlow<()> {
-        self.counted.counts.records_hit += 1;
+    fn shows_filtered(&self) -> bool {
+        self.hunt.show_filtered && self.hunt.order != Order::Grouped
+    }
+
+    /// Counts what filters took away of the hits on a record.
+    fn count_filtered(&mut self, filtered: &[Filtered]) {
+        for of_rule in filtered.chunk_by(|a, b| a.rule == b.rule) {
+            let Some(Filtered { rule, .. }) = of_rule.first() else { continue };
+            self.counted.counts.hits_filtered += 1;
+            self.taken.hit(rule.index());
+            of_rule.iter().for_each(|filtered| self.taken.filter(filtered.filter.index()));
+        }
+    }
+
+    /// Renders the hits of these rules on a record, and those that filters took away.
+    fn hit(
+        &mut self,
+        record: &Record<'_>,
+        rules: &[RuleId],
+        filtered: &[Filtered],
+    ) -> ControlFlow<()> {
+        self.counted.counts.records_hit += u64::from(!rules.is_empty());
         let whole_system = self.purpose.formats.iter().any(|format| format.wants_system());
         self.description.read(record, whole_system);
-        let (set, at) = (self.hunt.rules, self.place(record));
+        let (set, at) = (self.hunt.rules, self.place(record, !rules.is_empty()));
         let (event, place) = (self.description.event(set), describe::place(self.source, record));
         let (timestamp, data) = (self.description.timestamp(), self.description.data());
         let zone = self.hunt.zone;
         let local_time = zone.and_then(|zone| local_text(event_time(record)?, zone));
         let mut levels = Levels::default();
-        let matched = self.scanner.matched(record, rules);
-        for (&id, matched) in rules.iter().zip(&matched) {
+        let all = with_filtered(rules, filtered);
+        let ids: Vec<RuleId> = all.iter().map(|(id, _)| *id).collect();
+        let matched = self.scanner.matched(record, &ids);
+        for (&(id, filtered), matched) in all.iter().zip(&matched) {
             let rule = set.rule(id);
-            if let Some(hits) = self.hits.get_mut(id.index()) {
-                *hits += 1;
-            }
-            for hits in [&mut self.counted.counts.hits, &mut levels] {
-                if let Some(hits) = hits.get_mut(rule.level as usize) {
+            if filtered.is_empty() {
+                if let Some(hits) = self.hits.get_mut(id.index()) {
                     *hits += 1;
                 }
+                for hits in [&mut self.counted.counts.hits, &mut levels] {
+                    if let Some(hits) = hits.get_mut(rule.level as usize) {
+                        *hits += 1;
+                    }
+                }
             }
+            let filters: Vec<&str> = filtered.iter().map(|f| set.filter_title(f.filter)).collect();
             let matched: Vec<(&str, &str)> =
                 matched.iter().map(|m| (m.field.as_str(), m.value.as_str())).collect();
             let at = At { rule: u32::try_from(id.index()).unwrap_or(At::CONTEXT), ..at };
@@ -242,7 +294,10 @@ impl Visit<'_, '_> {
             }
             let rule = rule_info(rule);
             let hit = Hit {
-                subject: Subject::Hit,
+                subject: match filters.as_slice() {
+                    [] => Subject::Hit,
+                    filters => Subject::Filtered(filters),
+                },
                 timestamp,
                 local_time: local_time.as_deref(),
                 rule,
@@ -256,12 +311,15 @@ impl Visit<'_, '_> {
             self.rendered.hit(self.purpose.formats, &hit, at);
         }
         let time = event_time(record).unwrap_or(record.header_time());
-        self.tally.hit(event.computer.unwrap_or(""), Some(time), &levels);
+        if !rules.is_empty() {
+            self.tally.hit(event.computer.unwrap_or(""), Some(time), &levels);
+        }
         self.hand_on()
     }
 
     /// Where a record's hits come, if that matters; notes that their context is wanted, if it is.
-    fn place(&mut self, record: &Record<'_>) -> At {
+    /// (What filters took away has none.)
+    fn place(&mut self, record: &Record<'_>, with_context: bool) -> At {
         let place = At {
             time: At::TIMELESS,
             item: self.item,
@@ -273,7 +331,7 @@ impl Visit<'_, '_> {
             return place;
         }
         let Some(time) = event_time(record) else { return place };
-        if let Some(reach) = context {
+        if let Some(reach) = context.filter(|_| with_context) {
             let mut host = Vec::new();
             context::host_of(record, &mut host);
             self.rendered.around(&host, time.saturating_sub(reach), time.saturating_add(reach));
@@ -292,8 +350,18 @@ impl Visit<'_, '_> {
     }
 }
 
-/// What is said of a rule.
-pub(super) fn rule_info(rule: &Rule) -> RuleInfo<'_> {
+/// Hits, and hits that filters took away with these filters, in the order of rules.
+fn with_filtered<'f>(rules: &[RuleId], filtered: &'f [Filtered]) -> Vec<(RuleId, &'f [Filtered])> {
+    let none: &[Filtered] = &[];
+    let taken = filtered.chunk_by(|a, b| a.rule == b.rule);
+    let taken = taken.filter_map(|of_rule| Some((of_rule.first()?.rule, of_rule)));
+    let mut all: Vec<_> = rules.iter().map(|rule| (*rule, none)).chain(taken).collect();
+    all.sort_by_key(|(rule, _)| *rule);
+    all
+}
+
+/// What is said of a rule, or a correlation.
+pub(super) fn rule_info(rule: &About) -> RuleInfo<'_> {
     RuleInfo {
         id: rule.id.as_deref(),
         title: &rule.title,

@@ -3,7 +3,9 @@
 //! Sources are written as they are finished, so that the file of a run over a hundred thousand logs
 //! needs no memory; totals stand at the end.
 
-use super::{Counts, DamageEntry, Damages, Host, Ledger, RuleEntry, SourceEntry, SourceState};
+use super::{
+    Counts, DamageEntry, Damages, FilterEntry, Host, Ledger, RuleEntry, SourceEntry, SourceState,
+};
 use crate::event::format_file_time as time;
 use serde_json::{Value, json};
 use std::io::{self, Write};
@@ -44,6 +46,7 @@ impl LedgerFile {
             "chunks": chunks(&entry.counts),
             "records": records(&entry.counts),
             "hits": entry.counts.all_hits(),
+            "filtered_hits": entry.counts.hits_filtered,
             "first_time": entry.counts.times.map(|span| time(span.first)),
             "last_time": entry.counts.times.map(|span| time(span.last)),
             "damages": places(&entry.damages),
@@ -60,6 +63,10 @@ impl LedgerFile {
         write!(out, "\n],\n\"rules\":[")?;
         for (n, rule) in ledger.rules.iter().enumerate() {
             item(out, n == 0, &rule_line(rule))?;
+        }
+        write!(out, "\n],\n\"filters\":[")?;
+        for (n, filter) in ledger.filters.iter().enumerate() {
+            item(out, n == 0, &filter_line(filter))?;
         }
         writeln!(out, "\n],\n\"totals\":{}\n}}", totals(ledger))?;
         out.flush()
@@ -85,6 +92,17 @@ fn rule_line(rule: &RuleEntry) -> Value {
         "state": rule.state.as_str(),
         "reason": rule.reason,
         "hits": rule.hits,
+        "filtered": rule.filtered,
+    })
+}
+
+fn filter_line(filter: &FilterEntry) -> Value {
+    json!({
+        "source": filter.origin,
+        "id": filter.id,
+        "title": filter.title,
+        "rules": filter.rules,
+        "hits_taken": filter.hits,
     })
 }
 
@@ -122,6 +140,18 @@ fn host(host: &Host) -> Value {
     })
 }
 
+fn correlations(ledger: &Ledger) -> Value {
+    let correlated = &ledger.correlated;
+    json!({
+        "hits_met": correlated.met,
+        "counted": correlated.joined,
+        "without_group": correlated.without_group,
+        "without_value": correlated.without_value,
+        "without_time": correlated.without_time,
+        "findings": correlated.all_findings(),
+    })
+}
+
 fn totals(ledger: &Ledger) -> Value {
     let (sources, rules) = (ledger.sources, ledger.rule_totals());
     let [informational, low, medium, high, critical] = ledger.counts.hits;
@@ -151,6 +181,7 @@ fn totals(ledger: &Ledger) -> Value {
             "duplicates": sources.duplicates,
             "links_not_followed": sources.links,
             "special_files": sources.special,
+            "parts_of_images": sources.parts,
         },
         "chunks": chunks(&ledger.counts),
         "records": records(&ledger.counts),
@@ -169,7 +200,9 @@ fn totals(ledger: &Ledger) -> Value {
             "medium": medium,
             "low": low,
             "informational": informational,
+            "filtered": ledger.counts.hits_filtered,
         },
+        "correlations": correlations(ledger),
         "context": ledger.context,
         "first_time": ledger.counts.times.map(|span| time(span.first)),
         "last_time": ledger.counts.times.map(|span| time(span.last)),

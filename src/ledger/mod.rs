@@ -14,7 +14,9 @@
 //! - The content depends on evidence and rules alone: sources come in evidence order, rules in the
 //!   order of the rule set; no clock, no thread count (invariant 5).
 
+mod correlated;
 mod file;
+mod filtered;
 mod rules;
 mod tally;
 
@@ -22,7 +24,9 @@ use crate::engine::Kinds;
 use std::io;
 
 use crate::sigma::TACTICS;
+pub use correlated::Correlated;
 pub use file::LedgerFile;
+pub use filtered::{FilterEntry, Taken};
 pub use rules::{RuleEntry, RuleState, RuleTotals, reasons, tactics};
 pub use tally::{Host, Span, Tally, Timeline};
 
@@ -85,6 +89,8 @@ pub enum Aside {
     Link,
     /// A pipe, socket or device.
     Special,
+    /// A part of an image, read with the file that the image begins in.
+    Part,
 }
 
 /// Chunks: `slots` is what the sizes of the files say, the rest what became of each.
@@ -133,6 +139,8 @@ pub struct Counts {
     pub records: Records,
     /// Hits.
     pub hits: Levels,
+    /// Hits that filters took away; they are none of `hits`.
+    pub hits_filtered: u64,
     /// Records with at least one hit.
     pub records_hit: u64,
     /// When the first and the last record were written, left-over ones aside.
@@ -157,6 +165,7 @@ impl Counts {
         a.filtered += b.filtered;
         a.unreadable += b.unreadable;
         self.hits.iter_mut().zip(other.hits).for_each(|(a, b)| *a += b);
+        self.hits_filtered += other.hits_filtered;
         self.records_hit += other.records_hit;
         Span::merge(&mut self.times, other.times);
     }
@@ -290,6 +299,8 @@ pub struct Sources {
     pub links: u64,
     /// Pipes, sockets, devices.
     pub special: u64,
+    /// Parts of images, read with the files that the images begin in.
+    pub parts: u64,
 }
 
 impl Sources {
@@ -323,6 +334,9 @@ pub struct Ledger {
     /// Whether it did because somebody wanted it to.
     interrupted: bool,
     tally: Tally,
+    correlated: Correlated,
+    taken: Taken,
+    filters: Vec<FilterEntry>,
     kinds: Kinds,
     /// Which events the caller wanted, if not all.
     event_filter: Option<String>,
@@ -389,6 +403,7 @@ impl Ledger {
             Aside::Duplicate => &mut self.sources.duplicates,
             Aside::Link => &mut self.sources.links,
             Aside::Special => &mut self.sources.special,
+            Aside::Part => &mut self.sources.parts,
         } += 1;
     }
 
@@ -410,6 +425,23 @@ impl Ledger {
     /// Adds what was found in evidence that comes next.
     pub fn found(&mut self, tally: Tally) {
         self.tally.merge(tally);
+    }
+
+    /// Adds what became of hits that correlations count, and their findings, which are hits, too.
+    pub fn correlated(&mut self, correlated: &Correlated) {
+        self.correlated.add(correlated);
+        let hits = self.counts.hits.iter_mut().zip(correlated.findings);
+        hits.for_each(|(hits, found)| *hits += found);
+    }
+
+    /// Adds what filters took away.
+    pub fn taken(&mut self, taken: &Taken) {
+        self.taken.add(taken);
+    }
+
+    /// Notes all filters, in the order of the rule set.
+    pub fn set_filters(&mut self, filters: Vec<FilterEntry>) {
+        self.filters = filters;
     }
 
     /// Notes the kinds of events that were met.
@@ -512,6 +544,24 @@ impl Ledger {
         &self.tally
     }
 
+    /// What became of hits that correlations count.
+    #[must_use]
+    pub fn correlations(&self) -> &Correlated {
+        &self.correlated
+    }
+
+    /// What filters took away.
+    #[must_use]
+    pub fn taken_away(&self) -> &Taken {
+        &self.taken
+    }
+
+    /// All filters.
+    #[must_use]
+    pub fn filters(&self) -> &[FilterEntry] {
+        &self.filters
+    }
+
     /// The kinds of events that were met.
     #[must_use]
     pub fn kinds(&self) -> &Kinds {
@@ -561,7 +611,8 @@ impl Ledger {
                 + beside.other_files
                 + beside.duplicates
                 + beside.links
-                + beside.special;
+                + beside.special
+                + beside.parts;
             check("sources", self.sources.met, self.sources.all() + beside);
             check("hits of rules", hits.iter().sum(), rule_hits);
         }
@@ -573,6 +624,12 @@ impl Ledger {
         );
         let unread = records.unrecoverable + records.filtered + records.unreadable;
         check("records", records.seen, read + unread);
+        let correlated = &self.correlated;
+        check("hits for correlations", correlated.met, correlated.joined + correlated.left_out());
+        check("filtered hits", self.counts.hits_filtered, self.taken.hits());
+        if !self.taken.is_sound() {
+            out.push("filtered hits: filters took away others than rules lost".to_owned());
+        }
         if *records_hit > read {
             out.push(format!("records: {read} read, {records_hit} hit"));
         }

@@ -54,6 +54,8 @@ pub struct RuleEntry {
     pub reason: Option<String>,
     /// How often it hit.
     pub hits: u64,
+    /// How many hits more it would have without filters.
+    pub filtered: u64,
 }
 
 /// How many rules ended in each bin.

@@ -42,6 +42,7 @@ fn counts(records: u64, hits: u64) -> Counts {
         chunks: Chunks { slots: 3, read: 1, irregular: 1, unused: 1, unreadable: 0 },
         records: Records { seen: records + 1, fast: records, unreadable: 1, ..Records::default() },
         hits: [0, 0, 0, hits, 0],
+        hits_filtered: 0,
         records_hit: hits.min(records),
         times: None,
     }
@@ -75,6 +76,7 @@ fn rule(state: RuleState, hits: u64) -> RuleEntry {
         state,
         reason: None,
         hits,
+        filtered: 0,
     }
 }
 

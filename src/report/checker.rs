@@ -12,7 +12,8 @@
 //! `tests/regression_tests_runner.py`, `tests/windows_goodlog_baseline_runner.py`.
 
 use super::json::{Object, grouped};
-use super::{Fields, Hit};
+use super::{Fields, Hit, Subject, correlation};
+use crate::event::Value;
 
 /// Stands between two fields of the text.
 const BETWEEN: &str = "  ";
@@ -24,6 +25,16 @@ pub(super) fn hit(hit: &Hit<'_>, out: &mut Vec<u8>) {
     object.string("RuleLevel", Some(hit.rule.level));
     object.string("RulePath", Some(hit.rule.source));
     object.string("EvtxPath", Some(hit.place.path));
+    if let Subject::Correlation(found) = &hit.subject {
+        let mut fields = Fields::new();
+        fields.push("Correlation", Value::Text(&correlation::summary(found)));
+        object.string("Match", Some(&text(&[&fields, hit.data])));
+        object.key("Correlation");
+        correlation::about(hit, found, object.out);
+        object.end();
+        out.push(b'\n');
+        return;
+    }
     object.string("Match", Some(&text(&[hit.system, hit.data])));
     object.key("Event");
     let mut event = Object::begin(object.out);
@@ -51,9 +62,8 @@ fn text(parts: &[&Fields]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{EventInfo, Format, Place, RuleInfo, Subject};
+    use super::super::{EventInfo, Format, Place, RuleInfo};
     use super::*;
-    use crate::event::Value;
     use serde_json::{Value as Json, json};
 
     fn line(id: Option<&str>, system: &Fields, body: &str, data: &Fields) -> String {

@@ -8,7 +8,7 @@
 //! adds what its own format needs on top.
 
 use super::account::Notion;
-use super::{Hit, Subject, escape};
+use super::{Hit, Subject, correlation, escape};
 use std::borrow::Cow;
 
 /// Columns, in their order.
@@ -51,6 +51,8 @@ pub(super) enum Known {
     Tags,
     Techniques,
     RuleFile,
+    /// The filters that took the hit away.
+    FilteredBy,
     Computer,
     Channel,
     Provider,
@@ -104,6 +106,7 @@ const KNOWN: &[(&str, Known)] = &[
     ("Status", Known::Status),
     ("RuleID", Known::RuleId),
     ("RuleFile", Known::RuleFile),
+    ("FilteredBy", Known::FilteredBy),
     ("Path", Known::Path),
     ("Chunk", Known::Chunk),
     ("Offset", Known::Offset),
@@ -113,7 +116,7 @@ const KNOWN: &[(&str, Known)] = &[
     ("Details", Known::Details),
 ];
 
-/// The columns of groups; hits have nothing in them, so they are not chosen by name.
+/// The columns of groups and of findings of correlations; other hits have nothing in them.
 const OF_GROUPS: &[(&str, Known)] = &[
     ("Count", Known::Count),
     ("FirstUTC", Known::First),
@@ -173,6 +176,16 @@ impl Columns {
         Columns(known.into_iter().map(Column::Known).collect())
     }
 
+    /// The same with a column that tells which filters took a hit away.
+    #[must_use]
+    pub fn with_filtered(mut self) -> Columns {
+        let column = Column::Known(Known::FilteredBy);
+        if !self.0.contains(&column) {
+            self.0.push(column);
+        }
+        self
+    }
+
     /// The same with times in the reader's time zone.
     #[must_use]
     pub fn in_local_time(self) -> Columns {
@@ -214,7 +227,7 @@ impl Columns {
 
     /// The names of all columns that are not fields of events.
     pub fn names() -> impl Iterator<Item = &'static str> {
-        KNOWN.iter().map(|(name, _)| *name)
+        KNOWN.iter().chain(OF_GROUPS).map(|(name, _)| *name)
     }
 }
 
@@ -223,7 +236,8 @@ impl Column {
         if let Some(field) = name.strip_prefix(DATA) {
             return Column::Field(field.into());
         }
-        let known = KNOWN.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+        let mut known = KNOWN.iter().chain(OF_GROUPS);
+        let known = known.find(|(known, _)| known.eq_ignore_ascii_case(name));
         known.map_or_else(|| Column::Field(name.into()), |(_, known)| Column::Known(*known))
     }
 
@@ -268,16 +282,27 @@ impl Known {
         let value = match self {
             Known::Matched => return hit.matched.iter().map(|(n, v)| pair(n, v)).collect(),
             Known::Fields => return fields(hit),
+            Known::FilteredBy => {
+                let Subject::Filtered(filters) = &hit.subject else { return Vec::new() };
+                return filters.iter().map(|filter| escape::lined(filter)).collect();
+            }
             Known::Details => return details(hit),
             Known::Where => return place(hit),
             Known::Tags => return hit.rule.tags.iter().map(|tag| escape::lined(tag)).collect(),
+            Known::First if let Subject::Correlation(found) = &hit.subject => found.first.map(time),
+            Known::LocalFirst if let Subject::Correlation(found) = &hit.subject => {
+                local(found.local_first, found.first)
+            }
             Known::Time | Known::First => hit.timestamp.map(time),
             Known::LocalTime | Known::LocalFirst => local(hit.local_time, hit.timestamp),
             Known::Count | Known::Last | Known::LocalLast => match &hit.subject {
                 Subject::Group(repeats) if self == Known::Count => number(repeats.count),
                 Subject::Group(repeats) if self == Known::Last => repeats.last.map(time),
                 Subject::Group(repeats) => local(repeats.local_last, repeats.last),
-                Subject::Hit | Subject::Context => None,
+                Subject::Correlation(found) if self == Known::Count => number(found.count),
+                Subject::Correlation(_) if self == Known::Last => hit.timestamp.map(time),
+                Subject::Correlation(_) => local(hit.local_time, hit.timestamp),
+                Subject::Hit | Subject::Filtered(_) | Subject::Context => None,
             },
             Known::Level => text(hit.rule.level),
             Known::Rule => text(hit.rule.title),
@@ -293,7 +318,10 @@ impl Known {
             Known::Provider => hit.event.provider.map(Cow::Borrowed),
             Known::EventId => hit.event.event_id.map(Cow::Borrowed),
             Known::Event => Some(Cow::Owned(event_kind(hit))),
-            Known::Title => hit.event.title.map(Cow::Borrowed),
+            Known::Title => match &hit.subject {
+                Subject::Correlation(found) => Some(Cow::Owned(correlation::summary(found))),
+                _ => hit.event.title.map(Cow::Borrowed),
+            },
             Known::RecordId => hit.event.record_id.map(Cow::Borrowed),
             Known::Notion(notion) => notion.of(hit),
             Known::Match(n) => {
@@ -352,11 +380,20 @@ pub(super) fn shorten_time(time: &mut String, width: usize, has_offset: bool) {
 }
 
 /// The channel without what all of them share, and the event's number: `Sysmon/1`.
+/// Of several events the type of what they are told of together by.
 pub(super) fn event_kind(hit: &Hit<'_>) -> String {
+    if let Subject::Correlation(found) = &hit.subject {
+        return found.kind.to_owned();
+    }
     let channel = hit.event.channel.or(hit.event.provider).unwrap_or("-");
+    kind_of(channel, hit.event.event_id.unwrap_or("-"))
+}
+
+/// See [`event_kind`].
+pub(super) fn kind_of(channel: &str, event_id: &str) -> String {
     let channel = channel.strip_prefix("Microsoft-Windows-").unwrap_or(channel);
     let channel = channel.strip_suffix("/Operational").unwrap_or(channel);
-    format!("{channel}/{}", hit.event.event_id.unwrap_or("-"))
+    format!("{channel}/{event_id}")
 }
 
 /// The techniques of ATT&CK among the rule's tags: `T1003.001`.
@@ -395,6 +432,11 @@ const FIRST_FIELDS: usize = 8;
 /// The fields that matched. What only says which kind of event it is has columns of its own and is
 /// left out; if that is all a rule asks for, the event's first fields that say something.
 fn fields(hit: &Hit<'_>) -> Vec<String> {
+    if let Subject::Correlation(found) = &hit.subject {
+        let group = hit.matched.iter().map(|(name, value)| pair(name, value));
+        let summary = escape::lined(&correlation::summary(found));
+        return std::iter::once(summary).chain(group).collect();
+    }
     let matched = || hit.matched.iter().filter(|(name, _)| !is_kind(name));
     if matched().next().is_some() {
         return matched().map(|(name, value)| pair(name, value)).collect();
@@ -425,6 +467,11 @@ fn is_telling(name: &str, value: &str) -> bool {
 
 /// All fields: first those that matched, then those of the event.
 fn details(hit: &Hit<'_>) -> Vec<String> {
+    if let Subject::Correlation(found) = &hit.subject {
+        let members = correlation::members(found);
+        let members = members.iter().map(|member| escape::lined(member));
+        return fields(hit).into_iter().chain(members).collect();
+    }
     let matched = hit.matched.iter().filter(|(name, _)| !is_kind(name));
     let mut texts: Vec<String> = matched.clone().map(|(name, value)| pair(name, value)).collect();
     let rest = hit.data.iter().filter(|(name, value, _)| {
@@ -446,7 +493,11 @@ fn pair(name: &str, value: &str) -> String {
 pub(super) fn message(hit: &Hit<'_>) -> String {
     let title = hit.event.title.filter(|_| hit.subject != Subject::Context);
     let title = title.map_or_else(String::new, |title| format!("{title}, "));
-    let about = format!("{} ({title}{})", hit.rule.title, event_kind(hit));
+    let filtered = match hit.subject {
+        Subject::Filtered(filters) => format!(" [filtered by {}]", filters.join(", ")),
+        _ => String::new(),
+    };
+    let about = format!("{}{filtered} ({title}{})", hit.rule.title, event_kind(hit));
     let fields = fields(hit);
     let end = if fields.is_empty() { "" } else { ": " };
     format!("{}{end}{}", escape::lined(&about), fields.join(" | "))

@@ -13,7 +13,7 @@ use super::columns::{message, techniques};
 use super::ecs_fields::{self, Put};
 use super::json::{Object, grouped, strings};
 use super::time::micros;
-use super::{Hit, Kind, Subject};
+use super::{Correlation, Hit, Kind, Subject, correlation};
 use std::borrow::Cow;
 
 /// The version of the schema.
@@ -66,6 +66,9 @@ pub(super) fn hit(hit: &Hit<'_>, out: &mut Vec<u8>) {
         rule(hit, &mut document);
     }
     winlog(hit, &mut document);
+    if let Subject::Correlation(found) = &hit.subject {
+        correlation(hit, found, &mut document);
+    }
     ecs_fields::put(hit, &mut Put(&mut document));
     let mut leaves = document.0;
     // Objects are written as their paths come, so those of one object have to stand together.
@@ -84,10 +87,21 @@ fn base<'h>(hit: &Hit<'h>, document: &mut Document<'h>) {
     }
     document.text("message", Some(message(hit)));
     document.text("ecs.version", Some(VERSION));
-    document.texts("tags", hit.rule.tags.iter().map(|tag| Cow::Borrowed(tag.as_str())).collect());
+    let filters: &[&str] = match hit.subject {
+        Subject::Filtered(filters) => filters,
+        _ => &[],
+    };
+    let marked = (!filters.is_empty()).then_some(Cow::Borrowed("filtered"));
+    let tags = hit.rule.tags.iter().map(|tag| Cow::Borrowed(tag.as_str()));
+    document.texts("tags", marked.into_iter().chain(tags).collect());
+    let filters = filters.iter().map(|filter| Cow::Borrowed(*filter));
+    document.texts("harrier.filtered_by", filters.collect());
     let (kind, dataset, detection) = match hit.subject {
         Subject::Context => ("event", "harrier.context", None),
         Subject::Hit | Subject::Group(_) => ("alert", "harrier.hit", Some("intrusion_detection")),
+        // What a filter took away alerts nobody.
+        Subject::Filtered(_) => ("event", "harrier.filtered", None),
+        Subject::Correlation(_) => ("alert", "harrier.correlation", Some("intrusion_detection")),
     };
     document.text("event.kind", Some(kind));
     document.text("event.module", Some("harrier"));
@@ -144,6 +158,25 @@ fn winlog<'h>(hit: &Hit<'h>, document: &mut Document<'h>) {
     document.put("harrier.evidence.chunk", integer(hit.place.chunk));
     document.put("harrier.evidence.offset", integer(hit.place.offset));
     document.put("harrier.evidence.recovered", Leaf::Bool(hit.place.recovered));
+}
+
+/// What is said of several events together; all else is said of the last.
+fn correlation<'h>(hit: &Hit<'h>, found: &Correlation<'h>, document: &mut Document<'h>) {
+    let time = |time: Option<&'h str>| time.filter(|time| micros(time).is_some());
+    document.text("event.start", time(found.first));
+    document.text("event.end", time(hit.timestamp));
+    if let Some(span) = found.span {
+        let nanoseconds = i64::try_from(span.saturating_mul(100)).unwrap_or(i64::MAX);
+        document.put("event.duration", Leaf::Integer(nanoseconds));
+    }
+    document.text("harrier.correlation.type", Some(found.kind));
+    document.text("harrier.correlation.value", Some(found.value));
+    let count = i64::try_from(found.count).unwrap_or(i64::MAX);
+    document.put("harrier.correlation.count", Leaf::Integer(count));
+    document.text("harrier.correlation.timespan", found.timespan);
+    document.text("harrier.correlation.summary", Some(correlation::summary(found)));
+    let members = correlation::members(found).into_iter().map(Cow::Owned).collect();
+    document.texts("harrier.correlation.members", members);
 }
 
 /// The numbers that Elastic's own rules give their levels.

@@ -6,7 +6,7 @@
 //! text that Windows shows.
 
 use super::json::{Object, grouped, scalar, strings};
-use super::{Hit, Kind, Repeats, Subject};
+use super::{Hit, Kind, Place, Repeats, RuleInfo, Subject, correlation};
 
 /// What a line says it is. The number changes when a key changes its meaning or goes.
 const SCHEMA: &str = "harrier.hit/1";
@@ -15,9 +15,11 @@ const GROUP_SCHEMA: &str = "harrier.group/1";
 
 pub(super) fn hit(hit: &Hit<'_>, out: &mut Vec<u8>) {
     match &hit.subject {
-        Subject::Hit => one(hit, out),
+        Subject::Hit => one(hit, &[], out),
+        Subject::Filtered(filters) => one(hit, filters, out),
         Subject::Context => context(hit, out),
         Subject::Group(repeats) => group(hit, repeats, out),
+        Subject::Correlation(correlation) => correlation::line(hit, correlation, out),
     }
     out.push(b'\n');
 }
@@ -32,7 +34,7 @@ fn context(hit: &Hit<'_>, out: &mut Vec<u8>) {
     object.key("event");
     event(hit, object.out);
     object.key("evidence");
-    evidence(hit, object.out);
+    evidence(&hit.place, object.out);
     object.key("data");
     grouped(hit.data.iter(), object.out);
     object.end();
@@ -46,23 +48,27 @@ fn group(hit: &Hit<'_>, repeats: &Repeats<'_>, out: &mut Vec<u8>) {
     object.string("last", repeats.last);
     object.integer("count", repeats.count);
     object.key("rule");
-    rule(hit, object.out);
+    rule(&hit.rule, object.out);
     object.string("computer", hit.event.computer);
     object.key("matched");
     grouped(hit.matched.iter().map(|(name, value)| (*name, *value, Kind::Text)), object.out);
     object.end();
 }
 
-fn one(hit: &Hit<'_>, out: &mut Vec<u8>) {
+fn one(hit: &Hit<'_>, filters: &[&str], out: &mut Vec<u8>) {
     let mut object = Object::begin(out);
     object.string("schema", Some(SCHEMA));
     object.string("timestamp", hit.timestamp);
     object.key("rule");
-    rule(hit, object.out);
+    rule(&hit.rule, object.out);
+    if !filters.is_empty() {
+        object.key("filtered_by");
+        strings(filters.iter().copied(), object.out);
+    }
     object.key("event");
     event(hit, object.out);
     object.key("evidence");
-    evidence(hit, object.out);
+    evidence(&hit.place, object.out);
     object.key("matched");
     grouped(hit.matched.iter().map(|(name, value)| (*name, *value, Kind::Text)), object.out);
     object.key("data");
@@ -70,15 +76,15 @@ fn one(hit: &Hit<'_>, out: &mut Vec<u8>) {
     object.end();
 }
 
-fn rule(hit: &Hit<'_>, out: &mut Vec<u8>) {
+pub(super) fn rule(rule: &RuleInfo<'_>, out: &mut Vec<u8>) {
     let mut object = Object::begin(out);
-    object.string("id", hit.rule.id);
-    object.string("title", Some(hit.rule.title));
-    object.string("level", Some(hit.rule.level));
-    object.string("status", hit.rule.status);
+    object.string("id", rule.id);
+    object.string("title", Some(rule.title));
+    object.string("level", Some(rule.level));
+    object.string("status", rule.status);
     object.key("tags");
-    strings(hit.rule.tags.iter().map(String::as_str), object.out);
-    object.string("source", Some(hit.rule.source));
+    strings(rule.tags.iter().map(String::as_str), object.out);
+    object.string("source", Some(rule.source));
     object.end();
 }
 
@@ -93,15 +99,15 @@ fn event(hit: &Hit<'_>, out: &mut Vec<u8>) {
     object.end();
 }
 
-fn evidence(hit: &Hit<'_>, out: &mut Vec<u8>) {
+pub(super) fn evidence(place: &Place<'_>, out: &mut Vec<u8>) {
     let mut object = Object::begin(out);
-    object.string("path", Some(hit.place.path));
-    object.integer("chunk", hit.place.chunk);
-    object.integer("offset", hit.place.offset);
-    object.integer("record_id", hit.place.record_id);
+    object.string("path", Some(place.path));
+    object.integer("chunk", place.chunk);
+    object.integer("offset", place.offset);
+    object.integer("record_id", place.record_id);
     object.key("recovered");
-    scalar(if hit.place.recovered { "true" } else { "false" }, Kind::Bool, object.out);
-    object.string("state", Some(hit.place.state));
-    object.string("host", hit.place.host);
+    scalar(if place.recovered { "true" } else { "false" }, Kind::Bool, object.out);
+    object.string("state", Some(place.state));
+    object.string("host", place.host);
     object.end();
 }

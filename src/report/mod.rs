@@ -10,6 +10,7 @@
 mod account;
 mod checker;
 mod columns;
+mod correlation;
 mod csv;
 mod ecs;
 mod ecs_fields;
@@ -26,6 +27,7 @@ mod wrap;
 pub mod xml;
 
 pub use columns::{Columns, Medium};
+pub use correlation::{Correlation, CorrelationMember};
 pub use csv::row as csv_row;
 pub use fields::{Fields, Kind};
 pub use table::Table;
@@ -67,6 +69,10 @@ pub enum Subject<'a> {
     /// All hits of a rule on a computer by the same values. Of the event only the computer is given,
     /// the time is the first's.
     Group(Repeats<'a>),
+    /// One rule on one record, taken away by the filters with these titles.
+    Filtered(&'a [&'a str]),
+    /// Several events together; the hit's rule is a correlation.
+    Correlation(Correlation<'a>),
 }
 
 /// How often something was, and when last.
@@ -81,7 +87,7 @@ pub struct Repeats<'a> {
 }
 
 /// What is said of a rule.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RuleInfo<'a> {
     /// `id`
     pub id: Option<&'a str>,
@@ -127,7 +133,7 @@ pub struct EventInfo<'a> {
 }
 
 /// Where a record lies.
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Place<'a> {
     /// The source's path as found, containers with `!`.
     pub path: &'a str,

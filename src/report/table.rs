@@ -186,6 +186,7 @@ fn widths(column: &Column, page: Option<usize>) -> (usize, usize) {
         Known::Fields | Known::Matched | Known::Details => (80, 110),
         Known::Where | Known::Path => (50, 100),
         Known::Match(_) | Known::Notion(_) | Known::RuleFile | Known::RuleId => (24, 50),
+        Known::FilteredBy => (16, 40),
         Known::Channel | Known::Provider | Known::Title => (16, 36),
         Known::Techniques | Known::Tags => (12, 24),
     }

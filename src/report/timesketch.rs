@@ -14,7 +14,7 @@
 use super::columns::{message, techniques};
 use super::json::{Object, is_number, strings};
 use super::time::micros;
-use super::{Hit, Kind, Subject};
+use super::{Correlation, Hit, Kind, Subject, correlation};
 use std::borrow::Cow;
 
 /// What Plaso calls a record of an event log.
@@ -24,28 +24,70 @@ const DATA_TYPE: &str = "windows:evtx:record";
 const CREATED: &str = "Creation Time";
 const NO_TIME: &str = "Not a time";
 
+/// The same of several events together: it is the last one's.
+const CORRELATION_TYPE: &str = "harrier:correlation";
+const LAST: &str = "Last Event Time";
+
 /// Names that an event's field may not have: those below, and those that Timesketch keeps.
 const TAKEN: &str = "message datetime timestamp timestamp_desc data_type tag label strings \
     event_identifier source_name channel computer_name record_number event_title rule_title rule_id \
-    rule_level rule_status rule_file rule_techniques matched display_name offset chunk recovered \
+    rule_level rule_status rule_file rule_techniques filtered_by matched correlation_type correlation_value \
+    correlation_count correlation_summary correlation_first correlation_last correlation_members display_name offset chunk recovered \
     comment timesketch_label __ts_timeline_id _id _index _source _type";
 
 pub(super) fn hit(hit: &Hit<'_>, out: &mut Vec<u8>) {
-    let time = hit.timestamp.and_then(micros);
+    if let Subject::Correlation(found) = &hit.subject {
+        return correlation(hit, found, out);
+    }
     let mut object = Object::begin(out);
-    object.string("message", Some(&message(hit)));
-    object.string("datetime", Some(&datetime(time.unwrap_or(0))));
-    object.key("timestamp");
-    object.out.extend_from_slice(itoa::Buffer::new().format(time.unwrap_or(0)).as_bytes());
-    object.string("timestamp_desc", Some(if time.is_some() { CREATED } else { NO_TIME }));
-    object.string("data_type", Some(DATA_TYPE));
-    object.key("tag");
-    let tags = std::iter::once(hit.rule.level).chain(hit.rule.tags.iter().map(String::as_str));
-    strings(tags, object.out);
+    required(hit, &mut object, (CREATED, DATA_TYPE));
     if hit.subject != Subject::Context {
         rule(hit, &mut object);
     }
     event(hit, &mut object);
+    data(hit, &mut object);
+    object.end();
+    out.push(b'\n');
+}
+
+/// A finding of a correlation is no record of a log: analyzers of these leave it alone.
+fn correlation(hit: &Hit<'_>, found: &Correlation<'_>, out: &mut Vec<u8>) {
+    let mut object = Object::begin(out);
+    required(hit, &mut object, (LAST, CORRELATION_TYPE));
+    rule(hit, &mut object);
+    text(&mut object, "computer_name", hit.event.computer);
+    object.string("correlation_type", Some(found.kind));
+    object.string("correlation_value", Some(found.value));
+    object.integer("correlation_count", found.count);
+    object.string("correlation_summary", Some(&correlation::summary(found)));
+    text(&mut object, "correlation_first", found.first);
+    text(&mut object, "correlation_last", hit.timestamp);
+    object.key("correlation_members");
+    correlation::member_strings(found, object.out);
+    object.string("display_name", Some(hit.place.path));
+    data(hit, &mut object);
+    object.end();
+    out.push(b'\n');
+}
+
+/// What Timesketch wants of everything, with what the time is and what it is that has it.
+fn required(hit: &Hit<'_>, object: &mut Object<'_>, (when, what): (&str, &str)) {
+    let time = hit.timestamp.and_then(micros);
+    object.string("message", Some(&message(hit)));
+    object.string("datetime", Some(&datetime(time.unwrap_or(0))));
+    object.key("timestamp");
+    object.out.extend_from_slice(itoa::Buffer::new().format(time.unwrap_or(0)).as_bytes());
+    object.string("timestamp_desc", Some(if time.is_some() { when } else { NO_TIME }));
+    object.string("data_type", Some(what));
+    object.key("tag");
+    let marked = matches!(hit.subject, Subject::Filtered(_)).then_some("filtered");
+    let tags = std::iter::once(hit.rule.level).chain(marked);
+    let tags = tags.chain(hit.rule.tags.iter().map(String::as_str));
+    strings(tags, object.out);
+}
+
+/// The event's own fields.
+fn data(hit: &Hit<'_>, object: &mut Object<'_>) {
     let names: Vec<Cow<'_, str>> = hit.data.iter().map(|(name, ..)| own_name(name)).collect();
     let fields: Vec<(&str, &str, Kind)> = names
         .iter()
@@ -53,8 +95,6 @@ pub(super) fn hit(hit: &Hit<'_>, out: &mut Vec<u8>) {
         .map(|(name, (_, v, _))| (&**name, v, Kind::Text))
         .collect();
     object.grouped(fields.iter().copied());
-    object.end();
-    out.push(b'\n');
 }
 
 fn rule(hit: &Hit<'_>, object: &mut Object<'_>) {
@@ -67,6 +107,10 @@ fn rule(hit: &Hit<'_>, object: &mut Object<'_>) {
     object.key("rule_techniques");
     strings(techniques.iter().map(String::as_str), object.out);
     let matched: Vec<String> = hit.matched.iter().map(|(n, v)| format!("{n}={v}")).collect();
+    if let Subject::Filtered(filters) = hit.subject {
+        object.key("filtered_by");
+        strings(filters.iter().copied(), object.out);
+    }
     object.key("matched");
     strings(matched.iter().map(String::as_str), object.out);
 }

@@ -46,6 +46,8 @@ pub struct LoadOptions {
     pub expand: Lists,
     /// Whether to load rules with the status `deprecated` or `unsupported`.
     pub include_inactive: bool,
+    /// Whether filters alone are wanted: other documents are refused.
+    pub only_filters: bool,
     /// Whether to look for what is doubtful about documents, for [`LoadedRules::findings`].
     pub lint: bool,
     /// Whether to keep the text of files, for [`LoadedRules::text_of`].

@@ -174,7 +174,14 @@ impl<'a> Reader<'_, 'a> {
             notes: Vec::new(),
         };
         let file = &mut self.file;
-        match document::read(root, self.options.include_inactive, &mut context) {
+        let read = document::read(root, self.options.include_inactive, &mut context);
+        let read = match read {
+            Ok(Outcome::Rule(..) | Outcome::Correlation(_)) if self.options.only_filters => {
+                Err(Fault::new(root.at, "only filters are taken here, and this is none"))
+            }
+            read => read,
+        };
+        match read {
             Ok(Outcome::Rule(rule, aggregation)) => {
                 let place = file.rules.len();
                 file.rules.push(*rule);

@@ -2,12 +2,15 @@
 
 mod bench;
 mod checker;
+mod containers;
+mod correlations;
 mod dump;
 mod evidence;
 mod filters;
 mod hunts;
 mod outputs;
 mod regression;
+mod rule_filters;
 mod rules;
 mod surface;
 mod timeline;
