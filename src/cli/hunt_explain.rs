@@ -7,7 +7,7 @@ use super::args::{FormatArg, HuntArgs};
 use super::rules_explain::{PageArg, load, not_found, tell_refused};
 use super::shell::print;
 use super::taxonomy::{self, Doubt};
-use super::{Exit, evidence, say_error, say_warning};
+use super::{Exit, evidence, passwords, say_error, say_warning};
 use anyhow::{Result, bail};
 use harrier::{
     attack::Attack,
@@ -30,6 +30,7 @@ const PROBLEMS_SHOWN: usize = 10;
 pub fn run(args: &HuntArgs, what: &str) -> Result<Exit> {
     let format = page_format(args)?;
     let paths = evidence::resolve(&args.evidence)?;
+    let access = passwords::access(&args.evidence, args.output.quiet)?;
     let (taxonomy, doubts) = taxonomy::read(&args.rules)?;
     doubts.iter().for_each(Doubt::say);
     let loaded = load(&args.rules)?;
@@ -58,7 +59,7 @@ pub fn run(args: &HuntArgs, what: &str) -> Result<Exit> {
     };
     let mut explaining =
         Explaining { corpus, rule, which, outcomes: Vec::new(), more: 0, problems: Vec::new() };
-    visit(Walk::new(&paths), args.evidence.recover, &mut explaining);
+    visit(Walk::new(&paths).with(access), args.evidence.recover, &mut explaining);
     let Explaining { outcomes, more, problems, .. } = explaining;
     problems.iter().take(PROBLEMS_SHOWN).for_each(|problem| say_error(problem));
     let unnamed = problems.len().saturating_sub(PROBLEMS_SHOWN);
