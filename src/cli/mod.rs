@@ -14,6 +14,7 @@ mod event_filter;
 mod evidence;
 mod expand;
 mod hunt;
+mod hunt_explain;
 mod interrupt;
 mod json;
 mod lists;
