@@ -30,6 +30,7 @@ const PROBLEMS_SHOWN: usize = 10;
 pub fn run(args: &HuntArgs, what: &str) -> Result<Exit> {
     let format = page_format(args)?;
     let paths = evidence::resolve(&args.evidence)?;
+    let access = passwords::access(&args.evidence, args.output.quiet)?;
     let (taxonomy, doubts) = taxonomy::read(&args.rules)?;
     doubts.iter().for_each(Doubt::say);
     let loaded = load(&args.rules)?;
@@ -58,7 +59,6 @@ pub fn run(args: &HuntArgs, what: &str) -> Result<Exit> {
     };
     let mut explaining =
         Explaining { corpus, rule, which, outcomes: Vec::new(), more: 0, problems: Vec::new() };
-    let access = passwords::access(&args.evidence, args.output.quiet)?;
     let hunt = Hunt { recover: args.evidence.recover, ..Hunt::new(&set) };
     visit(&hunt, Walk::new(&paths).with(access), &mut explaining);
     let Explaining { outcomes, more, problems, .. } = explaining;
