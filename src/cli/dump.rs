@@ -5,7 +5,7 @@ use super::event_filter::{EventArgs, Events, Said};
 use super::output::Place;
 use super::progress::Progress;
 use super::target::{Pending, incomplete};
-use super::{Exit, account, evidence, interrupt, say_warning, summary};
+use super::{Exit, account, evidence, interrupt, passwords, say_warning, summary};
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::{Args, ValueEnum};
 use harrier::{
@@ -88,7 +88,8 @@ pub enum DumpFormat {
 /// Writes all records and tells of it.
 pub fn run(args: &DumpArgs) -> Result<Exit> {
     let paths = evidence::resolve(&args.evidence)?;
-    let access = evidence::access(&args.evidence);
+    let access =
+        passwords::access(&args.evidence, args.quiet)?.carving(evidence::carving(&args.evidence));
     let walk = || Walk::new(&paths).with(access.clone());
     let events = Events::build(&args.events)?;
     let interrupt = interrupt::watch().context("interruptions cannot be handled")?;
@@ -100,7 +101,7 @@ pub fn run(args: &DumpArgs) -> Result<Exit> {
         ..Hunt::new(&rules)
     };
     let said = Said { quiet: args.quiet, verbose: args.verbose };
-    let filter = events.resolve(&args.events, &hunt, walk(), said)?;
+    let filter = events.resolve(&args.events, &hunt, &walk, said)?;
     let output = Place::new(&args.output);
     let ledger = args.ledger.as_deref().map(Place::new);
     let dump = Dump { format: format(args.format, &output)?, with_place: args.with_place };

@@ -10,7 +10,7 @@
 
 use super::args::{CarveArg, EvidenceArgs};
 use anyhow::{Context as _, Result, bail};
-use harrier::evidence::{Access, Carving, display_name};
+use harrier::evidence::{Carving, display_name};
 use std::{
     ffi::OsString,
     io::{ErrorKind, Read as _},
@@ -59,13 +59,13 @@ pub fn resolve(args: &EvidenceArgs) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// How evidence may be opened.
-pub fn access(args: &EvidenceArgs) -> Access {
-    Access::default().carving(match args.carve {
+/// Where raw bytes are searched.
+pub fn carving(args: &EvidenceArgs) -> Carving {
+    match args.carve {
         None => Carving::No,
         Some(CarveArg::Free) => Carving::Free,
         Some(CarveArg::All) => Carving::All,
-    })
+    }
 }
 
 /// Whether records may be met whose templates are elsewhere.

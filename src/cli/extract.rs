@@ -9,7 +9,7 @@
 
 use super::args::EvidenceArgs;
 use super::summary::grouped;
-use super::{Exit, evidence, interrupt, say, say_error};
+use super::{Exit, evidence, interrupt, passwords, say, say_error};
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use harrier::{
@@ -55,7 +55,8 @@ pub struct ExtractArgs {
 /// Writes all logs.
 pub fn run(args: &ExtractArgs) -> Result<Exit> {
     let paths = evidence::resolve(&args.evidence)?;
-    let access = evidence::access(&args.evidence);
+    let access = passwords::access(&args.evidence, args.quiet)?;
+    let access = access.carving(evidence::carving(&args.evidence));
     let interrupt = interrupt::watch().context("interruptions cannot be handled")?;
     let folder = &args.output;
     evidence::refuse(&folder.join("manifest.json"), &paths)?;

@@ -8,7 +8,7 @@ use super::output::Look;
 use super::progress::Progress;
 use super::rules::Rules;
 use super::target::{Pending, incomplete};
-use super::{Exit, evidence, interrupt, output, say_warning, summary};
+use super::{Exit, evidence, interrupt, output, passwords, say_warning, summary};
 use anyhow::{Context as _, Result, anyhow, bail};
 use harrier::{
     evidence::Walk,
@@ -22,7 +22,8 @@ use std::{io::ErrorKind, path::PathBuf, thread::available_parallelism, time::Ins
 pub fn run(args: &HuntArgs) -> Result<Exit> {
     let out = &args.output;
     let paths = evidence::resolve(&args.evidence)?;
-    let access = evidence::access(&args.evidence);
+    let access =
+        passwords::access(&args.evidence, out.quiet)?.carving(evidence::carving(&args.evidence));
     let walk = || Walk::new(&paths).with(access.clone());
     let events = Events::build(&args.events)?;
     let interrupt = interrupt::watch().context("interruptions cannot be handled")?;
@@ -39,7 +40,7 @@ pub fn run(args: &HuntArgs) -> Result<Exit> {
         ..Hunt::new(&rules.set)
     };
     let said = Said { quiet: out.quiet, verbose: out.verbose };
-    let filter = events.resolve(&args.events, &hunt, walk(), said)?;
+    let filter = events.resolve(&args.events, &hunt, &walk, said)?;
     let local = events.shown_zone().is_some();
     let look = Look { grouped: args.timeline.group, local, filtered: out.show_filtered };
     let outputs = output::open(out, &paths, look)?;

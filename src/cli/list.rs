@@ -2,7 +2,7 @@
 
 use super::args::EvidenceArgs;
 use super::summary::{bytes, grouped};
-use super::{Exit, evidence, interrupt, say};
+use super::{Exit, evidence, interrupt, passwords, say};
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
 use harrier::{
@@ -80,7 +80,8 @@ const COLUMNS: [&str; 19] = [
 /// Tells what there is.
 pub fn run(args: &ListArgs) -> Result<Exit> {
     let paths = evidence::resolve(&args.evidence)?;
-    let access = evidence::access(&args.evidence);
+    let access = passwords::access(&args.evidence, args.quiet)?;
+    let access = access.carving(evidence::carving(&args.evidence));
     let interrupt = interrupt::watch().context("interruptions cannot be handled")?;
     let rules = RuleSet::compile(Vec::new(), Taxonomy::builtin(Options::default()));
     let recover = args.evidence.recover;

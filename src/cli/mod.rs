@@ -21,6 +21,7 @@ mod list;
 mod lists;
 mod order;
 mod output;
+mod passwords;
 mod progress;
 mod regression;
 mod rule_filter;

@@ -3,6 +3,7 @@
 mod bench;
 mod carve;
 mod checker;
+mod containers;
 mod correlations;
 mod dump;
 mod evidence;
