@@ -99,6 +99,7 @@ pub enum RulesCommand {
   harrier hunt triage/ --group -o groups.csv
   harrier hunt triage/ -r sigma/rules --tag 'attack.t1562*' --exclude-rule @noisy.txt
   find / -name '*.evtx' -print0 | harrier hunt -0 -
+  harrier hunt triage/ --explain eb71beed@8302      why does this rule (not) match this record?
 
 Filters:
   LIST is a,b or the option given again. --from and --to are compared with the event's own time
@@ -145,6 +146,10 @@ pub struct HuntArgs {
     /// How many threads; all processors if not given
     #[arg(long, value_name = "N", value_parser = threads, help_heading = "Running")]
     pub threads: Option<usize>,
+    /// Hunt for nothing, but say why RULE (id, the beginning of one, title or file) matches a record or
+    /// does not; a record is its EventRecordID, or PATH:OFFSET. Formats: text, json, markdown
+    #[arg(long, value_name = "RULE@RECORD", help_heading = "Running")]
+    pub explain: Option<String>,
     /// Evaluate every rule on every event, without the gate and the prefilter: slow, same hits
     #[arg(long, help_heading = "Running")]
     pub full_scan: bool,

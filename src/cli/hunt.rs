@@ -8,7 +8,7 @@ use super::output::Look;
 use super::progress::Progress;
 use super::rules::Rules;
 use super::target::{Pending, incomplete};
-use super::{Exit, evidence, interrupt, output, passwords, say_warning, summary};
+use super::{Exit, evidence, hunt_explain, interrupt, output, passwords, say_warning, summary};
 use anyhow::{Context as _, Result, anyhow, bail};
 use harrier::{
     evidence::Walk,
@@ -20,6 +20,9 @@ use std::{io::ErrorKind, path::PathBuf, thread::available_parallelism, time::Ins
 
 /// Hunts and tells of it.
 pub fn run(args: &HuntArgs) -> Result<Exit> {
+    if let Some(what) = &args.explain {
+        return hunt_explain::run(args, what);
+    }
     let out = &args.output;
     let paths = evidence::resolve(&args.evidence)?;
     let access =

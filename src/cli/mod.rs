@@ -15,6 +15,7 @@ mod evidence;
 mod expand;
 mod extract;
 mod hunt;
+mod hunt_explain;
 mod interrupt;
 mod json;
 mod list;

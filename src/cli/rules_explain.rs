@@ -110,7 +110,7 @@ pub fn run(args: &ExplainArgs) -> Result<Exit> {
     let given = args.rules();
     let (taxonomy, doubts) = taxonomy::read(&given)?;
     doubts.iter().for_each(Doubt::say);
-    let loaded = args.load()?;
+    let loaded = load(&given)?;
     let set = RuleSet::compile(loaded.rules.clone(), taxonomy);
     let attack = Attack::builtin();
     let corpus = Corpus {
@@ -124,6 +124,8 @@ pub fn run(args: &ExplainArgs) -> Result<Exit> {
         Err(why) => bail!("{}", not_found(&args.rule, &why, &loaded)),
     };
     let mut page = page(subject, &corpus);
+    page.body =
+        about(subject, &corpus).and_then(|about| loaded.text_of(&about.origin)).map(str::to_owned);
     if let Some(path) =
         about(subject, &corpus).and_then(|about| about.regression_tests_path.as_deref())
     {
@@ -143,24 +145,27 @@ impl ExplainArgs {
             extended_sources: self.extended_sources,
             taxonomy: self.taxonomy.clone(),
             no_builtin_taxonomy: self.no_builtin_taxonomy,
+            expand: self.expand.clone(),
+            expand_dir: self.expand_dir.clone(),
+            include_deprecated: self.include_deprecated,
             ..RuleArgs::default()
         }
     }
+}
 
-    /// All that the rule paths hold, with their texts.
-    fn load(&self) -> Result<LoadedRules> {
-        if self.rules.is_empty() {
-            return Ok(sigma::load_builtin());
-        }
-        let options = LoadOptions {
-            expand: expand::read(&self.expand, &self.expand_dir)?.values,
-            include_inactive: self.include_deprecated,
-            keep_text: true,
-            ..LoadOptions::default()
-        };
-        sigma::load(&self.rules, &options)
-            .map_err(|error| anyhow::anyhow!("rules: {error}: check the path"))
+/// All that the rule paths hold, with their texts.
+pub fn load(args: &RuleArgs) -> Result<LoadedRules> {
+    let options = LoadOptions {
+        expand: expand::read(&args.expand, &args.expand_dir)?.values,
+        include_inactive: args.include_deprecated || args.include_unsupported,
+        keep_text: true,
+        ..LoadOptions::default()
+    };
+    if args.rules.is_empty() {
+        return Ok(sigma::load_builtin_with(&options));
     }
+    sigma::load(&args.rules, &options)
+        .map_err(|error| anyhow::anyhow!("rules: {error}: check the path"))
 }
 
 /// What a subject says about itself.
@@ -173,7 +178,7 @@ fn about<'c>(subject: Subject, corpus: &Corpus<'c>) -> Option<&'c About> {
 }
 
 /// Says which rules could not be loaded, and whether there are any: the counts are without them.
-fn tell_refused(loaded: &LoadedRules) -> bool {
+pub fn tell_refused(loaded: &LoadedRules) -> bool {
     let broken =
         |refused: &&Refused| matches!(refused.kind, RefusalKind::Error | RefusalKind::NotSupported);
     let refused = loaded.refused.iter().filter(broken);

@@ -9,11 +9,11 @@ use super::check::{Checks, FieldValues};
 use super::coverage::shown;
 use super::expr::{Expr, PredicateId};
 use super::predicate::Predicate;
-use super::ruleset::{AdmittingSource, RuleId, RuleSet};
+use super::ruleset::{AdmittingSource, RuleId, RuleSet, condition_item};
 use super::scanner::FieldTexts;
 use super::tables::{field_sources, with_key};
 use crate::event::{Event, Section};
-use crate::sigma::{Item, Test};
+use crate::sigma::{Item, Origin, Test};
 use crate::taxonomy::{FieldSource, Refusal, Source, View};
 
 /// One event, to be asked about rules of a set.
@@ -62,6 +62,14 @@ pub struct NeededSet {
     pub fields: Vec<Option<String>>,
     /// Each literal, folded, and whether it is there.
     pub any_of: Vec<(String, bool)>,
+}
+
+impl Admission<'_> {
+    /// What the source asks for besides, as items of a rule that stands at `origin`.
+    #[must_use]
+    pub fn conditions(&self, origin: &Origin) -> Vec<Item> {
+        self.source.conditions.iter().map(|condition| condition_item(condition, origin)).collect()
+    }
 }
 
 impl<'a, E: Event> Probe<'a, E> {

@@ -458,6 +458,11 @@ fn source_condition(
     origin: &crate::sigma::Origin,
     interner: &mut Interner,
 ) -> Expr {
+    Expr::Test(interner.intern(&condition_item(condition, origin)))
+}
+
+/// A source's extra condition as an item of a rule.
+pub(super) fn condition_item(condition: &SourceCondition, origin: &crate::sigma::Origin) -> Item {
     let text = |value: &String| {
         Test::Text(Pattern { parts: vec![Part::Literal(value.clone())], cased: false })
     };
@@ -465,15 +470,14 @@ fn source_condition(
     if condition.or_absent {
         values.push(Test::Null);
     }
-    let item = Item {
+    Item {
         field: Some(condition.field.clone()),
         modifiers: Vec::new(),
         values,
         all: false,
         negated: false,
         origin: origin.clone(),
-    };
-    Expr::Test(interner.intern(&item))
+    }
 }
 
 pub(super) fn node(node: &Node, interner: &mut Interner) -> Expr {

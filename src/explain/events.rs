@@ -3,7 +3,7 @@
 use crate::engine::{Applicability, Coverage, LiteralSet, RuleId, RuleSet};
 use crate::report::explain::{CoveredEvent, FieldMap, Literals};
 use crate::sigma::Rule;
-use crate::taxonomy::{EventKey, ReadWhen, Reading, SourceCondition, Taxonomy, Tier};
+use crate::taxonomy::{EventKey, ReadWhen, Reading, Source, SourceCondition, Taxonomy, Tier, View};
 
 use super::notation;
 
@@ -73,6 +73,38 @@ fn event(taxonomy: &Taxonomy, coverage: &Coverage<'_>, fields: &[&str]) -> Cover
         }
     }
     event
+}
+
+/// What the taxonomy reads a field from in events of this kind, if not from the field of that name;
+/// nothing if it says that there is none.
+pub(super) fn read_from(
+    taxonomy: &Taxonomy,
+    view: View,
+    field: &str,
+    key: &EventKey<'_>,
+) -> Option<String> {
+    match reading(field, &taxonomy.readings(view, field, key)) {
+        Is::Itself | Is::Absent => None,
+        Is::Other(is) => Some(is),
+    }
+}
+
+/// A source in a line: `Microsoft-Windows-Sysmon/Operational 1 or 5`.
+pub(super) fn source_name(taxonomy: &Taxonomy, source: &Source) -> String {
+    /// So many event ids are named.
+    const NAMED: usize = 6;
+    let channels: Vec<String> =
+        source.channels.iter().map(|name| channel_name(taxonomy, name)).collect();
+    let mut name = match channels.as_slice() {
+        [] => "any channel".to_owned(),
+        names => names.join(" or "),
+    };
+    if let Some(ids) = &source.event_ids {
+        let shown: Vec<String> = ids.iter().take(NAMED).map(u32::to_string).collect();
+        let more = if ids.len() > NAMED { " or others" } else { "" };
+        name.push_str(&format!(" {}{more}", shown.join(" or ")));
+    }
+    name
 }
 
 /// A channel as it is written, or as it is known, folded.

@@ -5,6 +5,7 @@
 //! - `page`: what is said of a rule; `events` of the events that it looks at, `attack` of its tags,
 //!   `indicators` of what it compares fields with
 //! - `find`: which rule is meant
+//! - `record`: what a rule made of a record, `miss` what was missing
 //!
 //! Pages are data of [`crate::report::explain`]; nothing is rendered here.
 //!
@@ -15,8 +16,11 @@ mod attack;
 mod events;
 mod find;
 mod indicators;
+mod miss;
 mod notation;
 mod page;
+mod record;
 
 pub use find::{Candidate, NotFound, Subject, find};
 pub use page::{Corpus, page};
+pub use record::{Which, outcome};

@@ -4,10 +4,10 @@ use super::find::Subject;
 use super::{attack, events, indicators, notation};
 use crate::attack::{Attack, VERSION};
 use crate::engine::{RuleId, RuleSet};
-use crate::report::explain::{Links, Part, Related, RulePage, Stage};
+use crate::report::explain::{Links, Part, Related, RulePage, Simulation, Stage};
 use crate::sigma::{
-    About, Condition, Correlation, CorrelationKind, Filter, FilterRules, Member, RangeBound,
-    RangeTest, Rule, Section,
+    About, Attribute, Condition, Correlation, CorrelationKind, Filter, FilterRules, Member,
+    RangeBound, RangeTest, Rule, Section,
 };
 
 /// A rule set as pages are made from it.
@@ -90,8 +90,25 @@ fn about(about: &About, corpus: &Corpus<'_>) -> RulePage {
         attack,
         other_tags,
         falsepositives: about.falsepositives.clone(),
+        simulation: simulation(about),
         ..RulePage::default()
     }
+}
+
+/// Tests that do what a rule looks for, as SigmaHQ's rules name them.
+fn simulation(about: &About) -> Vec<Simulation> {
+    let tests = about.custom("simulation").map_or(&[][..], Attribute::items).iter();
+    let test = |test: &Attribute| {
+        let text = |key| test.get(key).and_then(Attribute::text).map(str::to_owned);
+        Simulation {
+            kind: text("type").unwrap_or_default(),
+            // What is no map is told as it is.
+            name: text("name").or(test.text().map(str::to_owned)).unwrap_or_default(),
+            technique: text("technique"),
+            guid: text("atomic_guid"),
+        }
+    };
+    tests.map(test).collect()
 }
 
 fn title_of(id: &str, corpus: &Corpus<'_>) -> Option<String> {
@@ -139,21 +156,9 @@ fn used_by(index: usize, rule: &Rule, corpus: &Corpus<'_>) -> Vec<Links> {
         }
     };
     list("Correlations", others.into_iter().map(|c| named(&c.about)).collect());
-    let filters = corpus.filters.iter().filter(|filter| match &filter.rules {
-        FilterRules::Any => covers(filter, rule),
-        FilterRules::These(rules) => rules.contains(&index),
-    });
+    let filters = corpus.filters.iter().filter(|filter| filter.is_for(index, rule));
     list("Filters", filters.map(|filter| named(&filter.about)).collect());
     links
-}
-
-/// Whether each attribute of a filter's log source is the rule's.
-fn covers(filter: &Filter, rule: &Rule) -> bool {
-    let same = |own: &Option<String>, other: &Option<String>| own.is_none() || own == other;
-    let (own, other) = (&filter.logsource, &rule.logsource);
-    same(&own.product, &other.product)
-        && same(&own.category, &other.category)
-        && same(&own.service, &other.service)
 }
 
 /// A document in one line.
@@ -246,7 +251,8 @@ fn range(test: RangeTest, bound: RangeBound) -> String {
 fn filter(of: &Filter, corpus: &Corpus<'_>) -> RulePage {
     let rules = match &of.rules {
         FilterRules::Any => {
-            let covered = corpus.set.rules().filter(|(_, rule)| covers(of, rule)).count();
+            let covered =
+                corpus.set.rules().filter(|(_, rule)| of.logsource.covers(&rule.logsource)).count();
             vec![format!("all of its log source: {covered} in the rule set")]
         }
         FilterRules::These(rules) => {

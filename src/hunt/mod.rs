@@ -33,6 +33,7 @@ mod rendered;
 mod sequence;
 mod spill;
 mod time;
+mod visit;
 mod work;
 
 use crate::engine::{Kinds, RuleSet};
@@ -60,6 +61,7 @@ pub use filter::EventFilter;
 pub use glob::Glob;
 pub use inventory::{CarvedChunk, Inventory, LogEntry};
 pub use time::{Ticks, first_tick, timestamp};
+pub use visit::{Visitor, visit};
 
 /// How many items for each thread may be handed out before the first of them is written. Items of
 /// one size take differently long, by a factor of ten between a quiet log and one full of hits; with

@@ -45,9 +45,10 @@ fn pages_are_the_golden_ones() {
             assert_eq!(output.status.code(), Some(0), "{name}");
             let page = String::from_utf8(output.stdout).unwrap();
             golden::compare(&format!("explain/{name}.{ending}"), &page);
-            for line in page.lines().filter(|_| format == "text") {
-                let body = line.starts_with("  ") && line.contains("https://");
-                assert!(line.chars().count() <= 100 || body, "{name}: {line}");
+            // What the rule's author wrote is not broken, nor is an address without a place for it.
+            let ours = page.lines().take_while(|line| *line != "Rule body");
+            for line in ours.filter(|_| format == "text") {
+                assert!(line.chars().count() <= 100 || line.contains("https://"), "{name}: {line}");
             }
         }
     }

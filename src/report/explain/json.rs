@@ -6,7 +6,7 @@ use super::page::{CoveredEvent, Part, Predicate, Regression, RulePage, Stage};
 use serde_json::{Map, Value, json};
 
 /// What a page of a rule is called, and which edition of its fields it has.
-const RULE_SCHEMA: &str = "harrier.rule/1";
+const RULE_SCHEMA: &str = "harrier.rule-page/1";
 
 /// The same of why a rule matched a record, or did not.
 const OUTCOME_SCHEMA: &str = "harrier.explain/1";
