@@ -88,7 +88,8 @@ pub enum DumpFormat {
 /// Writes all records and tells of it.
 pub fn run(args: &DumpArgs) -> Result<Exit> {
     let paths = evidence::resolve(&args.evidence)?;
-    let access = passwords::access(&args.evidence, args.quiet)?;
+    let access =
+        passwords::access(&args.evidence, args.quiet)?.carving(evidence::carving(&args.evidence));
     let walk = || Walk::new(&paths).with(access.clone());
     let events = Events::build(&args.events)?;
     let interrupt = interrupt::watch().context("interruptions cannot be handled")?;

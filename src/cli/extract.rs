@@ -56,6 +56,7 @@ pub struct ExtractArgs {
 pub fn run(args: &ExtractArgs) -> Result<Exit> {
     let paths = evidence::resolve(&args.evidence)?;
     let access = passwords::access(&args.evidence, args.quiet)?;
+    let access = access.carving(evidence::carving(&args.evidence));
     let interrupt = interrupt::watch().context("interruptions cannot be handled")?;
     let folder = &args.output;
     evidence::refuse(&folder.join("manifest.json"), &paths)?;

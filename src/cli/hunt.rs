@@ -25,7 +25,8 @@ pub fn run(args: &HuntArgs) -> Result<Exit> {
     }
     let out = &args.output;
     let paths = evidence::resolve(&args.evidence)?;
-    let access = passwords::access(&args.evidence, out.quiet)?;
+    let access =
+        passwords::access(&args.evidence, out.quiet)?.carving(evidence::carving(&args.evidence));
     let walk = || Walk::new(&paths).with(access.clone());
     let events = Events::build(&args.events)?;
     let interrupt = interrupt::watch().context("interruptions cannot be handled")?;

@@ -15,7 +15,7 @@ use harrier::{
     evidence::Walk,
     evtx::Record,
     explain::{Corpus, NotFound, Subject, Which, find, outcome},
-    hunt::{Hunt, Visitor, visit},
+    hunt::{Visitor, visit},
     report::explain::Outcome,
 };
 use std::ops::ControlFlow;
@@ -59,8 +59,8 @@ pub fn run(args: &HuntArgs, what: &str) -> Result<Exit> {
     };
     let mut explaining =
         Explaining { corpus, rule, which, outcomes: Vec::new(), more: 0, problems: Vec::new() };
-    let hunt = Hunt { recover: args.evidence.recover, ..Hunt::new(&set) };
-    visit(&hunt, Walk::new(&paths).with(access), &mut explaining);
+    let access = access.carving(evidence::carving(&args.evidence));
+    visit(Walk::new(&paths).with(access), args.evidence.recover, &mut explaining);
     let Explaining { outcomes, more, problems, .. } = explaining;
     problems.iter().take(PROBLEMS_SHOWN).for_each(|problem| say_error(problem));
     let unnamed = problems.len().saturating_sub(PROBLEMS_SHOWN);

@@ -81,6 +81,7 @@ const COLUMNS: [&str; 19] = [
 pub fn run(args: &ListArgs) -> Result<Exit> {
     let paths = evidence::resolve(&args.evidence)?;
     let access = passwords::access(&args.evidence, args.quiet)?;
+    let access = access.carving(evidence::carving(&args.evidence));
     let interrupt = interrupt::watch().context("interruptions cannot be handled")?;
     let rules = RuleSet::compile(Vec::new(), Taxonomy::builtin(Options::default()));
     let recover = args.evidence.recover;

@@ -63,8 +63,12 @@ pub(super) struct Readers {
 
 impl Readers {
     pub(super) fn new(hunt: &Hunt<'_>) -> Readers {
-        let options = evtx::Options { recover: hunt.recover, ..evtx::Options::default() };
-        let templates = hunt.templates.cloned();
+        Readers::with(hunt.recover, hunt.templates.cloned())
+    }
+
+    /// Some that look into slack or not, with the templates of the case if they are known.
+    pub(super) fn with(recover: bool, templates: Option<Arc<Templates>>) -> Readers {
+        let options = evtx::Options { recover, ..evtx::Options::default() };
         Readers {
             reader: Reader::new(options).with_templates(templates.clone()),
             carver: Carver::with_templates(templates),

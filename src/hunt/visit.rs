@@ -1,7 +1,6 @@
 //! The evidence record by record, by one thread, in evidence order: for whoever looks for certain
 //! records and not for hits.
 
-use super::Hunt;
 use super::feed::{Feed, Piece};
 use super::open::{Opened, Readers, Settled, Whole};
 use crate::evidence::Found;
@@ -17,9 +16,10 @@ pub trait Visitor {
     fn problem(&mut self, path: &str, reason: &str);
 }
 
-/// Hands all records that `walk` finds to `visitor`, those that `hunt` would look at.
-pub fn visit<W: Iterator<Item = Found>>(hunt: &Hunt<'_>, walk: W, visitor: &mut impl Visitor) {
-    let mut reader = Readers::new(hunt);
+/// Hands all records that `walk` finds to `visitor`, those in the slack of chunks too if `recover` says
+/// so.
+pub fn visit<W: Iterator<Item = Found>>(walk: W, recover: bool, visitor: &mut impl Visitor) {
+    let mut reader = Readers::with(recover, None);
     for piece in Feed::new(walk).flat_map(|item| item.pieces) {
         let flow = match piece {
             Piece::Slots { log, slots } => read(&mut reader, &log, slots, visitor),

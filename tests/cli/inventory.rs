@@ -87,7 +87,7 @@ fn logs_are_extracted_byte_for_byte() {
     for (args, says) in [
         ("extract case -o out", "is not empty: name a new folder"),
         ("extract case -o case/new", "would lie in the evidence"),
-        ("extract case -o case", "part of the evidence"),
+        ("extract case -o case", "would lie in the evidence"),
         ("extract rules -o none", "no event logs there"),
     ] {
         let run = bench.harrier(&words(args));
