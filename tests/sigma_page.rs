@@ -82,8 +82,7 @@ fn event(cell: &str) -> Event {
         .collect();
     assert!(!fields.is_empty(), "{cell}");
     let computer = fields.iter().position(|(name, _)| name == "Computer");
-    let computer =
-        computer.map_or("host.example".to_owned(), |place| fields.remove(place).1);
+    let computer = computer.map_or("host.example".to_owned(), |place| fields.remove(place).1);
     let event = Event::new(Provider::classic(provider), id.parse().unwrap(), channel)
         .at(FileTime::literal("2026-03-01T00:00:00Z"))
         .on(computer);

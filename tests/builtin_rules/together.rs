@@ -72,8 +72,7 @@ fn tickets() -> Vec<Line> {
     let ticket = |at, service: String, encryption| {
         security::service_ticket(at, &keller(), service, encryption, &origin())
     };
-    let services =
-        |n, encryption| series(n, 2, |i, at| ticket(at, format!("svc-{i}"), encryption));
+    let services = |n, encryption| series(n, 2, |i, at| ticket(at, format!("svc-{i}"), encryption));
     vec![
         (ROASTING, true, "five services", services(5, 0x17)),
         (ROASTING, false, "four", services(4, 0x17)),
@@ -104,7 +103,8 @@ fn accounts() -> Vec<Line> {
         ..Account::new("CORP", "Domain Admins")
     };
     let created = |at| security::user_created(at, &keller(), &made);
-    let added = |at, who: &Account| security::member_added(at, &keller(), who, Scope::Global, &admins);
+    let added =
+        |at, who: &Account| security::member_added(at, &keller(), who, Scope::Global, &admins);
     let pair = |seconds, who: &Account| {
         series(2, seconds, |i, at| if i == 0 { created(at) } else { added(at, who) })
     };
@@ -134,7 +134,8 @@ fn found(log: &[u8]) -> BTreeSet<String> {
         .unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).unwrap();
-    let findings = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let findings =
+        text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
     findings
         .filter(|line| line["schema"] == "harrier.correlation/1")
         .map(|line| {
