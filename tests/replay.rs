@@ -52,6 +52,11 @@ fn scan() {
 }
 
 #[test]
+fn container() {
+    replay("container", targets::container);
+}
+
+#[test]
 fn condition() {
     replay("condition", targets::condition);
 }

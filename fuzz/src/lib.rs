@@ -5,6 +5,7 @@ use harrier::bytes::ReadAt;
 use harrier::engine::{RuleSet, Scanner};
 use harrier::event::{Event, Layout, Leaf, LeafId, LeafKind, Section, Value};
 use harrier::evidence::image::{self, Kind, NoSiblings, Ntfs};
+use harrier::evidence::{Access, Descend, Found, Source, State};
 use harrier::evtx::{Bin, ChunkReport, Damage, DamageKind, Options, Reader, Record, Sink, open};
 use harrier::sigma::rule::Dialect;
 use harrier::sigma::{
@@ -489,4 +490,30 @@ fn seal_record(record: &mut [u8]) {
         record[48 + 2 * n..50 + 2 * n].copy_from_slice(&original);
         record[at..at + 2].copy_from_slice(&[1, 0]);
     }
+}
+
+/// Whatever is in a container, it is found in an end of time, and what is found can be read or not.
+pub fn container(data: &[u8]) {
+    let data = data.get(..data.len().min(MOST)).unwrap_or(data);
+    let file = Source::file("case".into(), 0, false, &Access::default());
+    let source = file.within("case!x".to_owned(), Arc::new(data.to_vec()), State::Live);
+    let mut containers = 0;
+    let mut found = 0;
+    for next in Descend::new(std::iter::once(Found::Source(source))).take(4096) {
+        found += 1;
+        match next {
+            Found::Source(source) => {
+                assert!(source.name().starts_with("case!x"));
+                let Ok(bytes) = source.open() else { continue };
+                let mut buf = [0; 5000];
+                for at in [0, 4096, bytes.size().saturating_sub(1), bytes.size(), u64::MAX] {
+                    let read = bytes.read_at(at, &mut buf).unwrap_or(0) as u64;
+                    assert!(read <= bytes.size().saturating_sub(at), "{at}: {read}");
+                }
+            }
+            Found::Container(_) => containers += 1,
+            _ => {}
+        }
+    }
+    assert!(containers <= found);
 }

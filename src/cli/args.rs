@@ -146,7 +146,8 @@ pub struct HuntArgs {
 
 #[derive(Debug, Default, Args)]
 pub struct EvidenceArgs {
-    /// Logs and folders; in folders, event logs are known by their content. Patterns such as
+    /// Logs, folders, archives (zip, 7z, tar, gzip, zstd, xz) and disk images, known by their content,
+    /// also one in the other. Patterns such as
     /// 'case/*/Security.evtx' or 'case/**/*.evtx'; '-' for a list of paths on standard input
     #[arg(value_name = "EVIDENCE")]
     pub evidence: Vec<PathBuf>,
@@ -156,6 +157,10 @@ pub struct EvidenceArgs {
     /// Paths on a list end with NUL, as 'find -print0' writes them
     #[arg(short = '0', long, help_heading = "Evidence")]
     pub null: bool,
+    /// Passwords of encrypted archives, one on each line of FILE; also those in HARRIER_PASSWORDS,
+    /// and 'infected' always. On a terminal others are asked for
+    #[arg(long, value_name = "FILE", help_heading = "Evidence")]
+    pub password_file: Vec<PathBuf>,
     /// Look for records in the slack of chunks, too: what the logs have deleted
     #[arg(long, help_heading = "Evidence")]
     pub recover: bool,

@@ -5,7 +5,7 @@ use super::event_filter::{EventArgs, Events, Said};
 use super::output::Place;
 use super::progress::Progress;
 use super::target::{Pending, incomplete};
-use super::{Exit, account, evidence, interrupt, say_warning, summary};
+use super::{Exit, account, evidence, interrupt, passwords, say_warning, summary};
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
 use harrier::{
@@ -88,6 +88,7 @@ pub enum DumpFormat {
 /// Writes all records and tells of it.
 pub fn run(args: &DumpArgs) -> Result<Exit> {
     let paths = evidence::resolve(&args.evidence)?;
+    let access = passwords::access(&args.evidence, args.quiet)?;
     let events = Events::build(&args.events)?;
     let interrupt = interrupt::watch().context("interruptions cannot be handled")?;
     let rules = RuleSet::compile(Vec::new(), Taxonomy::builtin(Options::default()));
@@ -98,7 +99,8 @@ pub fn run(args: &DumpArgs) -> Result<Exit> {
         ..Hunt::new(&rules)
     };
     let said = Said { quiet: args.quiet, verbose: args.verbose };
-    let filter = events.resolve(&args.events, &hunt, &paths, said)?;
+    let filter =
+        events.resolve(&args.events, &hunt, &|| Walk::new(&paths).with(access.clone()), said)?;
     let output = Place::new(&args.output);
     let ledger = args.ledger.as_deref().map(Place::new);
     let dump = Dump { format: format(args.format, &output)?, with_place: args.with_place };
@@ -115,7 +117,7 @@ pub fn run(args: &DumpArgs) -> Result<Exit> {
         if output.on_terminal() { progress.beside(target.writer) } else { target.writer };
     let advance = |step: &Step<'_>| progress.advance(step);
     let hunt = Hunt { filter: Some(&filter), progress: Some(&advance), ..hunt };
-    let done = hunt.dump(Walk::new(&paths), dump, &mut *writer, &mut ledger);
+    let done = hunt.dump(Walk::new(&paths).with(access), dump, &mut *writer, &mut ledger);
     progress.finish();
     drop(writer);
     if let Err(error) = done {

@@ -11,7 +11,7 @@ use harrier::{
     hunt::{EventFilter, Glob, Hunt},
 };
 use jiff::tz::TimeZone;
-use std::{ops::RangeInclusive, path::PathBuf, time::Instant};
+use std::{ops::RangeInclusive, time::Instant};
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Events")]
@@ -82,7 +82,7 @@ impl Events {
         &self,
         args: &EventArgs,
         hunt: &Hunt<'_>,
-        evidence: &[PathBuf],
+        evidence: &dyn Fn() -> Walk,
         said: Said,
     ) -> Result<EventFilter> {
         let needs_newest = [args.from, args.to].into_iter().flatten().any(When::needs_newest);
@@ -90,7 +90,7 @@ impl Events {
         if needs_newest {
             let begun = Instant::now();
             newest = hunt
-                .newest(Walk::new(evidence))
+                .newest(evidence())
                 .map_err(|error| anyhow!("{error}: try fewer with --threads"))?;
             match newest {
                 Some(time) if said.verbose => say(&format!(

@@ -8,7 +8,7 @@ use super::output::Look;
 use super::progress::Progress;
 use super::rules::Rules;
 use super::target::{Pending, incomplete};
-use super::{Exit, evidence, interrupt, output, say_warning, summary};
+use super::{Exit, evidence, interrupt, output, passwords, say_warning, summary};
 use anyhow::{Context as _, Result, bail};
 use harrier::{
     evidence::Walk,
@@ -22,6 +22,7 @@ use std::{io::ErrorKind, path::PathBuf, thread::available_parallelism, time::Ins
 pub fn run(args: &HuntArgs) -> Result<Exit> {
     let out = &args.output;
     let paths = evidence::resolve(&args.evidence)?;
+    let access = passwords::access(&args.evidence, out.quiet)?;
     let events = Events::build(&args.events)?;
     let interrupt = interrupt::watch().context("interruptions cannot be handled")?;
     let rules = Rules::load(&args.rules)?;
@@ -37,7 +38,8 @@ pub fn run(args: &HuntArgs) -> Result<Exit> {
         ..Hunt::new(&rules.set)
     };
     let said = Said { quiet: out.quiet, verbose: out.verbose };
-    let filter = events.resolve(&args.events, &hunt, &paths, said)?;
+    let filter =
+        events.resolve(&args.events, &hunt, &|| Walk::new(&paths).with(access.clone()), said)?;
     let local = events.shown_zone().is_some();
     let look = Look { grouped: args.timeline.group, local, filtered: out.show_filtered };
     let outputs = output::open(out, &paths, look)?;
@@ -60,7 +62,7 @@ pub fn run(args: &HuntArgs) -> Result<Exit> {
         .iter_mut()
         .map(|(format, writer)| Output { format, writer: &mut **writer })
         .collect();
-    let walk = || Walk::new(&paths);
+    let walk = || Walk::new(&paths).with(access.clone());
     let hits = match args.timeline.context {
         Some(reach) => hunt.run_with_context(&walk, reach, &mut outputs, &mut ledger),
         None => hunt.run(walk(), &mut outputs, &mut ledger),

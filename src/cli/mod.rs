@@ -19,6 +19,7 @@ mod json;
 mod lists;
 mod order;
 mod output;
+mod passwords;
 mod progress;
 mod regression;
 mod rule_filter;

@@ -8,7 +8,7 @@
 
 use super::summary::{bytes, grouped};
 use harrier::{
-    evidence::{Found, Walk, begins_like_a_log},
+    evidence::{Found, Inside, Look, Walk},
     hunt::Step,
     ledger::Levels,
     report::escape,
@@ -109,12 +109,27 @@ fn count(state: &State, paths: &[PathBuf]) {
             return;
         }
         let Found::Source(source) = found else { continue };
-        let log = source.open().and_then(|bytes| begins_like_a_log(&*bytes));
-        if log.unwrap_or(false) {
-            state.found.fetch_add(source.size(), Ordering::Relaxed);
-        }
+        let size = match source.look() {
+            Ok(Look::Log(_)) => source.size(),
+            Ok(Look::Inside(inside)) if LISTED.contains(&inside.format()) => logs_in(*inside),
+            _ => 0,
+        };
+        state.found.fetch_add(size, Ordering::Relaxed);
     }
     state.all_found.store(true, Ordering::Relaxed);
+}
+
+/// Containers with a directory: of the others nobody knows what is in them before they are unpacked,
+/// and then it is done.
+const LISTED: &[&str] = &["zip", "disk image"];
+
+/// The bytes of the logs in a container, as far as their names tell: nothing is unpacked for it.
+fn logs_in(inside: Inside) -> u64 {
+    let size = |found| match found {
+        Found::Source(source) if source.claims_to_be_a_log() => source.size(),
+        _ => 0,
+    };
+    inside.map(size).sum()
 }
 
 /// Draws until the other end of `ended` is gone.

@@ -261,6 +261,7 @@ fn looked_at(ledger: &Ledger, verbose: bool, lines: &mut Vec<(&'static str, Stri
                 (state(SourceState::Encrypted), "encrypted"),
                 (state(SourceState::Unsupported), "of a kind that cannot be read"),
                 (sources.duplicates, "named twice"),
+                (sources.parts, "parts of images"),
                 (sources.other_files, "other files"),
             ],
         ),

@@ -7,7 +7,7 @@
 //! - Nothing is unpacked to a name, so a member's name, whatever it is, is only shown.
 //! - How much is unpacked is bounded, and by the container alone ([`Limits`]): what is beyond is said.
 
-use super::access::Access;
+use super::access::{Access, Locked};
 use super::sniff::Format;
 use super::source::Source;
 use super::stream::Codec;
@@ -103,6 +103,8 @@ pub struct Container {
 pub(super) struct Account {
     faults: Vec<String>,
     more_faults: u64,
+    /// Whether no password fits the whole of it.
+    locked: bool,
     /// Members that no password fits.
     pub(super) encrypted: u64,
     /// Members that were handed out.
@@ -139,6 +141,7 @@ impl Account {
             reasons.push(format!("{} more faults", self.more_faults));
         }
         let outcome = match (self.encrypted, reasons.is_empty(), self.members) {
+            _ if self.locked => Outcome::Encrypted,
             (1.., ..) => Outcome::Encrypted,
             (0, true, _) => Outcome::Read,
             (0, false, 0) => Outcome::Unreadable,
@@ -210,6 +213,7 @@ impl Inside {
             Format::Disk => Ok(Members::None),
         };
         let members = opened.unwrap_or_else(|error| {
+            account.locked = error.get_ref().is_some_and(|inner| inner.is::<Locked>());
             account.fault(error.to_string());
             Members::None
         });

@@ -29,6 +29,7 @@ mod disk;
 mod file;
 pub mod image;
 mod inside;
+mod layout;
 mod sevenz;
 mod sniff;
 mod source;

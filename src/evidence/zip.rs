@@ -9,6 +9,7 @@
 use super::access::{Access, Locked};
 use super::image::Siblings;
 use super::inside::{Account, admit, most, within};
+use super::layout;
 use super::sniff::SNIFFED;
 use super::source::Source;
 use super::spool::{Spool, fill};
@@ -25,6 +26,9 @@ use zip::{CompressionMethod, ZipArchive, read::ZipFile, result::ZipError};
 /// which shows it but for one in 256 at the worst.
 const TRIED_WHOLE: u64 = 4 << 20;
 
+/// The longest that is read of what tells of other members.
+const LONGEST: usize = 8 << 20;
+
 /// See the module.
 pub(super) struct Archive {
     zip: ZipArchive<Cursor>,
@@ -32,6 +36,8 @@ pub(super) struct Archive {
     access: Access,
     name: String,
     password: Option<String>,
+    /// Whether it is a collection by Velociraptor.
+    collection: bool,
 }
 
 impl Archive {
@@ -46,8 +52,24 @@ impl Archive {
         })
     }
 
-    /// A member's bytes.
+    /// A member's bytes, with its holes if it was stored without them.
     pub(super) fn open(&self, index: usize) -> io::Result<Arc<dyn ReadAt>> {
+        let stored = self.stored(index)?;
+        let Some(holes) = self.holes(index) else { return Ok(stored) };
+        Ok(Arc::new(layout::sparse(stored, &self.start(holes, LONGEST)?)?))
+    }
+
+    /// The member that says where the holes of a file of a collection were, if there is one.
+    fn holes(&self, index: usize) -> Option<usize> {
+        if !self.collection {
+            return None;
+        }
+        let entry = self.zip.by_index_data(index).ok()?;
+        self.zip.index_for_name(&format!("{}.idx", entry.name().ok()?))
+    }
+
+    /// A member's bytes as they are stored.
+    fn stored(&self, index: usize) -> io::Result<Arc<dyn ReadAt>> {
         let mut zip = self.zip.clone();
         if !self.opens_cheaply(index) {
             let mut member = self.decoded(&mut zip, index)?;
@@ -74,8 +96,10 @@ impl Archive {
     /// A member's first bytes.
     pub(super) fn start(&self, index: usize, most: usize) -> io::Result<Vec<u8>> {
         let mut zip = self.zip.clone();
-        let mut start = vec![0; most];
-        let (n, read) = fill(&mut self.decoded(&mut zip, index)?, &mut start);
+        let mut member = self.decoded(&mut zip, index)?;
+        let size = usize::try_from(member.size()).unwrap_or(usize::MAX);
+        let mut start = vec![0; most.min(size)];
+        let (n, read) = fill(&mut member, &mut start);
         if n == 0 {
             read?;
         }
@@ -185,6 +209,7 @@ impl<R: Read> Read for Checked<R> {
 /// The members of an archive.
 pub(super) struct Members {
     archive: Arc<Archive>,
+    host: Option<Arc<str>>,
     next: usize,
 }
 
@@ -215,8 +240,11 @@ impl Members {
             .min_by_key(|index| entry(index).map_or(u64::MAX, |entry| entry.compressed_size()));
         let password = smallest
             .and_then(|index| access.password(&name, |password| fits(&zip, index, password)));
-        let archive = Archive { zip, bytes, access, name, password };
-        Ok(Members { archive: Arc::new(archive), next: 0 })
+        let client = zip.index_for_name(layout::CLIENT);
+        let collection = client.is_some();
+        let archive = Archive { zip, bytes, access, name, password, collection };
+        let host = client.and_then(|index| layout::host(&archive.start(index, LONGEST).ok()?));
+        Ok(Members { archive: Arc::new(archive), host: host.map(Into::into), next: 0 })
     }
 
     pub(super) fn next(&mut self, source: &Source, account: &mut Account) -> Option<Found> {
@@ -228,7 +256,8 @@ impl Members {
                 continue;
             }
             let name = entry.name().map_or_else(|_| format!("member {index}"), |n| n.into_owned());
-            let name = within(source.name(), &name);
+            let decoded = layout::decoded(&name).filter(|_| self.archive.collection);
+            let name = within(source.name(), decoded.as_deref().unwrap_or(&name));
             if entry.is_symlink() {
                 account.members += 1;
                 return Some(Found::Link { name });
@@ -240,7 +269,8 @@ impl Members {
             if !admit(source, entry.size(), account) {
                 return None;
             }
-            return Some(Found::Source(source.zipped(name, entry.size(), &self.archive, index)));
+            let member = source.zipped(name, entry.size(), &self.archive, index);
+            return Some(Found::Source(member.of_host(self.host.clone())));
         }
         None
     }

@@ -60,7 +60,7 @@ pub(super) fn open(source: Source) -> Opening {
             let reason = format!("not looked into: it is {what}");
             return unread(source.size(), SourceState::Unsupported, reason);
         }
-        Ok(Look::Part) => return Opening::Settled(Settled::Aside(Aside::OtherFile)),
+        Ok(Look::Part) => return Opening::Settled(Settled::Aside(Aside::Part)),
         Ok(Look::Other(_)) if !source.claims_to_be_a_log() => {
             return Opening::Settled(Settled::Aside(Aside::OtherFile));
         }

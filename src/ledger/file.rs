@@ -181,6 +181,7 @@ fn totals(ledger: &Ledger) -> Value {
             "duplicates": sources.duplicates,
             "links_not_followed": sources.links,
             "special_files": sources.special,
+            "parts_of_images": sources.parts,
         },
         "chunks": chunks(&ledger.counts),
         "records": records(&ledger.counts),

@@ -89,6 +89,8 @@ pub enum Aside {
     Link,
     /// A pipe, socket or device.
     Special,
+    /// A part of an image, read with the file that the image begins in.
+    Part,
 }
 
 /// Chunks: `slots` is what the sizes of the files say, the rest what became of each.
@@ -297,6 +299,8 @@ pub struct Sources {
     pub links: u64,
     /// Pipes, sockets, devices.
     pub special: u64,
+    /// Parts of images, read with the files that the images begin in.
+    pub parts: u64,
 }
 
 impl Sources {
@@ -399,6 +403,7 @@ impl Ledger {
             Aside::Duplicate => &mut self.sources.duplicates,
             Aside::Link => &mut self.sources.links,
             Aside::Special => &mut self.sources.special,
+            Aside::Part => &mut self.sources.parts,
         } += 1;
     }
 
@@ -606,7 +611,8 @@ impl Ledger {
                 + beside.other_files
                 + beside.duplicates
                 + beside.links
-                + beside.special;
+                + beside.special
+                + beside.parts;
             check("sources", self.sources.met, self.sources.all() + beside);
             check("hits of rules", hits.iter().sum(), rule_hits);
         }

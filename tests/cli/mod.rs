@@ -2,6 +2,7 @@
 
 mod bench;
 mod checker;
+mod containers;
 mod correlations;
 mod dump;
 mod evidence;
