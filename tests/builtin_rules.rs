@@ -207,7 +207,7 @@ fn the_table_is_complete() {
 /// Everyday events give no hit, and hardly any rule has to be evaluated for one of them.
 #[test]
 fn everyday_events_are_quiet_and_cheap() {
-    const EVENTS: usize = 5_000;
+    const EVENTS: usize = 2_000;
     let events: Vec<Event> = Mix::new(11).take(EVENTS).collect();
     let log = forged(&events);
     let rules = sigma::load_builtin().select_all().rules;
