@@ -14,7 +14,8 @@
 //! ```
 //!
 //! Fields are named data, unless they are called `unnamed` or begin with `user.` (UserData) or `@`
-//! (Provider, Channel and Computer of System). `F:absent=` is an element that the template has and the
+//! (Provider, Channel, Computer and EventID of System); `%sysmon=1` and `%security=4688` are short for
+//! the events of these two. A detection may be preceded by a line with its log source. `F:absent=` is an element that the template has and the
 //! record has not, `F:null=` one of no type in a slot that is always there.
 
 use crate::support::logs::each_record;
@@ -90,7 +91,11 @@ impl Chapter {
 
 /// The rule of this detection, under a title.
 fn rule(title: &str, detection: &str) -> String {
-    let mut yaml = format!("---\ntitle: {title}\nlogsource:\n  product: windows\ndetection:\n");
+    let (source, detection) = match detection.strip_prefix("  logsource: ") {
+        Some(rest) => rest.split_once('\n').expect("a detection below the log source"),
+        None => ("{product: windows}", detection),
+    };
+    let mut yaml = format!("---\ntitle: {title}\nlogsource: {source}\ndetection:\n");
     // What is refused for its condition has one section, called `a`.
     if detection.lines().any(|line| line.starts_with("  condition:") || line.starts_with("  a:")) {
         yaml.push_str(detection);
@@ -144,8 +149,9 @@ fn value(kind: &str, text: &str) -> Value {
 }
 
 /// The event of a case's fields.
-fn event(fields: &str) -> Event {
+pub fn event(fields: &str) -> Event {
     let (mut provider, mut channel, mut computer) = ("Example", "Application", "host.example");
+    let mut id = 1;
     let mut data = Element::new("EventData");
     let (mut values, mut user) = (Vec::new(), Vec::new());
     for field in fields.split(" ; ") {
@@ -154,6 +160,16 @@ fn event(fields: &str) -> Event {
             "@Provider" => provider = text,
             "@Channel" => channel = text,
             "@Computer" => computer = text,
+            "@EventID" => id = text.parse().unwrap(),
+            "%sysmon" => {
+                provider = "Microsoft-Windows-Sysmon";
+                channel = "Microsoft-Windows-Sysmon/Operational";
+                id = text.parse().unwrap();
+            }
+            "%security" => {
+                (provider, channel) = ("Microsoft-Windows-Security-Auditing", "Security");
+                id = text.parse().unwrap();
+            }
             _ => {
                 if let Some(name) = name.strip_prefix("user.") {
                     user.push((name.to_owned(), value("", text)));
@@ -175,7 +191,7 @@ fn event(fields: &str) -> Event {
             }
         }
     }
-    let mut event = Event::new(Provider::classic(provider.to_owned()), 1, channel.to_owned())
+    let mut event = Event::new(Provider::classic(provider.to_owned()), id, channel.to_owned())
         .at(FileTime::literal("2026-03-01T00:00:00Z"))
         .on(computer.to_owned());
     event.body = if user.is_empty() {
@@ -251,4 +267,5 @@ chapters! {
     selections: "4-selections.txt", 60;
     modifiers: "5-modifiers.txt", 230;
     conditions: "6-conditions.txt", 80;
+    sources: "10-sources.txt", 60;
 }

@@ -329,6 +329,7 @@ pub fn assert_adds_up(data: &[u8], heard: &Heard) {
                 assert_eq!((counts.unreadable, counts.gaps, chunks), (unreadable, gaps, 0));
             }
             Bin::Empty => assert_eq!((records.len(), gaps, unreadable, chunks), (0, 0, 0, 0)),
+            Bin::Orphans(_) => panic!("a slot is no orphan"),
             Bin::Unreadable(_) => {
                 assert_eq!((records.len(), gaps, unreadable, chunks), (0, 0, 0, 1));
             }

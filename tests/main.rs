@@ -1,8 +1,11 @@
 //! Integration tests, one module a theme.
 
 mod builtin_rules;
+mod carving;
 mod cli;
 mod conformance;
+mod conformance_correlation;
+mod conformance_filters;
 mod evtx_allocations;
 mod evtx_differential;
 mod evtx_forged;

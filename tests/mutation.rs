@@ -103,6 +103,7 @@ fn check_bins(log: &[u8], chunks: &[Vec<Seen>], told: &Told) {
                 assert_eq!((counts.unreadable, counts.gaps, whole), (unreadable, gaps, 0));
             }
             Bin::Empty => assert!(records.is_empty() && damage.is_empty()),
+            Bin::Orphans(_) => panic!("a slot is no orphan"),
             Bin::Unreadable(reason) => {
                 assert!(records.is_empty() && !reason.is_empty());
                 assert_eq!((unreadable, gaps, whole), (0, 0, 1));

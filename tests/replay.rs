@@ -37,6 +37,12 @@ fn chunk() {
 }
 
 #[test]
+fn carve() {
+    // What is a log is as good raw bytes.
+    replay("chunk", targets::carve);
+}
+
+#[test]
 fn record() {
     replay("record", targets::record);
 }

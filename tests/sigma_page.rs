@@ -2,7 +2,9 @@
 //!
 //! An example is a block marked `yaml` with a rule, and below it a table of events (columns `event`
 //! and `hit`) or a line `Not loaded: REASON`. Events are written to a log, read back by both lanes,
-//! and scanned in both ways.
+//! and scanned in both ways. A table with the columns `time`, `event` and `found` is about
+//! correlations: the program hunts through the log, and `found` is the number of the finding that an
+//! event is part of.
 
 use crate::support::logs::{each_record, forged};
 use crate::support::titles;
@@ -11,6 +13,7 @@ use harrier::engine::RuleSet;
 use harrier::evtx::{Options, Reader};
 use harrier::sigma::{LoadOptions, load_str};
 use harrier::taxonomy::{self, Taxonomy};
+use serde_json::Value as Json;
 use std::path::Path;
 
 const PAGE: &str = "docs/sigma.md";
@@ -28,6 +31,13 @@ struct Example {
     yaml: String,
     rows: Vec<Row>,
     refused: Option<String>,
+    timed: Vec<Timed>,
+}
+
+/// A line of a table about correlations: the event, and the number of the finding it is part of.
+struct Timed {
+    event: Event,
+    found: Option<usize>,
 }
 
 fn page() -> String {
@@ -65,15 +75,17 @@ fn event(cell: &str) -> Event {
         "Security" => ("Microsoft-Windows-Security-Auditing", "Security"),
         other => panic!("no such log: {other}"),
     };
-    let fields: Vec<(String, String)> = code(cell)
+    let mut fields: Vec<(String, String)> = code(cell)
         .into_iter()
         .map(|field| field.split_once('=').unwrap_or_else(|| panic!("no field: {field}")))
         .map(|(name, value)| (name.to_owned(), unescaped(value)))
         .collect();
     assert!(!fields.is_empty(), "{cell}");
+    let computer = fields.iter().position(|(name, _)| name == "Computer");
+    let computer = computer.map_or("host.example".to_owned(), |place| fields.remove(place).1);
     let event = Event::new(Provider::classic(provider), id.parse().unwrap(), channel)
         .at(FileTime::literal("2026-03-01T00:00:00Z"))
-        .on("host.example");
+        .on(computer);
     // Classic events have unnamed data.
     if fields.iter().all(|(name, _)| name == "Data") {
         return event.body(Body::classic(fields.into_iter().map(|(_, value)| value), None));
@@ -84,8 +96,11 @@ fn event(cell: &str) -> Event {
     event.data(fields)
 }
 
-/// The rule, with what the page leaves out.
+/// The rule, with what the page leaves out; several documents are written in full.
 fn completed(yaml: &str, line: usize) -> String {
+    if yaml.contains("title:") {
+        return yaml.to_owned();
+    }
     let mut rule = format!("title: line {line}\n");
     if !yaml.contains("logsource:") {
         rule.push_str("logsource:\n  product: windows\n");
@@ -104,11 +119,23 @@ fn examples(page: &str) -> Vec<Example> {
         if text == "```yaml" {
             let block = lines.by_ref().map(|(_, text)| text).take_while(|text| *text != "```");
             let yaml = block.fold(String::new(), |yaml, text| yaml + text + "\n");
-            examples.push(Example { line, yaml, rows: Vec::new(), refused: None });
+            examples.push(Example {
+                line,
+                yaml,
+                rows: Vec::new(),
+                refused: None,
+                timed: Vec::new(),
+            });
         } else if let Some(reason) = text.strip_prefix("Not loaded: ") {
             let example = examples.last_mut().expect("a rule above it");
             assert!(example.refused.is_none() && example.rows.is_empty(), "line {line}");
             example.refused = Some(code(reason)[0].to_owned());
+        } else if text == "| time | event | found |" {
+            let example = examples.last_mut().expect("a rule above it");
+            let (_, rule) = lines.next().unwrap();
+            assert_eq!(rule, "|---|---|---|");
+            let rows = lines.by_ref().take_while(|(_, text)| text.starts_with('|'));
+            example.timed = rows.map(|(_, text)| timed(text)).collect();
         } else if text == "| event | hit |" {
             let example = examples.last_mut().expect("a rule above it");
             assert!(example.refused.is_none() && example.rows.is_empty(), "line {line}");
@@ -132,13 +159,62 @@ fn examples(page: &str) -> Vec<Example> {
     examples
 }
 
+fn timed(row: &str) -> Timed {
+    let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+    let [_, time, cell, found, _] = cells[..] else { panic!("{row}") };
+    let time = FileTime::literal(&format!("2026-03-01T{time}Z"));
+    let found = (!found.is_empty()).then(|| found.parse().unwrap());
+    Timed { event: event(cell).at(time), found }
+}
+
+/// The number of the finding that each record of a log is part of, by what the program writes.
+fn findings(yaml: &str, log: &[u8], records: usize) -> Vec<Option<usize>> {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("rules.yml"), yaml).unwrap();
+    std::fs::write(folder.path().join("a.evtx"), log).unwrap();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_harrier"))
+        .args(["hunt", "a.evtx", "-r", "rules.yml", "-q", "--format", "jsonl"])
+        .args(["--sort", "time"])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), errors.as_str()), (Some(0), ""), "{yaml}");
+    let mut of_records = vec![None; records];
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let lines = lines.lines().map(|line| serde_json::from_str(line).unwrap());
+    let found = lines.filter(|line: &Json| line["schema"] == "harrier.correlation/1");
+    for (number, found) in (1..).zip(found) {
+        for member in found["members"].as_array().unwrap() {
+            let record = member["record_id"].as_u64().unwrap() as usize;
+            assert_eq!(of_records[record - 1].replace(number), None, "part of two findings");
+        }
+    }
+    of_records
+}
+
+#[test]
+fn every_correlation_holds() {
+    let page = page();
+    let mut tables = 0;
+    for example in examples(&page).iter().filter(|example| !example.timed.is_empty()) {
+        let log = forged(example.timed.iter().map(|timed| &timed.event));
+        let found = findings(&example.yaml, &log, example.timed.len());
+        let shown: Vec<Option<usize>> = example.timed.iter().map(|timed| timed.found).collect();
+        assert_eq!(found, shown, "{PAGE}: the example of line {}", example.line);
+        tables += 1;
+    }
+    assert!(tables >= 4, "{tables}");
+}
+
 #[test]
 fn every_example_holds() {
     let lists = [("admins".to_owned(), vec!["alice".to_owned(), "bob".to_owned()])];
     let load = LoadOptions { expand: lists.into(), ..LoadOptions::default() };
     let mut wrong = Vec::new();
     let (mut yes, mut no, mut refused) = (0, 0, 0);
-    for example in examples(&page()) {
+    let examples = examples(&page());
+    for example in examples.iter().filter(|example| example.timed.is_empty()) {
         let line = example.line;
         let loaded = load_str("page.yml", &completed(&example.yaml, line), &load);
         if let Some(reason) = &example.refused {

@@ -6,7 +6,9 @@ use harrier::engine::{RuleSet, Scanner};
 use harrier::event::{Event, Layout, Leaf, LeafId, LeafKind, Section, Value};
 use harrier::evidence::image::{self, Kind, NoSiblings, Ntfs};
 use harrier::evidence::{Access, Descend, Found, Source, State};
-use harrier::evtx::{Bin, ChunkReport, Damage, DamageKind, Options, Reader, Record, Sink, open};
+use harrier::evtx::{
+    Bin, Carver, ChunkReport, Damage, DamageKind, Options, Reader, Record, Sink, Stretch, open,
+};
 use harrier::sigma::rule::Dialect;
 use harrier::sigma::{
     FilterRules, LoadOptions, LoadedRules, LogSourceFile, Member, Selection, load_bytes, load_str,
@@ -76,6 +78,7 @@ impl Heard {
                     assert_eq!(told, (records, unreadable, gaps, whole));
                 }
                 Bin::Empty => assert_eq!((records, unreadable, gaps, whole), (0, 0, 0, 0)),
+                Bin::Orphans(_) => panic!("a slot is no orphan"),
                 Bin::Unreadable(_) => assert_eq!((records, unreadable, gaps, whole), (0, 0, 0, 1)),
             }
         }
@@ -490,6 +493,50 @@ fn seal_record(record: &mut [u8]) {
         record[48 + 2 * n..50 + 2 * n].copy_from_slice(&original);
         record[at..at + 2].copy_from_slice(&[1, 0]);
     }
+}
+
+/// Raw bytes are searched: what is found is the same however they are cut, every orphan is read, told
+/// of as damage, or handed over as lost, and nothing begins where it was not asked for.
+pub fn carve(data: &[u8]) {
+    let source = data.get(..MOST).unwrap_or(data).to_vec();
+    let size = source.len() as u64;
+    let search = |window: u64| {
+        let (mut carver, mut heard) = (Carver::new(), Heard::default());
+        let (mut all, mut lost) = (Stretch::default(), Vec::new());
+        let mut at = 0;
+        while at < size {
+            let end = at.saturating_add(window).min(size);
+            let told = heard.records.len();
+            let range = at..end;
+            let ranges = std::slice::from_ref(&range);
+            let (stretch, flow) = carver.read(&source, ranges, &mut heard, &mut lost);
+            assert!(flow.is_continue());
+            all.add(stretch);
+            // A whole chunk's records may lie behind the window in which it begins.
+            let reach = at..end + (1 << 16);
+            assert!(heard.records[told..].iter().all(|record| reach.contains(&record.1)));
+            at = end;
+        }
+        let mut orphans = lost.len() as u64;
+        for report in &heard.chunks {
+            if let Bin::Orphans(counts) = &report.bin {
+                orphans += counts.records + counts.unreadable;
+            }
+        }
+        assert_eq!(orphans, all.orphans);
+        let whole = |report: &&ChunkReport| !matches!(report.bin, Bin::Orphans(_));
+        assert_eq!(heard.chunks.iter().filter(whole).count() as u64, all.valid);
+        heard.records.sort_by(|a, b| (a.1, &a.2.len()).cmp(&(b.1, &b.2.len())));
+        lost.sort_by_key(|lost| lost.offset);
+        let records: Vec<(u64, Vec<String>)> = heard
+            .records
+            .iter()
+            .map(|record| (record.1, record.2.iter().map(|field| field.3.clone()).collect()))
+            .collect();
+        (all, records, lost)
+    };
+    let whole = search(u64::MAX);
+    assert_eq!(search(5_000), whole);
 }
 
 /// Whatever is in a container, it is found in an end of time, and what is found can be read or not.

@@ -2,6 +2,8 @@
 
 use super::dump::DumpArgs;
 use super::event_filter::EventArgs;
+use super::extract::ExtractArgs;
+use super::list::ListArgs as InventoryArgs;
 use super::order::TimelineArgs;
 use super::rules_check::CheckArgs;
 use super::rules_explain::ExplainArgs;
@@ -38,6 +40,10 @@ pub enum Command {
     Hunt(Box<HuntArgs>),
     /// Write every record as JSON lines or XML
     Dump(Box<DumpArgs>),
+    /// Tell what logs there are
+    List(InventoryArgs),
+    /// Copy the logs out of the evidence
+    Extract(ExtractArgs),
     /// Work with rules
     #[command(subcommand, arg_required_else_help = true)]
     Rules(RulesCommand),
@@ -169,6 +175,27 @@ pub struct EvidenceArgs {
     /// Look for records in the slack of chunks, too: what the logs have deleted
     #[arg(long, help_heading = "Evidence")]
     pub recover: bool,
+    /// Search raw bytes for chunks and records that are in no file: 'free', which is meant if nothing
+    /// is said, the free space of images and named files of an unknown kind (memory, pagefile.sys);
+    /// 'all', images as a whole
+    #[arg(
+        long,
+        value_enum,
+        value_name = "WHERE",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "free",
+        help_heading = "Evidence"
+    )]
+    pub carve: Option<CarveArg>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CarveArg {
+    /// Where no file is
+    Free,
+    /// Everywhere but in the logs that are read
+    All,
 }
 
 #[derive(Debug, Default, Args)]

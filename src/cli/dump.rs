@@ -6,7 +6,7 @@ use super::output::Place;
 use super::progress::Progress;
 use super::target::{Pending, incomplete};
 use super::{Exit, account, evidence, interrupt, passwords, say_warning, summary};
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use clap::{Args, ValueEnum};
 use harrier::{
     engine::RuleSet,
@@ -88,7 +88,9 @@ pub enum DumpFormat {
 /// Writes all records and tells of it.
 pub fn run(args: &DumpArgs) -> Result<Exit> {
     let paths = evidence::resolve(&args.evidence)?;
-    let access = passwords::access(&args.evidence, args.quiet)?;
+    let access =
+        passwords::access(&args.evidence, args.quiet)?.carving(evidence::carving(&args.evidence));
+    let walk = || Walk::new(&paths).with(access.clone());
     let events = Events::build(&args.events)?;
     let interrupt = interrupt::watch().context("interruptions cannot be handled")?;
     let rules = RuleSet::compile(Vec::new(), Taxonomy::builtin(Options::default()));
@@ -99,8 +101,7 @@ pub fn run(args: &DumpArgs) -> Result<Exit> {
         ..Hunt::new(&rules)
     };
     let said = Said { quiet: args.quiet, verbose: args.verbose };
-    let filter =
-        events.resolve(&args.events, &hunt, &|| Walk::new(&paths).with(access.clone()), said)?;
+    let filter = events.resolve(&args.events, &hunt, &walk, said)?;
     let output = Place::new(&args.output);
     let ledger = args.ledger.as_deref().map(Place::new);
     let dump = Dump { format: format(args.format, &output)?, with_place: args.with_place };
@@ -115,9 +116,18 @@ pub fn run(args: &DumpArgs) -> Result<Exit> {
     let pending = target.pending;
     let mut writer =
         if output.on_terminal() { progress.beside(target.writer) } else { target.writer };
+    let templates = evidence::needs_templates(&args.evidence)
+        .then(|| hunt.learn(walk()))
+        .transpose()
+        .map_err(|error| anyhow!("{error}: try fewer with --threads"))?;
     let advance = |step: &Step<'_>| progress.advance(step);
-    let hunt = Hunt { filter: Some(&filter), progress: Some(&advance), ..hunt };
-    let done = hunt.dump(Walk::new(&paths).with(access), dump, &mut *writer, &mut ledger);
+    let hunt = Hunt {
+        templates: templates.as_ref(),
+        filter: Some(&filter),
+        progress: Some(&advance),
+        ..hunt
+    };
+    let done = hunt.dump(walk(), dump, &mut *writer, &mut ledger);
     progress.finish();
     drop(writer);
     if let Err(error) = done {

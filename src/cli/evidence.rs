@@ -8,9 +8,9 @@
 //! Whoever types a path that does not exist is told so before the hunt begins. On a list, made a
 //! moment ago by another program, such a path is evidence that could not be read.
 
-use super::args::EvidenceArgs;
+use super::args::{CarveArg, EvidenceArgs};
 use anyhow::{Context as _, Result, bail};
-use harrier::evidence::display_name;
+use harrier::evidence::{Carving, display_name};
 use std::{
     ffi::OsString,
     io::{ErrorKind, Read as _},
@@ -57,6 +57,20 @@ pub fn resolve(args: &EvidenceArgs) -> Result<Vec<PathBuf>> {
         );
     }
     Ok(paths)
+}
+
+/// Where raw bytes are searched.
+pub fn carving(args: &EvidenceArgs) -> Carving {
+    match args.carve {
+        None => Carving::No,
+        Some(CarveArg::Free) => Carving::Free,
+        Some(CarveArg::All) => Carving::All,
+    }
+}
+
+/// Whether records may be met whose templates are elsewhere.
+pub fn needs_templates(args: &EvidenceArgs) -> bool {
+    args.recover || args.carve.is_some()
 }
 
 /// The first few of these paths, to be named in a message.

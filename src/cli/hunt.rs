@@ -9,7 +9,7 @@ use super::progress::Progress;
 use super::rules::Rules;
 use super::target::{Pending, incomplete};
 use super::{Exit, evidence, hunt_explain, interrupt, output, passwords, say_warning, summary};
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use harrier::{
     evidence::Walk,
     hunt::{Hunt, HuntError, Output, Step},
@@ -25,7 +25,9 @@ pub fn run(args: &HuntArgs) -> Result<Exit> {
     }
     let out = &args.output;
     let paths = evidence::resolve(&args.evidence)?;
-    let access = passwords::access(&args.evidence, out.quiet)?;
+    let access =
+        passwords::access(&args.evidence, out.quiet)?.carving(evidence::carving(&args.evidence));
+    let walk = || Walk::new(&paths).with(access.clone());
     let events = Events::build(&args.events)?;
     let interrupt = interrupt::watch().context("interruptions cannot be handled")?;
     let rules = Rules::load(&args.rules)?;
@@ -41,8 +43,7 @@ pub fn run(args: &HuntArgs) -> Result<Exit> {
         ..Hunt::new(&rules.set)
     };
     let said = Said { quiet: out.quiet, verbose: out.verbose };
-    let filter =
-        events.resolve(&args.events, &hunt, &|| Walk::new(&paths).with(access.clone()), said)?;
+    let filter = events.resolve(&args.events, &hunt, &walk, said)?;
     let local = events.shown_zone().is_some();
     let look = Look { grouped: args.timeline.group, local, filtered: out.show_filtered };
     let outputs = output::open(out, &paths, look)?;
@@ -58,14 +59,22 @@ pub fn run(args: &HuntArgs) -> Result<Exit> {
         places.push((output.format, writer));
         pending.push(output.pending);
     }
+    let templates = evidence::needs_templates(&args.evidence)
+        .then(|| hunt.learn(walk()))
+        .transpose()
+        .map_err(|error| anyhow!("{error}: try fewer with --threads"))?;
     let advance = |step: &Step<'_>| progress.advance(step);
-    let hunt =
-        Hunt { filter: Some(&filter), zone: events.shown_zone(), progress: Some(&advance), ..hunt };
+    let hunt = Hunt {
+        templates: templates.as_ref(),
+        filter: Some(&filter),
+        zone: events.shown_zone(),
+        progress: Some(&advance),
+        ..hunt
+    };
     let mut outputs: Vec<Output<'_>> = places
         .iter_mut()
         .map(|(format, writer)| Output { format, writer: &mut **writer })
         .collect();
-    let walk = || Walk::new(&paths).with(access.clone());
     let hits = match args.timeline.context {
         Some(reach) => hunt.run_with_context(&walk, reach, &mut outputs, &mut ledger),
         None => hunt.run(walk(), &mut outputs, &mut ledger),

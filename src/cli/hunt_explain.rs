@@ -59,6 +59,7 @@ pub fn run(args: &HuntArgs, what: &str) -> Result<Exit> {
     };
     let mut explaining =
         Explaining { corpus, rule, which, outcomes: Vec::new(), more: 0, problems: Vec::new() };
+    let access = access.carving(evidence::carving(&args.evidence));
     visit(Walk::new(&paths).with(access), args.evidence.recover, &mut explaining);
     let Explaining { outcomes, more, problems, .. } = explaining;
     problems.iter().take(PROBLEMS_SHOWN).for_each(|problem| say_error(problem));

@@ -13,10 +13,12 @@ mod dump;
 mod event_filter;
 mod evidence;
 mod expand;
+mod extract;
 mod hunt;
 mod hunt_explain;
 mod interrupt;
 mod json;
+mod list;
 mod lists;
 mod order;
 mod output;
@@ -84,6 +86,8 @@ pub fn run() -> Exit {
         Command::Rules(RulesCommand::List(args)) => rules_list::run(args),
         Command::Rules(RulesCommand::Explain(args)) => rules_explain::run(args),
         Command::Dump(args) => dump::run(args),
+        Command::List(args) => list::run(args),
+        Command::Extract(args) => extract::run(args),
         Command::Rules(RulesCommand::Test(args)) => rules_test::run(args),
         Command::Completions { shell } => shell::completions(*shell),
         Command::Man { command } => shell::man(command),

@@ -4,7 +4,7 @@
 //! here, and nothing that gets them, says what a password is.
 
 use super::args::EvidenceArgs;
-use super::say_warning;
+use super::{evidence, say_warning};
 use anyhow::{Context as _, Result, bail};
 use harrier::{
     evidence::{Access, Prompt},
@@ -42,7 +42,8 @@ pub fn access(args: &EvidenceArgs, quiet: bool) -> Result<Access> {
         append(&text, &mut passwords);
     }
     let asks = !quiet && stdin().is_terminal() && stderr().is_terminal();
-    Ok(Access::new(passwords, asks.then(|| Box::new(ask) as Prompt)))
+    let access = Access::new(passwords, asks.then(|| Box::new(ask) as Prompt));
+    Ok(access.carving(evidence::carving(args)))
 }
 
 /// Lines; blanks are part of a password.

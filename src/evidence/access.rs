@@ -33,9 +33,22 @@ impl fmt::Display for Locked {
 
 impl std::error::Error for Locked {}
 
+/// Where raw bytes are searched for what is left of logs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Carving {
+    /// Nowhere.
+    #[default]
+    No,
+    /// Where no file is: in the free space of volumes, in volumes of an unknown kind, and in named
+    /// files of an unknown kind.
+    Free,
+    /// Everywhere but in the logs that are read.
+    All,
+}
+
 /// How evidence may be opened, shared by all that is found in it. A clone is the same.
 #[derive(Clone)]
-pub struct Access(Arc<Shared>);
+pub struct Access(Arc<Shared>, Carving);
 
 struct Shared {
     passwords: Mutex<Vec<String>>,
@@ -66,12 +79,24 @@ impl Access {
         if !passwords.iter().any(|password| password == USUAL) {
             passwords.push(USUAL.to_owned());
         }
-        Access(Arc::new(Shared {
+        let shared = Shared {
             passwords: Mutex::new(passwords),
             prompt,
             silent: Mutex::new(false),
             memory: AtomicU64::new(0),
-        }))
+        };
+        Access(Arc::new(shared), Carving::No)
+    }
+
+    /// The same, with raw bytes searched.
+    #[must_use]
+    pub fn carving(self, carving: Carving) -> Access {
+        Access(self.0, carving)
+    }
+
+    /// Where raw bytes are searched.
+    pub(super) fn carve(&self) -> Carving {
+        self.1
     }
 
     /// The first password that fits, of those that are known and then of those that somebody gives.

@@ -4,12 +4,14 @@
 //! known to be damaged by then is told of the image, and does not depend on who reads what meanwhile.
 //! What is found damaged later is told of the log that it is in.
 
+use super::access::Carving;
 use super::image::{self, Image, ImageFault, Kind, Ntfs, NtfsFile, Siblings, Volume};
 use super::inside::Account;
-use super::source::{Source, State};
+use super::sniff::begins_like_a_log;
+use super::source::{Ranges, Source, State, all_of};
 use super::walk::Found;
 use crate::bytes::ReadAt;
-use std::{io, sync::Arc};
+use std::{io, ops::Range, sync::Arc};
 
 /// What bytes that may be those of a disk turned out to be.
 pub(super) enum Disk {
@@ -32,6 +34,7 @@ pub(super) struct Members {
 enum Member {
     File(String, Box<NtfsFile>),
     Unread(String, io::Error),
+    Raw(String, Arc<dyn ReadAt>, Ranges),
 }
 
 /// Looks for a disk.
@@ -56,9 +59,21 @@ pub(super) fn open(
     let mut account = Account::default();
     disk.faults.into_iter().for_each(|fault| account.fault(fault));
     let mut found = Vec::new();
+    let carving = source.access().carve();
+    let mut logs = Vec::new();
     for volume in disk.volumes {
         let name = volume_name(source.name(), &volume);
-        self::volume(volume, &name, &mut found, &mut account);
+        let offset = volume.offset;
+        let read = self::volume(volume, &name, carving, &mut found, &mut account);
+        logs.extend(
+            read.into_iter()
+                .map(|range| range.start.saturating_add(offset)..range.end.saturating_add(offset)),
+        );
+    }
+    if carving == Carving::All {
+        let ranges = without(&all_of(&**whole), logs);
+        let name = format!("{}!(all)", source.name());
+        found.push(Member::Raw(name, Arc::clone(whole), ranges.into()));
     }
     account.members = found.len() as u64;
     told_damage(image.as_ref(), &mut account);
@@ -82,8 +97,14 @@ fn told_damage(image: Option<&Image>, account: &mut Account) {
     }
 }
 
-/// Looks through a volume.
-fn volume(volume: Volume, name: &str, found: &mut Vec<Member>, account: &mut Account) {
+/// Looks through a volume; gives where on it the logs are that can be read as such.
+fn volume(
+    volume: Volume,
+    name: &str,
+    carving: Carving,
+    found: &mut Vec<Member>,
+    account: &mut Account,
+) -> Vec<Range<u64>> {
     account.shadow_copies += u64::from(volume.shadow_copies);
     let unread = |what: String| {
         Member::Unread(name.to_owned(), io::Error::new(io::ErrorKind::Unsupported, what))
@@ -93,24 +114,33 @@ fn volume(volume: Volume, name: &str, found: &mut Vec<Member>, account: &mut Acc
         Kind::BitLocker => {
             let what = "it is encrypted with BitLocker: unlock it and hunt in what is then there";
             found.push(unread(format!("not looked into: {what}")));
-            return;
+            return Vec::new();
         }
         // Windows can keep its logs there, unlike on those below.
+        Kind::Other(_) | Kind::Unknown if carving == Carving::Free => {
+            let all = all_of(&*volume.bytes);
+            found.push(Member::Raw(format!("{name}!(all)"), volume.bytes, all));
+            return Vec::new();
+        }
         Kind::Other(what) if what.starts_with("ReFS") => {
             found.push(unread(format!("not looked into: it holds {what}: mount it")));
-            return;
+            return Vec::new();
         }
         Kind::Other(_) | Kind::Unknown => {
             account.note(format!("{name} holds {} and was not looked into", volume.kind.name()));
-            return;
+            return Vec::new();
         }
     }
-    let ntfs = match Ntfs::open(volume.bytes) {
+    let ntfs = match Ntfs::open(Arc::clone(&volume.bytes)) {
         Ok(ntfs) => ntfs,
         Err(fault) => {
             let error = io::Error::new(io::ErrorKind::InvalidData, fault.to_string());
             found.push(Member::Unread(name.to_owned(), error));
-            return;
+            if carving == Carving::Free {
+                let all = all_of(&*volume.bytes);
+                found.push(Member::Raw(format!("{name}!(all)"), volume.bytes, all));
+            }
+            return Vec::new();
         }
     };
     let scan = ntfs.scan();
@@ -123,17 +153,59 @@ fn volume(volume: Volume, name: &str, found: &mut Vec<Member>, account: &mut Acc
         }
     }
     let slash = if volume.name.is_empty() { '!' } else { '/' };
+    // A deleted file of which the start is lost is no log any more: what is left of it is free space.
+    let is_read = |file: &&NtfsFile| begins_like_a_log(&*file.bytes).unwrap_or(false);
+    let logs: Vec<Range<u64>> = match carving {
+        Carving::No => Vec::new(),
+        _ => scan.files.iter().filter(is_read).flat_map(|file| file.extents.clone()).collect(),
+    };
     let files = scan.files.into_iter().map(|file| {
         let name = format!("{name}{slash}{}", file.path);
         Member::File(name, Box::new(file))
     });
     found.extend(files);
+    if carving == Carving::Free {
+        match ntfs.unallocated() {
+            Ok(free) => {
+                let ranges = without(&free, logs.clone());
+                let name = format!("{name}{slash}(unallocated)");
+                found.push(Member::Raw(name, volume.bytes, ranges.into()));
+            }
+            Err(fault) => account.fault(at(format!("its free space was not searched: {fault}"))),
+        }
+    }
+    logs
+}
+
+/// What of these ranges, which are in order, is in none of those.
+fn without(ranges: &[Range<u64>], mut those: Vec<Range<u64>>) -> Vec<Range<u64>> {
+    those.sort_unstable_by_key(|range| (range.start, range.end));
+    let mut left = Vec::new();
+    let mut next = 0;
+    for range in ranges {
+        let mut at = range.start;
+        while let Some(that) = those.get(next).filter(|that| that.start < range.end) {
+            if that.start > at {
+                left.push(at..that.start);
+            }
+            at = at.max(that.end);
+            if that.end > range.end {
+                break;
+            }
+            next += 1;
+        }
+        if at < range.end {
+            left.push(at..range.end);
+        }
+    }
+    left
 }
 
 impl Members {
     pub(super) fn next(&mut self, source: &Source) -> Option<Found> {
         Some(match self.found.next()? {
             Member::Unread(name, error) => Found::Unreadable { name, error },
+            Member::Raw(name, bytes, ranges) => Found::Source(source.raw(name, bytes, ranges)),
             Member::File(name, file) => {
                 let state = match file.state {
                     image::State::Live => State::Live,
@@ -147,5 +219,28 @@ impl Members {
                 Found::Source(source.within(name, file.bytes, state).with_notes(notes))
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Lists of ranges are what it takes, some of one.
+    #[allow(clippy::single_range_in_vec_init)]
+    #[test]
+    fn ranges_are_cut_out_of_ranges() {
+        for (ranges, those, want) in [
+            (vec![0..10], vec![], vec![0..10]),
+            (vec![0..10], vec![0..10], vec![]),
+            (vec![0..10], vec![2..3, 5..7], vec![0..2, 3..5, 7..10]),
+            (vec![0..10], vec![5..7, 2..6], vec![0..2, 7..10]),
+            (vec![0..10, 20..30], vec![5..25], vec![0..5, 25..30]),
+            (vec![0..10, 20..30, 40..50], vec![0..45, 60..70], vec![45..50]),
+            (vec![5..10], vec![0..2, 1..6, 3..4], vec![6..10]),
+            (vec![], vec![0..2], vec![]),
+        ] {
+            assert_eq!(without(&ranges, those.clone()), want, "{ranges:?} {those:?}");
+        }
     }
 }

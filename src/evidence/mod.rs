@@ -42,11 +42,11 @@ mod zip;
 
 use std::{ffi::OsStr, fmt::Write as _, path::Path};
 
-pub use access::{Access, Locked, Prompt};
+pub use access::{Access, Carving, Locked, Prompt};
 pub use descend::Descend;
 pub use inside::{Container, DEPTH, Inside, Outcome, UNPACKED, UNPACKED_RATIO};
 pub use sniff::begins_like_a_log;
-pub use source::{Look, Source, State};
+pub use source::{Look, Ranges, Source, State};
 pub use walk::{Found, Walk};
 pub use window::Window;
 

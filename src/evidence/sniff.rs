@@ -76,8 +76,8 @@ const FORMATS: &[(usize, &[u8], Format)] = &[
 /// Kinds of things that may hold event logs and that cannot be looked into.
 const UNSUPPORTED: &[(usize, &[u8], &str)] = &[
     (0, b"Rar!\x1a\x07", "a RAR archive: unpack it and hunt in the folder"),
-    (0, b"ElfChnk\0", "a chunk of an event log without the file header: carve it first"),
-    (4096, b"ElfChnk\0", "an event log whose file header is gone: restore it from another log"),
+    (0, b"ElfChnk\0", "a chunk of an event log without the file header: search it with --carve"),
+    (4096, b"ElfChnk\0", "an event log whose file header is gone: search it with --carve"),
 ];
 
 /// Containers of disks.
@@ -106,6 +106,12 @@ const DISKS: &[(usize, &[u8])] = &[
 pub(super) fn image(start: &[u8]) -> Option<&'static str> {
     let has = |at, magic: &[u8]| bytes::slice(start, at, magic.len()) == Some(magic);
     IMAGES.iter().find(|(at, magic, _)| has(*at, magic)).map(|(.., what)| *what)
+}
+
+/// Whether chunks of a log are here without the header of its file.
+pub(super) fn is_headless(start: &[u8]) -> bool {
+    const CHUNK: &[u8] = b"ElfChnk\0";
+    [0, 4096].into_iter().any(|at| bytes::slice(start, at, CHUNK.len()) == Some(CHUNK))
 }
 
 /// What begins like this.

@@ -1,6 +1,6 @@
 //! A source: something that may be an event log, by name, and how its bytes are got at.
 
-use super::access::Access;
+use super::access::{Access, Carving};
 use super::disk::{self, Disk};
 use super::image::{FolderSiblings, ImageFault, NoSiblings, Siblings};
 use super::inside::{DEPTH, Inside, Limits, TOO_DEEP};
@@ -10,6 +10,7 @@ use super::{display_name, file, zip};
 use crate::bytes::ReadAt;
 use std::{
     fmt, io,
+    ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -69,7 +70,11 @@ enum Place {
     Bytes(Arc<dyn ReadAt>),
     Zip { archive: Arc<zip::Archive>, index: usize },
     Packed { bytes: Arc<dyn ReadAt>, codec: Codec },
+    Raw { bytes: Arc<dyn ReadAt>, ranges: Ranges },
 }
+
+/// Ranges of bytes, in order and apart.
+pub type Ranges = Arc<[Range<u64>]>;
 
 impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -87,6 +92,8 @@ pub enum Look {
     Log(Arc<dyn ReadAt>),
     /// Things are in it.
     Inside(Box<Inside>),
+    /// Bytes without an order that is known, to be searched for what is left of logs in these ranges.
+    Raw(Arc<dyn ReadAt>, Ranges),
     /// It may have logs in it, but cannot be looked into: what it is, and what to do.
     Unsupported(String),
     /// A part of an image, which is read with the file that the image begins in.
@@ -100,6 +107,7 @@ impl fmt::Debug for Look {
         f.write_str(match self {
             Look::Log(_) => "Log",
             Look::Inside(_) => "Inside",
+            Look::Raw(..) => "Raw",
             Look::Unsupported(_) => "Unsupported",
             Look::Part => "Part",
             Look::Other(_) => "Other",
@@ -131,6 +139,13 @@ impl Source {
     pub fn within(&self, name: String, bytes: Arc<dyn ReadAt>, state: State) -> Source {
         let size = bytes.size();
         self.member(name, size, Place::Bytes(bytes)).in_state(state)
+    }
+
+    /// Raw bytes within this source, to be searched in these ranges.
+    pub(super) fn raw(&self, name: String, bytes: Arc<dyn ReadAt>, ranges: Ranges) -> Source {
+        let size =
+            ranges.iter().fold(0u64, |sum, range| sum.saturating_add(range.end - range.start));
+        self.member(name, size, Place::Raw { bytes, ranges }).in_state(State::Carved)
     }
 
     pub(super) fn zipped(
@@ -168,6 +183,12 @@ impl Source {
     fn in_state(self, state: State) -> Source {
         let state = if self.state == State::Live { state } else { self.state };
         Source { state, ..self }
+    }
+
+    /// The same, as raw bytes that are searched.
+    #[must_use]
+    pub fn carved(self) -> Source {
+        self.in_state(State::Carved)
     }
 
     /// The same, with what is to be known of it beside its bytes.
@@ -271,7 +292,7 @@ impl Source {
     #[must_use]
     pub fn opens_cheaply(&self) -> bool {
         match &self.place {
-            Place::File(_) | Place::Bytes(_) => true,
+            Place::File(_) | Place::Bytes(_) | Place::Raw { .. } => true,
             Place::Zip { archive, index } => archive.opens_cheaply(*index),
             Place::Packed { .. } => false,
         }
@@ -284,7 +305,7 @@ impl Source {
     pub fn open(&self) -> io::Result<Arc<dyn ReadAt>> {
         match &self.place {
             Place::File(path) => Ok(Arc::new(file::FileBytes::open(path)?)),
-            Place::Bytes(bytes) => Ok(Arc::clone(bytes)),
+            Place::Bytes(bytes) | Place::Raw { bytes, .. } => Ok(Arc::clone(bytes)),
             Place::Zip { archive, index } => archive.open(*index),
             Place::Packed { bytes, codec } => {
                 let bytes = stream::open(bytes, *codec, &self.access)?;
@@ -309,6 +330,9 @@ impl Source {
     /// # Errors
     /// If its first bytes cannot be read.
     pub fn is_container(&self) -> io::Result<bool> {
+        if matches!(self.place, Place::Raw { .. }) {
+            return Ok(false);
+        }
         Ok(matches!(sniff::kind(&self.start()?), Kind::Container(_) | Kind::Disk))
     }
 
@@ -317,6 +341,9 @@ impl Source {
     /// # Errors
     /// If it cannot be opened, or its first bytes not be read.
     pub fn look(&self) -> io::Result<Look> {
+        if let Place::Raw { bytes, ranges } = &self.place {
+            return Ok(Look::Raw(Arc::clone(bytes), Arc::clone(ranges)));
+        }
         let (start, opened) = if self.opens_cheaply() {
             let opened = self.open()?;
             (sniff::start(&*opened)?, Some(opened))
@@ -326,6 +353,10 @@ impl Source {
         let bytes = || opened.map_or_else(|| self.open(), Ok);
         match sniff::kind(&start) {
             Kind::Log => Ok(Look::Log(bytes()?)),
+            Kind::Other if self.named && self.carves() => Ok(raw(bytes()?)),
+            Kind::Unsupported(_) if self.carves() && sniff::is_headless(&start) => {
+                Ok(raw(bytes()?))
+            }
             Kind::Other => Ok(Look::Other(start)),
             Kind::Unsupported(what) => Ok(Look::Unsupported(what.to_owned())),
             Kind::Container(_) | Kind::Disk if self.depth >= DEPTH => {
@@ -353,6 +384,8 @@ impl Source {
         match disk::open(self, bytes, &*self.siblings()) {
             Ok(Disk::Volumes(members)) => Ok(Look::Inside(Box::new(Inside::disk(self, members)))),
             Ok(Disk::Part) => Ok(Look::Part),
+            Ok(Disk::Parts(bytes)) if self.carves() => Ok(raw(bytes)),
+            Ok(Disk::None) if self.named && self.carves() => Ok(raw(self.open()?)),
             Ok(Disk::None | Disk::Parts(_)) => Ok(match sniff::image(&start) {
                 Some(what) => Look::Unsupported(format!("{what}, and no volume is known in it")),
                 None => Look::Other(start),
@@ -363,6 +396,11 @@ impl Source {
         }
     }
 
+    /// Whether raw bytes are searched.
+    fn carves(&self) -> bool {
+        self.access.carve() != Carving::No
+    }
+
     /// What stands next to it and may belong to it.
     fn siblings(&self) -> Box<dyn Siblings + '_> {
         match &self.place {
@@ -371,6 +409,17 @@ impl Source {
             _ => Box::new(NoSiblings),
         }
     }
+}
+
+/// All of these bytes, to be searched.
+fn raw(bytes: Arc<dyn ReadAt>) -> Look {
+    let ranges = all_of(&*bytes);
+    Look::Raw(bytes, ranges)
+}
+
+/// One range of all bytes.
+pub(super) fn all_of(bytes: &dyn ReadAt) -> Ranges {
+    std::iter::once(0..bytes.size()).collect()
 }
 
 #[cfg(test)]

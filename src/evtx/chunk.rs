@@ -57,6 +57,17 @@ impl Header {
         }
     }
 
+    /// Whether the header's checksum fits, and says so of itself: what claims to have none is not
+    /// believed among raw bytes.
+    pub(super) fn is_sealed(&self, data: &[u8]) -> bool {
+        self.magic && self.flags & NO_CRC32 == 0 && self.checksum_ok && data.len() >= HEADER
+    }
+
+    /// Whether the records are there and what their checksum says.
+    pub(super) fn holds(&self, data: &[u8]) -> bool {
+        self.flags & NO_CRC32 == 0 && self.data_ok(data)
+    }
+
     /// Where the records end, if the header is to be believed.
     pub(super) fn records_end(&self) -> Option<usize> {
         self.suspected_end().filter(|_| self.checksum_ok)
@@ -121,6 +132,8 @@ pub enum Finding {
         /// How many.
         bytes: u32,
     },
+    /// It was found in raw bytes, and some of it is overwritten or lies elsewhere.
+    Torn,
     /// The source ends within the chunk.
     Truncated {
         /// How many bytes of it are there.
@@ -145,6 +158,7 @@ impl fmt::Display for Finding {
             }
             Finding::ZeroTail { at } => write!(f, "the records end in zeros at {at:#x}"),
             Finding::Lost { bytes } => write!(f, "{bytes} bytes of the chunk cannot be read"),
+            Finding::Torn => f.write_str("a chunk of which only a part is there"),
             Finding::Truncated { size } => write!(f, "the chunk is cut off after {size} bytes"),
         }
     }

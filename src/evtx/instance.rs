@@ -15,10 +15,12 @@
 use super::Decline;
 use super::index;
 use super::intern::{Interner, Make, Nest, Node, PlanId};
+use super::known::Templates;
 use super::place::Context;
 use super::plan::SlotUse;
 use super::value::{self, BINXML, Slot, TYPES};
 use crate::bytes;
+use std::sync::Arc;
 
 /// How deep instances nest; those of Windows are 2 deep (the event, and its EventData or UserData).
 const MAX_NESTING: u8 = 8;
@@ -63,6 +65,10 @@ pub(super) struct FastLane {
     looks: Vec<(Slot, u16)>,
     /// Whether all texts of the prepared record's values are UTF-16LE.
     pub(super) utf16_only: bool,
+    /// The case's templates, for records whose own are gone.
+    pub(super) templates: Option<Arc<Templates>>,
+    /// Whether the prepared record was read with one of them.
+    pub(super) borrowed: bool,
 }
 
 impl FastLane {
@@ -74,6 +80,8 @@ impl FastLane {
             pending: Vec::new(),
             looks: Vec::new(),
             utf16_only: true,
+            templates: None,
+            borrowed: false,
         }
     }
 
@@ -91,6 +99,7 @@ impl FastLane {
         self.instances.clear();
         self.pending.clear();
         self.utf16_only = true;
+        self.borrowed = false;
         let nest = Nest { instance: 0, slot: 0 };
         self.pending.push(Pending { nest, context: Context::Document, depth: 0, at, end });
         let mut node = Node::ROOT;
@@ -155,14 +164,21 @@ impl FastLane {
         }
         let definition = bytes::u32(data, at + DEFINITION_AT).ok_or(Decline::Size)?;
         // Windows makes the id of the first four bytes of the GUID.
-        if left_over
-            && bytes::u32(data, at + ID_AT)
-                != bytes::u32(chunk, index(definition).saturating_add(GUID_AT))
-        {
-            return Err(Decline::Stale);
+        let mut gone = None;
+        if left_over {
+            let id = bytes::u32(data, at + ID_AT).ok_or(Decline::Size)?;
+            let guid = |at: usize| bytes::u32(chunk, at.saturating_add(GUID_AT));
+            let named = Some(id) == guid(index(definition));
+            // Its own definition follows, and not where it says: the chunk began elsewhere.
+            let follows = at + INSTANCE_LEN;
+            let moved = Some(id) == guid(follows) && follows != index(definition);
+            if !named || moved || !self.interner.is_sound(chunk, definition) {
+                gone = Some((id, Some(id) == guid(follows)));
+            }
         }
         at += INSTANCE_LEN;
-        if at == index(definition) {
+        let inline = gone.map_or(at == index(definition), |(_, inline)| inline);
+        if inline {
             let size = bytes::u32(data, at + BODY_SIZE_AT).ok_or(Decline::Size)?;
             at = index(size).checked_add(at + BODY_AT).ok_or(Decline::Size)?;
         }
@@ -171,7 +187,14 @@ impl FastLane {
         let table = bytes::slice(data, at + 4, size).ok_or(Decline::Size)?;
         let values = at + 4 + size;
 
-        let plan_id = self.interner.plan_at(chunk, definition, context)?;
+        let plan_id = match gone {
+            None => self.interner.plan_at(chunk, definition, context)?,
+            Some((id, _)) => {
+                self.borrowed = true;
+                let templates = self.templates.as_deref().ok_or(Decline::Stale)?;
+                self.interner.plan_known(templates, id, context, count)?
+            }
+        };
         let first = self.slots.len();
         let rest = self.descriptors(table, values)?;
         if !matches!(data.get(rest..), Some([] | [0, ..])) {

@@ -13,9 +13,11 @@
 
 use super::Decline;
 use super::index;
+use super::known::Templates;
 use super::place::Context;
 use super::plan::{Item, Part, Plan, Source};
 use super::template::{self, Budget};
+use crate::bytes;
 use crate::event::{Layout, Leaf};
 use hashbrown::hash_table::Entry;
 use hashbrown::{DefaultHashBuilder, HashTable};
@@ -172,6 +174,8 @@ pub(super) struct Interner {
     known_cost: usize,
     /// The definitions of this chunk.
     here: HashTable<(u32, Context, Result<PlanId, Decline>)>,
+    /// The definitions of this chunk that were looked at for damage, and whether they have none.
+    sound: HashTable<(u32, bool)>,
     budget: Budget,
     steps: HashTable<Step>,
     /// The make of each node, once a record ended there.
@@ -184,6 +188,8 @@ pub(super) struct Interner {
     /// The lists of places of the makes, each once.
     places: HashTable<Arc<[Place]>>,
     canonical: Vec<u8>,
+    /// What was met, if that is wanted.
+    pub(super) met: Option<Templates>,
 }
 
 impl Interner {
@@ -195,6 +201,7 @@ impl Interner {
             by_content: HashTable::new(),
             known_cost: 0,
             here: HashTable::new(),
+            sound: HashTable::new(),
             budget: Budget::new(),
             steps: HashTable::new(),
             makes: Vec::new(),
@@ -203,6 +210,7 @@ impl Interner {
             layouts: HashTable::new(),
             places: HashTable::new(),
             canonical: Vec::new(),
+            met: None,
         }
     }
 
@@ -210,6 +218,7 @@ impl Interner {
     /// has become too much.
     pub(super) fn begin_chunk(&mut self) {
         self.here.clear();
+        self.sound.clear();
         self.budget = Budget::new();
         self.makes_cost_here = 0;
         if self.known_cost > self.caps.plans || self.makes_cost > self.caps.makes {
@@ -240,6 +249,19 @@ impl Interner {
         }
     }
 
+    /// Whether the definition at `offset` of the chunk `data`, which may have been overwritten, is what
+    /// it was.
+    #[cold]
+    pub(super) fn is_sound(&mut self, data: &[u8], offset: u32) -> bool {
+        let hash = spread(offset);
+        if let Some((_, sound)) = self.sound.find(hash, |(at, _)| *at == offset) {
+            return *sound;
+        }
+        let sound = template::is_sound(data, offset, &mut self.budget, &mut self.canonical);
+        self.sound.insert_unique(hash, (offset, sound), |(at, _)| spread(*at));
+        sound
+    }
+
     #[cold]
     fn meet(
         &mut self,
@@ -251,8 +273,37 @@ impl Interner {
         let plan =
             template::canonical(data, offset, context, &mut self.budget, &mut self.canonical)
                 .and_then(|()| self.intern());
+        if let (Some(met), Ok(_)) = (&mut self.met, plan) {
+            // The id is the first part of the GUID, behind the offset of the next definition.
+            let id = bytes::u32(data, index(offset).saturating_add(4));
+            met.meet(id.unwrap_or_default(), context, &self.canonical);
+        }
         self.here.insert_unique(hash, (offset, context, plan), |(at, ..)| spread(*at));
         plan
+    }
+
+    /// The plan of a template that was met elsewhere, for an instance with so many values.
+    #[cold]
+    pub(super) fn plan_known(
+        &mut self,
+        templates: &Templates,
+        id: u32,
+        context: Context,
+        values: usize,
+    ) -> Result<PlanId, Decline> {
+        let mut best: Option<(usize, PlanId)> = None;
+        for form in templates.of(id, context) {
+            self.canonical.clear();
+            self.canonical.extend_from_slice(form);
+            let Ok(plan) = self.intern() else { continue };
+            let used = self.plan(plan).map_or(0, Plan::slot_count);
+            // As many values as it uses is best, fewer used is possible, more is not.
+            let misfit = values.checked_sub(used).unwrap_or(usize::MAX);
+            if best.is_none_or(|(least, _)| misfit < least) {
+                best = Some((misfit, plan));
+            }
+        }
+        best.map(|(_, plan)| plan).ok_or(Decline::Stale)
     }
 
     /// The plan of the content in `self.canonical`.

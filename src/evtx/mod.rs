@@ -17,10 +17,12 @@
 //! - *No bytes make it panic, hang or grow*: every offset is read through [`crate::bytes`], and every
 //!   cap is a named constant.
 
+mod carve;
 mod chunk;
 mod file;
 mod instance;
 mod intern;
+mod known;
 mod load;
 mod place;
 mod plan;
@@ -33,8 +35,10 @@ mod value;
 mod walk;
 mod xml;
 
+pub use carve::{Carver, Lost, MARGIN, Stretch};
 pub use chunk::Finding;
 pub use file::{Log, OpenError, open};
+pub use known::Templates;
 pub use reader::{Bin, ChunkReport, Counts, Damage, DamageKind, Options, Reader, Sink};
 pub use record::{Fast, Lane, Record, Slow};
 pub use render::{Format, InChunk, Renderer};

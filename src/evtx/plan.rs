@@ -117,6 +117,11 @@ impl Plan {
         items + 8 * (self.slots.len() + self.between_elements.len()) + 16 * self.nests.len()
     }
 
+    /// How many values it speaks of.
+    pub(super) fn slot_count(&self) -> usize {
+        self.slots.len()
+    }
+
     /// How a substitution is used.
     #[inline]
     pub(super) fn slot(&self, id: usize) -> SlotUse {

@@ -5,6 +5,7 @@ use super::chunk::{self, Finding, Header};
 use super::file::Log;
 use super::instance::FastLane;
 use super::intern::Node;
+use super::known::Templates;
 use super::load::{Loader, Lost};
 use super::record::{Fast, Meta, Record, Slow};
 use super::slow::{SlowLane, Target};
@@ -13,6 +14,7 @@ use crate::bytes::ReadAt;
 use memchr::memmem::Finder;
 use std::fmt;
 use std::ops::{ControlFlow, Range};
+use std::sync::Arc;
 
 /// Takes what a [`Reader`] finds: records and damage in the order of the source, and after those of
 /// a slot its report.
@@ -54,6 +56,8 @@ pub enum Bin {
     Read(Counts),
     /// It holds nothing: zeros, or a header that never got records.
     Empty,
+    /// It is no slot: records that were found in raw bytes, outside of whole chunks.
+    Orphans(Counts),
     /// It is neither empty nor are there records in it; why not. There is a [`Damage`] too.
     Unreadable(String),
 }
@@ -70,7 +74,7 @@ pub struct Counts {
     pub records: u64,
     /// Of these, those that the fast lane declined and the slow lane read.
     pub declined: u64,
-    /// Of these, those that are [`State::Recovered`].
+    /// Of these, those that are not [`State::Live`].
     pub recovered: u64,
     /// Records that were found and that neither lane could read.
     pub unreadable: u64,
@@ -82,7 +86,7 @@ impl Counts {
     /// Counts a record that goes to the sink.
     fn add(&mut self, found: &Found) {
         self.records += 1;
-        self.recovered += u64::from(found.state == State::Recovered);
+        self.recovered += u64::from(found.state != State::Live);
     }
 }
 
@@ -181,7 +185,71 @@ impl Reader {
         ControlFlow::Continue(())
     }
 
-    fn slot(
+    /// The same, with templates for the records whose own are gone.
+    #[must_use]
+    pub fn with_templates(mut self, templates: Option<Arc<Templates>>) -> Reader {
+        self.fast.templates = templates;
+        self
+    }
+
+    /// The same, keeping what templates it meets.
+    #[must_use]
+    pub fn collecting(mut self) -> Reader {
+        self.fast.interner.met = Some(Templates::default());
+        self
+    }
+
+    /// The templates that it met, if it keeps them.
+    #[must_use]
+    pub fn into_templates(self) -> Templates {
+        self.fast.interner.met.unwrap_or_default()
+    }
+
+    /// Which of these records, which lie in the chunk `data` or what is left of it, can be read.
+    pub(super) fn readable(&mut self, data: &[u8], records: &[Found]) -> Vec<bool> {
+        self.fast.interner.begin_chunk();
+        // By the chunk alone: whether it is theirs is the question.
+        let templates = self.fast.templates.take();
+        let readable = |found: &Found| {
+            let (at, end) = found.content();
+            // What the fast lane declines for another reason the slow lane may read.
+            self.fast.prepare(data, at, end, true) != Err(Decline::Stale)
+        };
+        let readable = records.iter().map(readable).collect();
+        self.fast.templates = templates;
+        readable
+    }
+
+    /// Whether the fast lane can read this record, alone in `data`.
+    pub(super) fn is_known(&mut self, data: &[u8], found: &Found) -> bool {
+        self.fast.interner.begin_chunk();
+        let (at, end) = found.content();
+        self.fast.templates.is_some() && self.fast.prepare(data, at, end, true).is_ok()
+    }
+
+    /// Reads these records, which lie in what is left of a chunk that began at `offset`.
+    pub(super) fn orphans(
+        &mut self,
+        data: &[u8],
+        (slot, offset): (u64, u64),
+        records: impl Iterator<Item = Found>,
+        sink: &mut impl Sink,
+    ) -> ControlFlow<()> {
+        let Reader { spans, fast, slow, options, .. } = self;
+        spans.clear();
+        spans.extend(records.map(Span::Record));
+        let counts = Counts::default();
+        let (slack, options) = (0, *options);
+        let mut pass = Pass { slot, offset, data, slack, options, fast, counts };
+        pass.run(spans, slow, sink)?;
+        sink.end(data)?;
+        let bin = Bin::Orphans(pass.counts);
+        sink.chunk(ChunkReport { chunk: slot, offset, bin, findings: Vec::new() });
+        ControlFlow::Continue(())
+    }
+
+    /// Reads the slot at `offset`.
+    pub(super) fn slot(
         &mut self,
         source: &dyn ReadAt,
         slot: u64,
@@ -310,7 +378,7 @@ impl Pass<'_> {
             return Err(Decline::Asked);
         }
         let (at, end) = found.content();
-        self.fast.prepare(self.data, at, end, found.state == State::Recovered)
+        self.fast.prepare(self.data, at, end, found.state != State::Live)
     }
 
     fn meta(&self, found: Found) -> Meta<'_> {
@@ -326,7 +394,8 @@ impl Pass<'_> {
         self.counts.add(&found);
         let (instances, slots) = (&*self.fast.instances, &*self.fast.slots);
         let (meta, utf16_only) = (self.meta(found), self.fast.utf16_only);
-        sink.record(&Record::Fast(Fast { meta, make, instances, slots, utf16_only }))
+        let borrowed = self.fast.borrowed;
+        sink.record(&Record::Fast(Fast { meta, make, instances, slots, utf16_only, borrowed }))
     }
 
     /// Goes on with the spans from the first that the fast lane declined. The slow lane has to know
@@ -386,9 +455,14 @@ impl Pass<'_> {
         sink: &mut impl Sink,
     ) {
         self.counts.unreadable += 1;
-        let left_over = found.state == State::Recovered && super::index(found.at) >= self.slack;
+        let left_over = match found.state {
+            State::Live => false,
+            State::Recovered => super::index(found.at) >= self.slack,
+            State::Orphan => true,
+        };
         sink.damage(Damage {
-            offset: self.offset + u64::from(found.at),
+            // A chunk whose front is lost may begin before its source.
+            offset: self.offset.wrapping_add(u64::from(found.at)),
             chunk: self.slot,
             record_id: Some(found.id),
             kind: if left_over { DamageKind::LeftOver } else { DamageKind::Record },

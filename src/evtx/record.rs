@@ -48,6 +48,8 @@ pub struct Fast<'a> {
     pub(super) slots: &'a [Slot],
     /// Whether all texts of its values are UTF-16LE.
     pub(super) utf16_only: bool,
+    /// Whether a template of it is that of another chunk.
+    pub(super) borrowed: bool,
 }
 
 /// A record of the slow lane.
@@ -79,7 +81,8 @@ impl<'a> Record<'a> {
     /// Where it stands in the source.
     #[must_use]
     pub fn offset(&self) -> u64 {
-        self.meta().slot_offset + u64::from(self.meta().found.at)
+        // What is left of a chunk may have lost its front, which would lie before its source.
+        self.meta().slot_offset.wrapping_add(u64::from(self.meta().found.at))
     }
 
     /// Its size in bytes.
@@ -116,6 +119,12 @@ impl<'a> Record<'a> {
         }
     }
 
+    /// Whether it was read with a template of another chunk, its own being gone: it cannot be rendered.
+    #[must_use]
+    pub fn is_borrowed(&self) -> bool {
+        matches!(self, Record::Fast(record) if record.borrowed)
+    }
+
     /// Why the fast lane did not read it.
     #[must_use]
     pub fn declined(&self) -> Option<Decline> {
@@ -138,6 +147,9 @@ impl<'a> Record<'a> {
     /// # Errors
     /// Says why the crate cannot render it.
     pub fn render(&self, format: Format) -> Result<String, String> {
+        if self.is_borrowed() {
+            return Err("its template is not in its chunk any more".to_owned());
+        }
         render::one(self.meta().chunk, self.meta().found, format)
     }
 

@@ -109,6 +109,9 @@ impl Renderer {
         let Renderer { format, settings, copy, targets } = self;
         targets.clear();
         targets.extend(records.map(|InChunk(found)| Target { found, declined: Decline::Asked }));
+        if targets.is_empty() {
+            return;
+        }
         let route = slow::route(chunk, targets, copy);
         slow::with_chunk(copy, settings, |records| {
             let mut records = records;

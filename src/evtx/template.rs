@@ -48,6 +48,8 @@ struct Tokens<'d> {
     /// What is left of the body, which ends at `end` of the data.
     rest: &'d [u8],
     end: usize,
+    /// Whether names have to be what their hashes say.
+    checked: bool,
 }
 
 impl<'d> Tokens<'d> {
@@ -83,14 +85,27 @@ impl<'d> Tokens<'d> {
         const HEADER: usize = 8;
         let at = index(u32::from_le_bytes(self.array()?));
         let name = self.data.get(at..).ok_or(Decline::Template)?;
-        let ([.., low, high], units) =
+        let ([.., hash_low, hash_high, low, high], units) =
             name.split_first_chunk::<HEADER>().ok_or(Decline::Template)?;
         let len = 2 * usize::from(u16::from_le_bytes([*low, *high]));
         if at == self.end - self.rest.len() {
             self.take(HEADER + len + 2)?;
         }
-        units.get(..len).ok_or(Decline::Template)
+        let units = units.get(..len).ok_or(Decline::Template)?;
+        let hash = u16::from_le_bytes([*hash_low, *hash_high]);
+        // Zeros would be a name without letters and its hash.
+        if self.checked && (units.is_empty() || name_hash(units) != hash) {
+            return Err(Decline::Stale);
+        }
+        Ok(units)
     }
+}
+
+/// The hash that stands with a name: the low half of 65599 * hash + unit.
+fn name_hash(units: &[u8]) -> u16 {
+    let units = units.as_chunks::<2>().0.iter().map(|unit| u16::from_le_bytes(*unit));
+    let hash = units.fold(0u32, |hash, unit| hash.wrapping_mul(65599).wrapping_add(unit.into()));
+    hash as u16
 }
 
 /// Writes text, or a name, with its length before it.
@@ -130,6 +145,23 @@ pub(super) fn canonical(
     budget: &mut Budget,
     out: &mut Vec<u8>,
 ) -> Result<(), Decline> {
+    write(data, offset, context, false, budget, out)
+}
+
+/// Whether the definition at `offset` is still what it was, its names included: they stand elsewhere
+/// in the chunk, and what is written over a part of a chunk need not reach the definition itself.
+pub(super) fn is_sound(data: &[u8], offset: u32, budget: &mut Budget, out: &mut Vec<u8>) -> bool {
+    write(data, offset, Context::Document, true, budget, out).is_ok()
+}
+
+fn write(
+    data: &[u8],
+    offset: u32,
+    context: Context,
+    checked: bool,
+    budget: &mut Budget,
+    out: &mut Vec<u8>,
+) -> Result<(), Decline> {
     if budget.left == 0 {
         return Err(Decline::Limit);
     }
@@ -139,7 +171,7 @@ pub(super) fn canonical(
     let size = bytes::u32(data, at.saturating_sub(4)).map(index).ok_or(Decline::Template)?;
     let end = at.checked_add(size).filter(|end| *end <= data.len()).ok_or(Decline::Template)?;
     let rest = data.get(at..end).ok_or(Decline::Template)?;
-    let result = tokens(&mut Tokens { data, rest, end }, out);
+    let result = tokens(&mut Tokens { data, rest, end, checked }, out);
     // What fails costs as well.
     budget.spend(out.len().saturating_add(size));
     result

@@ -25,7 +25,7 @@ pub(super) const MIN_RECORD: usize = RECORD_HEADER + 4;
 pub(super) const RECORD_HEADER: usize = 24;
 /// How much of what follows the records [`goes_on`] needs.
 pub(super) const PEEK: usize = 16;
-const MAGIC: &[u8; 4] = b"\x2a\x2a\0\0";
+pub(super) const MAGIC: &[u8; 4] = b"\x2a\x2a\0\0";
 
 /// How a record was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +34,8 @@ pub enum State {
     Live,
     /// It is left over from before the chunk was used again, or deleted.
     Recovered,
+    /// It was found in raw bytes, outside of the records of any whole chunk.
+    Orphan,
 }
 
 /// A record: where it is in its chunk, and what its header says.

@@ -11,7 +11,7 @@
 //! fit into memory, the evidence is read once for as many as do.
 
 use super::feed::{Item, Piece};
-use super::open::{Opened, Whole};
+use super::open::{Opened, Readers, Whole};
 use super::rendered::{Around, At, Rendered};
 use super::sequence::Flow;
 use super::spill::{Sorter, malformed};
@@ -21,7 +21,7 @@ use super::{Hunt, describe};
 use crate::engine::Kinds;
 use crate::event::Event;
 use crate::evidence::Source;
-use crate::evtx::{self, ChunkReport, Damage, Reader, Record};
+use crate::evtx::{self, ChunkReport, Damage, Record};
 use crate::ledger::{Correlated, Taken, Tally};
 use crate::report::{Format, Hit, RuleInfo, Subject};
 use hashbrown::HashMap;
@@ -135,7 +135,7 @@ pub(super) struct Surveyor<'a> {
     hunt: &'a Hunt<'a>,
     formats: &'a [&'a Format],
     around: &'a Surroundings,
-    reader: Reader,
+    reader: Readers,
     rendered: Rendered,
     description: describe::Description,
     host: Vec<u8>,
@@ -151,7 +151,7 @@ impl<'a> Surveyor<'a> {
             hunt,
             formats,
             around,
-            reader: hunt.reader(),
+            reader: Readers::new(hunt),
             rendered: Rendered::new(formats.len(), true),
             description: describe::Description::default(),
             host: Vec::new(),
@@ -177,7 +177,7 @@ impl<'a> Surveyor<'a> {
             record,
             hand_on,
         };
-        self.reader.read(&*opened.bytes, &opened.log, slots, &mut visit)
+        self.reader.read(opened, slots, &mut visit)
     }
 }
 
@@ -191,7 +191,7 @@ impl Work for Surveyor<'_> {
                 Piece::Slots { log, slots } => self.slots(&log, slots, place, hand_on),
                 Piece::Whole(source) => Whole::new(source).flatten().try_for_each(|log| {
                     let place = (place.0, &mut *place.1);
-                    self.slots(&log, 0..log.log.slots, place, hand_on)
+                    self.slots(&log, 0..log.slots(), place, hand_on)
                 }),
             };
             if flow.is_break() {

@@ -4,7 +4,7 @@
 //! not be read is a place in the damages.
 
 use super::feed::CHUNK_BYTES;
-use super::open::Opened;
+use super::open::{Content, Opened};
 use super::work::Note;
 use super::{Hunt, Step};
 use crate::evtx::{Bin, ChunkReport, Damage, DamageKind, Finding, Lane, Log, Record, State};
@@ -18,6 +18,8 @@ pub(super) struct Counted {
     pub(super) damages: Damages,
     findings: Damages,
     damages_before_chunk: u64,
+    /// Whether it is raw bytes, which have no slots but what chunks are found.
+    raw: bool,
 }
 
 impl Counted {
@@ -25,12 +27,17 @@ impl Counted {
     pub(super) fn begin(opened: &Opened, slots: &Range<u64>) -> Counted {
         let mut counted = Counted::default();
         if slots.start == 0 {
-            header_findings(&opened.log, &mut counted.findings);
+            if let Content::Log(log) = &opened.content {
+                header_findings(log, &mut counted.findings);
+            }
             for note in opened.source.notes() {
                 counted.findings.push(0, || note.clone());
             }
         }
-        counted.counts.chunks.slots = slots.end - slots.start;
+        match &opened.content {
+            Content::Log(_) => counted.counts.chunks.slots = slots.end - slots.start,
+            Content::Raw(_) => counted.raw = true,
+        }
         counted
     }
 
@@ -45,7 +52,7 @@ impl Counted {
     pub(super) fn read(&mut self, state: State, lane: Lane) {
         let records = &mut self.counts.records;
         *match (state, lane) {
-            (State::Recovered, _) => &mut records.recovered,
+            (State::Recovered | State::Orphan, _) => &mut records.recovered,
             (State::Live, Lane::Fast) => &mut records.fast,
             (State::Live, Lane::Slow) => &mut records.slow,
         } += 1;
@@ -55,13 +62,17 @@ impl Counted {
     pub(super) fn chunk(&mut self, report: &ChunkReport) {
         let chunks = &mut self.counts.chunks;
         let damaged = self.damages.total > self.damages_before_chunk;
-        *match &report.bin {
-            Bin::Read(_) if damaged || !report.findings.is_empty() => &mut chunks.irregular,
-            Bin::Read(_) => &mut chunks.read,
-            Bin::Empty => &mut chunks.unused,
-            Bin::Unreadable(_) => &mut chunks.unreadable,
-        } += 1;
-        if let Bin::Read(counts) = &report.bin {
+        match &report.bin {
+            Bin::Read(_) if damaged || !report.findings.is_empty() => chunks.irregular += 1,
+            Bin::Read(_) => chunks.read += 1,
+            Bin::Empty => chunks.unused += 1,
+            Bin::Unreadable(_) => chunks.unreadable += 1,
+            Bin::Orphans(_) => {}
+        }
+        if self.raw && !matches!(report.bin, Bin::Orphans(_)) {
+            chunks.slots += 1;
+        }
+        if let Bin::Read(counts) | Bin::Orphans(counts) = &report.bin {
             self.counts.records.seen += counts.records + counts.unreadable;
         }
         // Records that ought to be there and are not are a loss, even if no byte was unreadable.
@@ -90,9 +101,12 @@ impl Counted {
 
     /// The entry of the ledger, and tells whoever watches the hunt.
     pub(super) fn end(mut self, hunt: &Hunt<'_>, opened: &Opened, slots: &Range<u64>) -> Note {
-        let Opened { source, bytes, log } = opened;
-        let last = slots.end >= log.slots;
-        if last && u64::from(log.chunk_count) > log.slots {
+        let Opened { source, bytes, content } = opened;
+        let last = slots.end >= opened.slots();
+        if let Content::Log(log) = content
+            && last
+            && u64::from(log.chunk_count) > log.slots
+        {
             let (counted, there) = (log.chunk_count, log.slots);
             self.damages.push(bytes.size(), || {
                 format!(

@@ -113,6 +113,6 @@ pub(super) fn place<'p>(source: &'p Source, record: &Record<'_>) -> Place<'p> {
         chunk: record.chunk(),
         offset: record.offset(),
         record_id: record.header_record_id(),
-        recovered: record.state() == State::Recovered,
+        recovered: record.state() != State::Live,
     }
 }

@@ -10,7 +10,8 @@ use super::collect::Collector;
 use super::count::Counted;
 use super::feed::{Item, Piece};
 use super::filter::Screen;
-use super::open::{Opened, whole};
+use super::open::{Opened, Readers, whole};
+use super::own;
 use super::rendered::{At, Rendered};
 use super::sequence::Flow;
 use super::work::{Finished, HandOn, Note, OUTPUT_BYTES, Work};
@@ -19,7 +20,7 @@ use crate::engine::Kinds;
 use crate::event::format_file_time;
 use crate::evidence::Found;
 use crate::evtx::{
-    self, ChunkReport, Damage, DamageKind, Format, InChunk, Lane, Reader, Record, Renderer, State,
+    self, ChunkReport, Damage, DamageKind, Format, InChunk, Lane, Record, Renderer, State,
 };
 use crate::ledger::{Correlated, Ledger, Taken, Tally};
 use crate::report::{escape, xml};
@@ -95,7 +96,7 @@ impl Hunt<'_> {
 struct Dumper<'a> {
     hunt: &'a Hunt<'a>,
     dump: Dump,
-    reader: Reader,
+    reader: Readers,
     renderer: Renderer,
     screen: Option<Screen<'a>>,
     rendered: Rendered,
@@ -105,6 +106,8 @@ struct Dumper<'a> {
 /// A record that is to be rendered.
 struct Wanted {
     at: InChunk,
+    /// Its text, if the crate cannot make it.
+    own: Option<String>,
     state: State,
     lane: Lane,
     chunk: u64,
@@ -118,7 +121,7 @@ impl<'a> Dumper<'a> {
         Dumper {
             hunt,
             dump,
-            reader: hunt.reader(),
+            reader: Readers::new(hunt),
             renderer: Renderer::new(dump.format),
             screen: hunt.filter.filter(|filter| !filter.wants_all()).map(Screen::new),
             rendered: Rendered::new(1, false),
@@ -138,7 +141,7 @@ impl<'a> Dumper<'a> {
             hand_on,
             counted: Counted::begin(opened, &slots),
         };
-        let flow = self.reader.read(&*opened.bytes, &opened.log, slots.clone(), &mut visit);
+        let flow = self.reader.read(opened, slots.clone(), &mut visit);
         let Visit { counted, .. } = visit;
         flow.is_continue().then(|| counted.end(self.hunt, opened, &slots))
     }
@@ -153,7 +156,7 @@ impl Work for Dumper<'_> {
                 Piece::Settled(settled) => notes.push(Note::Settled(settled)),
                 Piece::Slots { log, slots } => notes.push(self.slots(&log, slots, hand_on)?),
                 Piece::Whole(source) => {
-                    let each = |log: &Opened| self.slots(log, 0..log.log.slots, hand_on);
+                    let each = |log: &Opened| self.slots(log, 0..log.slots(), hand_on);
                     met += whole(hunt, source, &mut notes, each)?;
                 }
             }
@@ -195,6 +198,10 @@ impl evtx::Sink for Visit<'_, '_> {
         }
         self.wanted.push(Wanted {
             at: InChunk::of(record),
+            own: record.is_borrowed().then(|| match self.dump.format {
+                Format::Json => own::json(record),
+                Format::Xml => own::xml(record),
+            }),
             state: record.state(),
             lane: record.lane(),
             chunk: record.chunk(),
@@ -208,9 +215,7 @@ impl evtx::Sink for Visit<'_, '_> {
     fn end(&mut self, chunk: &[u8]) -> ControlFlow<()> {
         let Visit { dump, renderer, rendered, wanted, path, hand_on, counted, .. } = self;
         let mut flow = Flow::Go;
-        let mut records = wanted.iter();
-        renderer.render(chunk, wanted.iter().map(|record| record.at), |text| {
-            let Some(record) = records.next() else { return };
+        let mut write = |record: &Wanted, text: Result<&str, &str>| {
             match text {
                 _ if flow == Flow::Stop => return,
                 Ok(text) if !dump.can_write(text) => {
@@ -226,7 +231,20 @@ impl evtx::Sink for Visit<'_, '_> {
                 flow = hand_on(rendered);
                 rendered.clear();
             }
+        };
+        let mut rest = wanted.iter().peekable();
+        let by_crate = wanted.iter().filter(|record| record.own.is_none());
+        renderer.render(chunk, by_crate.map(|record| record.at), |text| {
+            while let Some(own) = rest.next_if(|record| record.own.is_some()) {
+                write(own, Ok(own.own.as_deref().unwrap_or("")));
+            }
+            if let Some(record) = rest.next() {
+                write(record, text);
+            }
         });
+        for own in rest {
+            write(own, Ok(own.own.as_deref().unwrap_or("")));
+        }
         wanted.clear();
         if flow == Flow::Go { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     }
@@ -249,7 +267,7 @@ impl Wanted {
             record_id: Some(id),
             kind: match self.state {
                 State::Live => DamageKind::Record,
-                State::Recovered => DamageKind::LeftOver,
+                State::Recovered | State::Orphan => DamageKind::LeftOver,
             },
             reason: format!("record {id}, written {time}, was read and cannot be written: {why}"),
         }
@@ -283,7 +301,7 @@ impl Dump {
                     "chunk": record.chunk,
                     "offset": record.offset,
                     "record_id": record.record_id,
-                    "recovered": record.state == State::Recovered,
+                    "recovered": record.state != State::Live,
                 });
                 let comma = if object.ends_with('{') { "" } else { "," };
                 let line = format!("{object}{comma}\"evidence\":{place}}}");
@@ -297,7 +315,7 @@ impl Dump {
     fn write_xml(self, text: &str, record: &Wanted, path: &str, out: &mut Vec<u8>) {
         if self.says_place(record) {
             let mut place = String::from("<?evidence path=\"");
-            append_attribute(&escape::lined(path), &mut place);
+            own::escaped(&escape::lined(path), &mut place);
             // Writing to a string cannot fail.
             let _ = writeln!(
                 place,
@@ -305,7 +323,7 @@ impl Dump {
                 record.chunk,
                 record.offset,
                 record.record_id,
-                record.state == State::Recovered
+                record.state != State::Live
             );
             out.extend_from_slice(place.as_bytes());
         }
@@ -318,17 +336,4 @@ impl Dump {
 fn without_declaration(text: &str) -> &str {
     let event = text.strip_prefix("<?xml").and_then(|rest| Some(rest.split_once("?>")?.1));
     event.unwrap_or(text)
-}
-
-/// Text as it stands between quotes in XML: nothing in it can end what is around it.
-fn append_attribute(text: &str, out: &mut String) {
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            c => out.push(c),
-        }
-    }
 }

@@ -139,7 +139,7 @@ impl<I: Iterator<Item = Found>> Feed<I> {
     /// The next slots of the large log that is being cut.
     fn next_slots(&mut self) -> Option<Piece> {
         let (log, from) = self.large.as_mut()?;
-        let slots = *from..from.saturating_add(ITEM_BYTES / CHUNK_BYTES).min(log.slots());
+        let slots = *from..from.saturating_add(log.slots_at_once()).min(log.slots());
         *from = slots.end;
         let log = Arc::clone(log);
         if slots.end >= log.slots() {

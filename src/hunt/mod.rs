@@ -25,8 +25,10 @@ mod feed;
 mod filter;
 mod glob;
 mod group;
+mod inventory;
 mod newest;
 mod open;
+mod own;
 mod rendered;
 mod sequence;
 mod spill;
@@ -36,7 +38,7 @@ mod work;
 
 use crate::engine::{Kinds, RuleSet};
 use crate::evidence::Found;
-use crate::evtx::{self, Reader};
+use crate::evtx::Templates;
 use crate::ledger::{Ledger, Levels, SourceEntry};
 use crate::report::Format;
 use collect::Collector;
@@ -49,7 +51,7 @@ use std::{
     fmt, io,
     io::Write,
     ops::ControlFlow,
-    sync::{Mutex, PoisonError, atomic::AtomicBool},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
     time::Duration,
 };
 use work::{Purpose, Work, Worker};
@@ -57,6 +59,7 @@ use work::{Purpose, Work, Worker};
 pub use dump::Dump;
 pub use filter::EventFilter;
 pub use glob::Glob;
+pub use inventory::{CarvedChunk, Inventory, LogEntry};
 pub use time::{Ticks, first_tick, timestamp};
 pub use visit::{Visitor, visit};
 
@@ -88,6 +91,8 @@ pub struct Hunt<'a> {
     pub show_filtered: bool,
     /// Whether to look for records in the slack of chunks, too: what the logs have deleted.
     pub recover: bool,
+    /// The templates of the case ([`Hunt::learn`]), for records whose own are gone.
+    pub templates: Option<&'a Arc<Templates>>,
     /// Set from outside to end the hunt before the evidence ends. What is begun is finished: about
     /// two megabytes for each thread.
     pub cancel: Option<&'a AtomicBool>,
@@ -187,6 +192,7 @@ impl<'a> Hunt<'a> {
             full_scan: false,
             show_filtered: false,
             recover: false,
+            templates: None,
             cancel: None,
             progress: None,
         }
@@ -307,11 +313,6 @@ impl<'a> Hunt<'a> {
             collector.fail(error);
         }
         (held, stopped)
-    }
-
-    /// What each thread reads by; every reading of the evidence meets the same records.
-    fn reader(&self) -> Reader {
-        Reader::new(evtx::Options { recover: self.recover, ..evtx::Options::default() })
     }
 
     /// Has all threads work through the evidence once.

@@ -5,14 +5,14 @@
 //! log's last chunk need hold its newest event.
 
 use super::feed::{Feed, Piece};
-use super::open::{Opened, Whole};
+use super::open::{Opened, Readers, Whole};
 use super::time::{Ticks, event_time};
 use super::{Hunt, HuntError, pool};
 use crate::evidence::Found;
-use crate::evtx::{self, ChunkReport, Damage, Reader, Record, State};
+use crate::evtx::{self, ChunkReport, Damage, Record, State, Templates};
 use std::{
     ops::{ControlFlow, Range},
-    sync::{Mutex, PoisonError, atomic::Ordering},
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
 };
 
 impl Hunt<'_> {
@@ -28,7 +28,7 @@ impl Hunt<'_> {
     ) -> Result<Option<Ticks>, HuntError> {
         let feed = Mutex::new(Feed::new(walk));
         let newest = pool(self.threads)?.broadcast(|_| {
-            let mut reader = Reader::new(evtx::Options::default());
+            let mut reader = Readers::new(&Hunt { recover: false, templates: None, ..*self });
             let mut newest = Newest(None);
             while !self.cancelled() {
                 let item = feed.lock().unwrap_or_else(PoisonError::into_inner).next();
@@ -40,6 +40,31 @@ impl Hunt<'_> {
         Ok(newest.into_iter().flatten().max())
     }
 
+    /// The templates of all that `walk` finds: with [`Hunt::templates`] they serve records whose own are
+    /// gone.
+    ///
+    /// # Errors
+    /// If threads cannot be started.
+    pub fn learn(
+        &self,
+        walk: impl Iterator<Item = Found> + Send,
+    ) -> Result<Arc<Templates>, HuntError> {
+        let feed = Mutex::new(Feed::new(walk));
+        let met = pool(self.threads)?.broadcast(|_| {
+            let mut reader = Readers::collecting();
+            let mut newest = Newest(None);
+            while !self.cancelled() {
+                let item = feed.lock().unwrap_or_else(PoisonError::into_inner).next();
+                let Some(item) = item else { break };
+                item.pieces.into_iter().for_each(|piece| newest.piece(&mut reader, piece));
+            }
+            reader.into_templates()
+        });
+        let mut all = Templates::default();
+        met.into_iter().for_each(|met| all.merge(met));
+        Ok(Arc::new(all.ready()))
+    }
+
     pub(super) fn cancelled(&self) -> bool {
         self.cancel.is_some_and(|cancel| cancel.load(Ordering::Relaxed))
     }
@@ -48,21 +73,21 @@ impl Hunt<'_> {
 struct Newest(Option<Ticks>);
 
 impl Newest {
-    fn piece(&mut self, reader: &mut Reader, piece: Piece) {
+    fn piece(&mut self, reader: &mut Readers, piece: Piece) {
         match piece {
             Piece::Settled(_) => {}
             Piece::Slots { log, slots } => self.slots(reader, &log, slots),
             Piece::Whole(source) => {
                 for log in Whole::new(source).flatten() {
-                    self.slots(reader, &log, 0..log.log.slots);
+                    self.slots(reader, &log, 0..log.slots());
                 }
             }
         }
     }
 
-    fn slots(&mut self, reader: &mut Reader, opened: &Opened, slots: Range<u64>) {
+    fn slots(&mut self, reader: &mut Readers, opened: &Opened, slots: Range<u64>) {
         // Nothing here ends the reading.
-        let _ = reader.read(&*opened.bytes, &opened.log, slots, self);
+        let _ = reader.read(opened, slots, self);
     }
 }
 

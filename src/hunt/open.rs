@@ -1,24 +1,157 @@
 //! From a source to a log, to what is in it, or to the reason why it is neither.
 
 use super::Hunt;
+use super::feed::{CHUNK_BYTES, ITEM_BYTES};
 use super::work::Note;
 use crate::bytes::ReadAt;
-use crate::evidence::{Container, Found, Inside, Locked, Look, Outcome, Source};
-use crate::evtx::{self, Log, OpenError};
+use crate::event::format_file_time;
+use crate::evidence::{Container, Found, Inside, Locked, Look, Outcome, Ranges, Source};
+use crate::evtx::{
+    self, Bin, Carver, ChunkReport, Counts, Damage, DamageKind, Log, Lost, OpenError, Reader, Sink,
+    Templates,
+};
 use crate::ledger::{Aside, SourceEntry, SourceState};
-use std::{io, sync::Arc};
+use std::{
+    io,
+    ops::{ControlFlow, Range},
+    sync::Arc,
+};
 
-/// A log that can be read.
+/// A log that can be read, or raw bytes that can be searched.
 pub(super) struct Opened {
     pub(super) source: Source,
     pub(super) bytes: Arc<dyn ReadAt>,
-    pub(super) log: Log,
+    pub(super) content: Content,
+}
+
+/// What is read.
+pub(super) enum Content {
+    Log(Log),
+    /// What is left of logs in these ranges.
+    Raw(Ranges),
 }
 
 impl Opened {
-    /// How many chunk slots it has.
+    /// How many chunk slots it has; of raw bytes, how many of their size.
     pub(super) fn slots(&self) -> u64 {
-        self.log.slots
+        match &self.content {
+            Content::Log(log) => log.slots,
+            Content::Raw(ranges) => ranges.last().map_or(0, |last| last.end.div_ceil(CHUNK_BYTES)),
+        }
+    }
+
+    /// How many of them are worked on at once.
+    pub(super) fn slots_at_once(&self) -> u64 {
+        match &self.content {
+            Content::Log(_) => ITEM_BYTES / CHUNK_BYTES,
+            // What is around is read, too.
+            Content::Raw(_) => RAW_BYTES / CHUNK_BYTES,
+        }
+    }
+}
+
+/// How much of raw bytes is worked on at once.
+const RAW_BYTES: u64 = 4 << 20;
+
+/// What reads logs and searches raw bytes, one thread's.
+pub(super) struct Readers {
+    reader: Reader,
+    carver: Carver,
+    lost: Vec<Lost>,
+    ranges: Vec<Range<u64>>,
+}
+
+impl Readers {
+    pub(super) fn new(hunt: &Hunt<'_>) -> Readers {
+        Readers::with(hunt.recover, hunt.templates.cloned())
+    }
+
+    /// Some that look into slack or not, with the templates of the case if they are known.
+    pub(super) fn with(recover: bool, templates: Option<Arc<Templates>>) -> Readers {
+        let options = evtx::Options { recover, ..evtx::Options::default() };
+        Readers {
+            reader: Reader::new(options).with_templates(templates.clone()),
+            carver: Carver::with_templates(templates),
+            lost: Vec::new(),
+            ranges: Vec::new(),
+        }
+    }
+
+    /// Some that keep the templates that they meet.
+    pub(super) fn collecting() -> Readers {
+        Readers {
+            reader: Reader::new(evtx::Options::default()).collecting(),
+            carver: Carver::collecting(),
+            lost: Vec::new(),
+            ranges: Vec::new(),
+        }
+    }
+
+    /// The templates that they met.
+    pub(super) fn into_templates(self) -> Templates {
+        let mut templates = self.reader.into_templates();
+        templates.merge(self.carver.into_templates());
+        templates
+    }
+
+    /// Reads these slots.
+    pub(super) fn read(
+        &mut self,
+        opened: &Opened,
+        slots: Range<u64>,
+        sink: &mut impl Sink,
+    ) -> ControlFlow<()> {
+        let ranges = match &opened.content {
+            Content::Log(log) => return self.reader.read(&*opened.bytes, log, slots, sink),
+            Content::Raw(ranges) => ranges,
+        };
+        // As a large one is cut, so that what is found does not depend on who reads it.
+        let mut from = slots.start;
+        while from < slots.end {
+            let to = slots.end.min(from.saturating_add(opened.slots_at_once()));
+            let window = from.saturating_mul(CHUNK_BYTES)..to.saturating_mul(CHUNK_BYTES);
+            self.carve(&*opened.bytes, ranges, &window, sink)?;
+            from = to;
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn carve(
+        &mut self,
+        bytes: &dyn ReadAt,
+        ranges: &[Range<u64>],
+        window: &Range<u64>,
+        sink: &mut impl Sink,
+    ) -> ControlFlow<()> {
+        self.ranges.clear();
+        let first = ranges.partition_point(|range| range.end <= window.start);
+        let inside = ranges.iter().skip(first).take_while(|range| range.start < window.end);
+        self.ranges
+            .extend(inside.map(|range| range.start.max(window.start)..range.end.min(window.end)));
+        let (stretch, flow) = self.carver.read(bytes, &self.ranges, sink, &mut self.lost);
+        flow?;
+        let (chunk, offset) = (window.start / CHUNK_BYTES, window.start);
+        if stretch.unread > 0 {
+            let len = u32::try_from(stretch.unread).unwrap_or(u32::MAX);
+            let reason = format!("{len} bytes here or around cannot be read and count as zeros");
+            let kind = DamageKind::Medium(len);
+            sink.damage(Damage { offset, chunk, record_id: None, kind, reason });
+        }
+        let counts = Counts { unreadable: self.lost.len() as u64, ..Counts::default() };
+        for Lost { offset, size, record_id: id, time } in self.lost.drain(..) {
+            let time = format_file_time(time);
+            let reason = format!(
+                "record {id} of {size} bytes, written {time}, stands alone, and its template is not \
+                 known"
+            );
+            let (kind, record_id) = (DamageKind::LeftOver, Some(id));
+            sink.damage(Damage { offset, chunk: offset / CHUNK_BYTES, record_id, kind, reason });
+        }
+        if counts.unreadable > 0 {
+            let (bin, findings) = (Bin::Orphans(counts), Vec::new());
+            sink.chunk(ChunkReport { chunk, offset, bin, findings });
+        }
+        ControlFlow::Continue(())
     }
 }
 
@@ -55,6 +188,10 @@ pub(super) fn open(source: Source) -> Opening {
         // could not be read.
         Err(error) => return unread(source.size(), state_of(&error), error.to_string()),
         Ok(Look::Inside(inside)) => return Opening::Inside(inside),
+        Ok(Look::Raw(bytes, ranges)) => {
+            let source = source.carved();
+            return Opening::Log(Opened { source, bytes, content: Content::Raw(ranges) });
+        }
         // What may hold logs that nobody looked into is no mere other file.
         Ok(Look::Unsupported(what)) => {
             let reason = format!("not looked into: it is {what}");
@@ -74,7 +211,7 @@ pub(super) fn open(source: Source) -> Opening {
         }
     };
     match log {
-        Ok(log) => Opening::Log(Opened { source, bytes, log }),
+        Ok(log) => Opening::Log(Opened { source, bytes, content: Content::Log(log) }),
         Err(error) => {
             let state = match error {
                 OpenError::Empty => SourceState::Empty,

@@ -2,9 +2,9 @@
 //! records and not for hits.
 
 use super::feed::{Feed, Piece};
-use super::open::{Opened, Settled, Whole};
+use super::open::{Opened, Readers, Settled, Whole};
 use crate::evidence::Found;
-use crate::evtx::{self, ChunkReport, Damage, Reader, Record};
+use crate::evtx::{self, ChunkReport, Damage, Record};
 use std::ops::{ControlFlow, Range};
 
 /// Takes records of all evidence, and what could not be read.
@@ -19,7 +19,7 @@ pub trait Visitor {
 /// Hands all records that `walk` finds to `visitor`, those in the slack of chunks too if `recover` says
 /// so.
 pub fn visit<W: Iterator<Item = Found>>(walk: W, recover: bool, visitor: &mut impl Visitor) {
-    let mut reader = Reader::new(evtx::Options { recover, ..evtx::Options::default() });
+    let mut reader = Readers::with(recover, None);
     for piece in Feed::new(walk).flat_map(|item| item.pieces) {
         let flow = match piece {
             Piece::Slots { log, slots } => read(&mut reader, &log, slots, visitor),
@@ -42,13 +42,13 @@ pub fn visit<W: Iterator<Item = Found>>(walk: W, recover: bool, visitor: &mut im
 }
 
 fn read(
-    reader: &mut Reader,
+    reader: &mut Readers,
     log: &Opened,
     slots: Range<u64>,
     visitor: &mut impl Visitor,
 ) -> ControlFlow<()> {
     let mut each = Each { path: log.source.name(), visitor };
-    reader.read(&*log.bytes, &log.log, slots, &mut each)
+    reader.read(log, slots, &mut each)
 }
 
 fn problem(settled: &Settled, visitor: &mut impl Visitor) {

@@ -10,14 +10,14 @@ use super::describe::{self, Description};
 use super::feed::{Item, Piece};
 use super::filter::Screen;
 use super::group;
-use super::open::{Opened, Settled, whole};
+use super::open::{Opened, Readers, Settled, whole};
 use super::rendered::{At, Rendered};
 use super::sequence::Flow;
 use super::time::{Ticks, event_time, local_text};
 use super::{Hunt, Order, context};
 use crate::engine::{Filtered, Kinds, RuleId, Scanner};
 use crate::evidence::Source;
-use crate::evtx::{self, ChunkReport, Damage, Reader, Record};
+use crate::evtx::{self, ChunkReport, Damage, Record};
 use crate::ledger::{Correlated, Levels, SourceEntry, Taken, Tally};
 use crate::report::{Format, Hit, RuleInfo, Subject};
 use crate::sigma::About;
@@ -71,7 +71,7 @@ pub(super) struct Purpose<'a> {
 pub(super) struct Worker<'a> {
     hunt: &'a Hunt<'a>,
     purpose: Purpose<'a>,
-    reader: Reader,
+    reader: Readers,
     screen: Option<Screen<'a>>,
     scanner: Scanner<'a>,
     hits: Vec<u64>,
@@ -93,7 +93,7 @@ impl<'a> Worker<'a> {
         Worker {
             hunt,
             purpose,
-            reader: hunt.reader(),
+            reader: Readers::new(hunt),
             screen: hunt.filter.filter(|filter| !filter.wants_all()).map(Screen::new),
             scanner: Scanner::new(hunt.rules),
             hits: vec![0; hunt.rules.rules().count()],
@@ -122,7 +122,7 @@ impl Work for Worker<'_> {
                 Piece::Settled(settled) => notes.push(Note::Settled(settled)),
                 Piece::Slots { log, slots } => notes.push(self.slots(&log, slots, hand_on)?),
                 Piece::Whole(source) => {
-                    let each = |log: &Opened| self.slots(log, 0..log.log.slots, hand_on);
+                    let each = |log: &Opened| self.slots(log, 0..log.slots(), hand_on);
                     met += whole(hunt, source, &mut notes, each)?;
                 }
             }
@@ -139,7 +139,7 @@ impl Work for Worker<'_> {
 impl Worker<'_> {
     /// Reads some slots of a log.
     fn slots(&mut self, opened: &Opened, slots: Range<u64>, hand_on: HandOn<'_>) -> Option<Note> {
-        let Opened { source, bytes, log } = opened;
+        let source = &opened.source;
         let mut visit = Visit {
             hunt: self.hunt,
             purpose: self.purpose,
@@ -158,7 +158,7 @@ impl Worker<'_> {
             hand_on,
             counted: Counted::begin(opened, &slots),
         };
-        let flow = self.reader.read(&**bytes, log, slots.clone(), &mut visit);
+        let flow = self.reader.read(opened, slots.clone(), &mut visit);
         let Visit { counted, .. } = visit;
         flow.is_continue().then(|| counted.end(self.hunt, opened, &slots))
     }

@@ -21,9 +21,9 @@ mod rules;
 mod tally;
 
 use crate::engine::Kinds;
+use crate::sigma::TACTICS;
 use std::io;
 
-use crate::sigma::TACTICS;
 pub use correlated::Correlated;
 pub use file::LedgerFile;
 pub use filtered::{FilterEntry, Taken};

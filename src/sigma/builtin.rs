@@ -17,6 +17,11 @@ macro_rules! files {
 
 /// Name and text of each embedded rule, in the order of names.
 const FILES: &[(&str, &str)] = files![
+    "correlation_win_admin_shares_of_many_hosts",
+    "correlation_win_kerberoasting",
+    "correlation_win_new_account_privileged",
+    "correlation_win_password_guessing",
+    "correlation_win_password_spraying",
     "posh_ps_amsi_bypass_strings",
     "posh_ps_defender_tampering",
     "posh_ps_download_cradle",
@@ -61,7 +66,9 @@ const FILES: &[(&str, &str)] = files![
     "win_security_audit_policy_reduced",
     "win_security_dcsync",
     "win_security_event_logging_stopped",
+    "win_security_kerberos_preauth_failed",
     "win_security_kerberos_rc4_service_ticket",
+    "win_security_logon_failed",
     "win_security_privileged_group_member_added",
     "win_security_psexec_pipe_accessed",
     "win_security_rdp_logon_from_loopback",

@@ -26,7 +26,7 @@ pub fn events(at: FileTime) -> Vec<Line> {
     .concat()
 }
 
-fn keller() -> Account {
+pub fn keller() -> Account {
     Account::new("CORP", "m.keller")
 }
 
@@ -34,7 +34,7 @@ fn machine() -> Account {
     Account::machine("SRV-FS02", "CORP")
 }
 
-fn origin() -> Origin {
+pub fn origin() -> Origin {
     Origin::remote("10.20.4.17", 51_006, "WS-0417")
 }
 
@@ -244,6 +244,8 @@ fn shares(at: FileTime) -> Vec<Line> {
 }
 
 fn logons(at: FileTime) -> Vec<Line> {
+    const FAILED: &str = "win_security_logon_failed";
+    const KERBEROS: &str = "win_security_kerberos_preauth_failed";
     const LOOPBACK: &str = "win_security_rdp_logon_from_loopback";
     const TASK: &str = "win_security_scheduled_task_suspicious_action";
     let services = Process::system(r"C:\Windows\System32\services.exe", "services.exe");
@@ -256,6 +258,19 @@ fn logons(at: FileTime) -> Vec<Line> {
         security::task_created(at, &keller(), r"\Refresh", content)
     };
     vec![
+        (FAILED, true, "a user", security::logon_failed(at, &keller(), 3, &origin())),
+        (FAILED, false, "here", security::logon_failed(at, &keller(), 2, &Origin::local())),
+        (FAILED, false, "a computer", security::logon_failed(at, &machine(), 3, &origin())),
+        (FAILED, false, "no failure", logon(3, "10.20.4.17")),
+        (KERBEROS, true, "a user", security::preauth_failed(at, &keller(), &origin())),
+        (KERBEROS, false, "a computer", security::preauth_failed(at, &machine(), &origin())),
+        (
+            KERBEROS,
+            false,
+            "locked out",
+            security::preauth_failed(at, &keller(), &origin())
+                .set("Status", forge::Value::Hex32(0x12)),
+        ),
         (LOOPBACK, true, "IPv4", logon(10, "127.0.0.1")),
         (LOOPBACK, true, "IPv6", logon(10, "::1")),
         (LOOPBACK, false, "another computer", logon(10, "10.20.4.17")),

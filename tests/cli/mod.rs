@@ -1,6 +1,7 @@
 //! The program as its users call it: exit codes, what it says, what it writes, what it leaves alone.
 
 mod bench;
+mod carve;
 mod checker;
 mod containers;
 mod correlations;
@@ -8,6 +9,7 @@ mod dump;
 mod evidence;
 mod filters;
 mod hunts;
+mod inventory;
 mod outputs;
 mod regression;
 mod rule_filters;

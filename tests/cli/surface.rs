@@ -486,9 +486,17 @@ fn deleted_records_are_recovered_on_request() {
     let table = bench.harrier(&words("hunt case -r rules --recover --format table -q"));
     let table = String::from_utf8(table.out).unwrap();
     assert!(table.contains(", recovered\n"), "{table}");
-    // One whose template is gone is counted; the log itself is whole.
+    // One whose template is gone is read with that of another chunk.
     forge::damage::chunk(&mut bytes, 1)[forge::CHUNK_HEADER_SIZE + 38 + 4] ^= 0xFF;
     forge::damage::reseal_chunk(&mut bytes, 1);
+    bench.file("case/ring.evtx", &bytes);
+    let run_ = bench.harrier(&words("hunt case -r rules --recover"));
+    assert_eq!((run_.code, run_.hits().len()), (0, 1), "{}", run_.err);
+    // If that is gone everywhere, the record is counted; the log itself is whole.
+    for slot in [0, 2] {
+        forge::damage::chunk(&mut bytes, slot)[forge::CHUNK_HEADER_SIZE + 38 + 4] ^= 0xFF;
+        forge::damage::reseal_chunk(&mut bytes, slot);
+    }
     bench.file("case/ring.evtx", &bytes);
     let run_ = bench.harrier(&words("hunt case -r rules --recover --ledger l"));
     assert_eq!((run_.code, run_.hits().len()), (0, 0), "{}", run_.err);

@@ -20,7 +20,7 @@ fn all_files_are_embedded_and_load() {
     let loaded = load_builtin();
     assert!(loaded.refused.is_empty(), "{:?}", loaded.refused);
     assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
-    assert_eq!(loaded.rules.len(), FILES.len());
+    assert_eq!(loaded.rules.len() + loaded.correlations.len(), FILES.len());
 }
 
 #[test]
@@ -29,6 +29,11 @@ fn metadata_is_complete() {
     let mut ids = BTreeSet::new();
     let mut titles = BTreeSet::new();
     for rule in &loaded.rules {
+        assert_eq!(rule.dialect, Dialect::Sigma, "{}", rule.title);
+        assert_eq!(rule.logsource.product.as_deref(), Some("windows"), "{}", rule.title);
+    }
+    let rules = loaded.rules.iter().map(|rule| &rule.about);
+    for rule in rules.chain(loaded.correlations.iter().map(|correlation| &correlation.about)) {
         let id = rule.id.clone().expect("an id");
         let parts: Vec<usize> = id.split('-').map(str::len).collect();
         assert_eq!(parts, [8, 4, 4, 4, 12], "{id}");
@@ -41,8 +46,6 @@ fn metadata_is_complete() {
         assert!(!rule.falsepositives.is_empty(), "{}", rule.title);
         assert!(rule.tags.iter().any(|tag| tag.starts_with("attack.")), "{}", rule.title);
         assert_eq!(rule.status, Some(Status::Test), "{}", rule.title);
-        assert_eq!(rule.dialect, Dialect::Sigma, "{}", rule.title);
-        assert_eq!(rule.logsource.product.as_deref(), Some("windows"), "{}", rule.title);
     }
 }
 

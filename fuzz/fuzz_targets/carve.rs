@@ -1,0 +1,5 @@
+//! See `targets::carve`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::carve(data));

@@ -1,0 +1,344 @@
+//! `harrier extract`: the logs of the evidence as files, byte for byte, and what was carved as logs that
+//! other programs read.
+//!
+//! Invariants:
+//! - Nothing is written but below the folder that is named, and nothing there is overwritten: names
+//!   from evidence are cut into parts, none of which leads anywhere ([`part`]).
+//! - Nothing is written into evidence.
+//! - The manifest has every file with its SHA-256, counted while it was written.
+
+use super::args::EvidenceArgs;
+use super::summary::grouped;
+use super::{Exit, evidence, interrupt, passwords, say, say_error};
+use anyhow::{Context as _, Result, bail};
+use clap::Args;
+use harrier::{
+    bytes::ReadAt,
+    engine::RuleSet,
+    evidence::Walk,
+    hunt::{CarvedChunk, Hunt, Inventory, LogEntry},
+    ledger::{Aside, SourceEntry, SourceState},
+    taxonomy::{Options, Taxonomy},
+};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use std::{
+    collections::{HashMap, HashSet},
+    fs::{self, File, OpenOptions},
+    io::{self, Read as _, Seek as _, SeekFrom, Write as _},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  harrier extract DC01.E01 -o logs/
+  harrier extract memory.raw --carve -o carved/
+
+Every event log is written as it is in the evidence, byte for byte, below DIR, under the path that it
+has there with characters that file systems do not like replaced. With --carve the whole chunks that
+are found are put together to logs, one for each channel and computer, in DIR/carved. DIR/manifest.json
+has source, size, and SHA-256 of each file. DIR must not exist, or be empty, and not lie in evidence.
+
+Exit codes: 0 all logs were written; 1 something could not be read; 2 nothing was written.")]
+pub struct ExtractArgs {
+    #[command(flatten)]
+    pub evidence: EvidenceArgs,
+    /// Write to this folder
+    #[arg(short, long, value_name = "DIR", required = true)]
+    pub output: PathBuf,
+    /// Say nothing but errors on standard error
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// Writes all logs.
+pub fn run(args: &ExtractArgs) -> Result<Exit> {
+    let paths = evidence::resolve(&args.evidence)?;
+    let access = passwords::access(&args.evidence, args.quiet)?;
+    let access = access.carving(evidence::carving(&args.evidence));
+    let interrupt = interrupt::watch().context("interruptions cannot be handled")?;
+    let folder = &args.output;
+    evidence::refuse(&folder.join("manifest.json"), &paths)?;
+    evidence::refuse(folder, &paths)?;
+    let name = folder.display();
+    fs::create_dir_all(folder).with_context(|| format!("{name}: cannot be made"))?;
+    evidence::refuse(&folder.join("manifest.json"), &paths)?;
+    if fs::read_dir(folder).with_context(|| format!("{name}: cannot be read"))?.next().is_some() {
+        bail!("{name}: is not empty: name a new folder");
+    }
+    let rules = RuleSet::compile(Vec::new(), Taxonomy::builtin(Options::default()));
+    let hunt = Hunt { cancel: Some(&interrupt), ..Hunt::new(&rules) };
+    let mut out = Extract::new(folder);
+    hunt.inventory(Walk::new(&paths).with(access), false, &mut out)
+        .and_then(|()| out.finish())
+        .with_context(|| format!("{name}: cannot be written"))?;
+    if out.files.is_empty() && out.unread == 0 {
+        bail!("{}: no event logs there: check the path", evidence::names(&paths));
+    }
+    if !args.quiet {
+        let (files, unread) = (grouped(out.files.len() as u64), grouped(out.unread));
+        say(&format!("Extracted  {files} logs; {unread} things could not be read"));
+    }
+    Ok(match interrupt.load(std::sync::atomic::Ordering::Relaxed) {
+        true => Exit::Interrupted,
+        false if out.unread > 0 => Exit::Incomplete,
+        false => Exit::Complete,
+    })
+}
+
+struct Extract<'a> {
+    folder: &'a Path,
+    /// The paths that are taken, in small letters: where case does not matter they would be one.
+    taken: HashSet<String>,
+    files: Vec<Value>,
+    carved: HashMap<(String, String), Carved>,
+    /// In the order in which they began.
+    order: Vec<(String, String)>,
+    /// Chunks that were written: their checksums and first ids.
+    seen: HashSet<[u8; 16]>,
+    unread: u64,
+}
+
+/// A log of carved chunks.
+struct Carved {
+    path: PathBuf,
+    name: String,
+    chunks: u16,
+    next_id: u64,
+}
+
+impl<'a> Extract<'a> {
+    fn new(folder: &'a Path) -> Extract<'a> {
+        Extract {
+            folder,
+            taken: HashSet::from(["manifest.json".to_owned()]),
+            files: Vec::new(),
+            carved: HashMap::new(),
+            order: Vec::new(),
+            seen: HashSet::new(),
+            unread: 0,
+        }
+    }
+
+    /// A file for this name, which is new.
+    fn create(&mut self, parts: &[String]) -> io::Result<(File, PathBuf, String)> {
+        let Some((last, folders)) = parts.split_last() else {
+            return Err(io::Error::other("a source has no name"));
+        };
+        let mut folder = self.folder.to_owned();
+        folder.extend(folders);
+        fs::create_dir_all(&folder)?;
+        let (stem, extension) = last.rsplit_once('.').unwrap_or((last, "evtx"));
+        for n in 1u32.. {
+            let name = match n {
+                1 => format!("{stem}.{extension}"),
+                n => format!("{stem} ({n}).{extension}"),
+            };
+            let shown = folders.iter().chain([&name]).cloned().collect::<Vec<_>>().join("/");
+            if !self.taken.insert(shown.to_lowercase()) {
+                continue;
+            }
+            let path = folder.join(&name);
+            let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path)?;
+            return Ok((file, path, shown));
+        }
+        Err(io::Error::other("too many files of one name"))
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        for key in std::mem::take(&mut self.order) {
+            let Some(carved) = self.carved.remove(&key) else { continue };
+            let mut file = OpenOptions::new().read(true).write(true).open(&carved.path)?;
+            file.write_all(&header(carved.chunks, carved.next_id))?;
+            file.seek(SeekFrom::Start(0))?;
+            let (size, hash) = hashed(&mut file)?;
+            let (channel, computer) = key;
+            self.files.push(json!({
+                "file": carved.name, "source": null, "found": "carved", "channel": channel,
+                "computer": computer, "chunks": carved.chunks, "size": size, "sha256": hash,
+            }));
+        }
+        let manifest = json!({
+            "schema": "harrier.manifest/1",
+            "harrier": env!("CARGO_PKG_VERSION"),
+            "command": std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect::<Vec<_>>(),
+            "files": self.files,
+        });
+        let text = serde_json::to_string_pretty(&manifest).map_err(io::Error::other)?;
+        fs::write(self.folder.join("manifest.json"), text + "\n")
+    }
+}
+
+impl Inventory for Extract<'_> {
+    fn chunk(&mut self, _: &str, chunk: CarvedChunk<'_>) -> io::Result<()> {
+        let CarvedChunk { channel, computer, bytes, .. } = chunk;
+        let field = |at: usize| harrier::bytes::u64(bytes, at).unwrap_or_default();
+        let mut key = [0; 16];
+        let (a, b) = key.split_at_mut(8);
+        a.copy_from_slice(&field(24).to_le_bytes());
+        b.copy_from_slice(&field(48).to_le_bytes());
+        if !self.seen.insert(key) {
+            return Ok(());
+        }
+        let key = (channel.to_owned(), computer.to_owned());
+        if self.carved.get(&key).is_none_or(|carved| carved.chunks == u16::MAX) {
+            let parts = ["carved".to_owned(), part(computer), part(&format!("{channel}.evtx"))];
+            let (mut file, path, name) = self.create(&parts)?;
+            file.write_all(&[0; 4096])?;
+            self.order.push(key.clone());
+            self.carved.insert(key.clone(), Carved { path, name, chunks: 0, next_id: 1 });
+        }
+        let Some(carved) = self.carved.get_mut(&key) else { return Ok(()) };
+        let mut file = OpenOptions::new().append(true).open(&carved.path)?;
+        file.write_all(bytes)?;
+        file.write_all(&vec![0; 65_536_usize.saturating_sub(bytes.len())])?;
+        carved.chunks += 1;
+        carved.next_id = carved.next_id.max(field(32).saturating_add(1));
+        Ok(())
+    }
+
+    fn log(&mut self, entry: LogEntry, bytes: &Arc<dyn ReadAt>) -> io::Result<()> {
+        if entry.raw {
+            return Ok(());
+        }
+        let (mut file, _, name) = self.create(&parts(&entry.path))?;
+        let (mut at, mut hash, mut buffer) = (0, Sha256::new(), vec![0; 1 << 20]);
+        let mut fault = None;
+        while at < bytes.size() {
+            let read = match bytes.read_at(at, &mut buffer) {
+                Ok(0) => break,
+                Ok(read) => read,
+                Err(error) => {
+                    fault = Some(error.to_string());
+                    break;
+                }
+            };
+            let part = buffer.get(..read).unwrap_or(&[]);
+            file.write_all(part)?;
+            hash.update(part);
+            at += read as u64;
+        }
+        if at < bytes.size() && fault.is_none() {
+            fault = Some("it ends before its size".to_owned());
+        }
+        if let Some(fault) = &fault {
+            self.unread += 1;
+            say_error(&format!(
+                "{} at offset {at}: {fault}: the rest is not extracted",
+                entry.path
+            ));
+        }
+        self.files.push(json!({
+            "file": name, "source": entry.path, "found": entry.found, "size": at,
+            "whole": fault.is_none(), "sha256": hex(&hash.finalize()),
+        }));
+        Ok(())
+    }
+
+    fn other(&mut self, entry: &SourceEntry) -> io::Result<()> {
+        if entry.container.is_none() || entry.state != SourceState::Read {
+            self.unread += 1;
+            let reason = entry.reason.as_deref().unwrap_or(entry.state.as_str());
+            say_error(&format!("{}: {reason}", entry.path));
+        }
+        Ok(())
+    }
+
+    fn aside(&mut self, _: Aside) {}
+}
+
+/// The header of a log of so many chunks.
+fn header(chunks: u16, next_id: u64) -> [u8; 128] {
+    let mut header = [0; 128];
+    let mut put = |at: usize, bytes: &[u8]| {
+        if let Some(to) = header.get_mut(at..at + bytes.len()) {
+            to.copy_from_slice(bytes);
+        }
+    };
+    put(0, b"ElfFile\0");
+    put(16, &u64::from(chunks.saturating_sub(1)).to_le_bytes());
+    put(24, &next_id.to_le_bytes());
+    // The size of these fields, version 3.1, the size of the block, and how many chunks follow.
+    put(32, &128u32.to_le_bytes());
+    put(36, &1u16.to_le_bytes());
+    put(38, &3u16.to_le_bytes());
+    put(40, &4096u16.to_le_bytes());
+    put(42, &chunks.to_le_bytes());
+    let crc = crc32fast::hash(header.get(..120).unwrap_or(&[]));
+    if let Some(to) = header.get_mut(124..128) {
+        to.copy_from_slice(&crc.to_le_bytes());
+    }
+    header
+}
+
+fn hashed(file: &mut File) -> io::Result<(u64, String)> {
+    let (mut size, mut hash, mut buffer) = (0, Sha256::new(), vec![0; 1 << 20]);
+    loop {
+        let read = file.read(&mut buffer)?;
+        if read == 0 {
+            return Ok((size, hex(&hash.finalize())));
+        }
+        hash.update(buffer.get(..read).unwrap_or(&[]));
+        size += read as u64;
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The parts of a path in evidence, as names of folders and a file.
+fn parts(path: &str) -> Vec<String> {
+    let parts = path.split(['/', '\\', '!']).filter(|part| !matches!(*part, "" | "." | ".."));
+    let mut parts: Vec<String> = parts.map(part).collect();
+    if parts.is_empty() {
+        parts.push("log.evtx".to_owned());
+    }
+    parts
+}
+
+/// A name that every file system takes and that leads nowhere.
+fn part(name: &str) -> String {
+    const LONGEST: usize = 120;
+    const RESERVED: [&str; 4] = ["con", "prn", "aux", "nul"];
+    let odd = |c: char| c.is_control() || "<>:\"/\\|?*".contains(c);
+    let mut clean: String = name.chars().map(|c| if odd(c) { '_' } else { c }).collect();
+    while clean.len() > LONGEST {
+        // What tells files apart, the ending, stays.
+        let at = clean.floor_char_boundary(LONGEST / 2);
+        clean.remove(at);
+    }
+    let clean = clean.trim_end_matches(['.', ' ']).trim_start();
+    let stem = clean.split('.').next().unwrap_or("").trim_end().to_lowercase();
+    let numbered = stem.strip_prefix("com").or_else(|| stem.strip_prefix("lpt"));
+    let device = RESERVED.contains(&stem.as_str())
+        || numbered.is_some_and(|n| n.chars().count() == 1 && !n.starts_with(char::is_alphabetic));
+    if device || clean.is_empty() { format!("_{clean}") } else { clean.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_lead_nowhere() {
+        for (path, want) in [
+            ("case.zip!C/Windows/Security.evtx", "case.zip|C|Windows|Security.evtx"),
+            ("/cases/../../etc/./passwd", "cases|etc|passwd"),
+            (r"C:\Logs\a.evtx", "C_|Logs|a.evtx"),
+            ("disk.E01#p3/CON/aux.evtx", "disk.E01#p3|_CON|_aux.evtx"),
+            ("a/COM1.evtx", "a|_COM1.evtx"),
+            ("a/common.evtx", "a|common.evtx"),
+            ("a/x. /y...", "a|x|y"),
+            ("a/ /b", "a|_|b"),
+            ("a/q?*\u{1}<.evtx", "a|q____.evtx"),
+            ("..", "log.evtx"),
+        ] {
+            assert_eq!(parts(path).join("|"), want, "{path}");
+        }
+        let long = format!("{}ü.evtx", "é".repeat(200));
+        let part = part(&long);
+        assert!(part.len() <= 120 && part.ends_with("ü.evtx"), "{part}");
+    }
+}

@@ -1,0 +1,133 @@
+//! `harrier list` and `harrier extract`: what is there, and the logs as files.
+
+use super::bench::{Bench, event, log};
+use super::words;
+use evtx::{EvtxParser, ParserSettings};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+#[test]
+fn every_log_is_told_of() {
+    let bench = Bench::new();
+    let mut bytes = log((0..9).map(|n| event(n, r"C:\a.exe", "x")));
+    // The fourth is gone.
+    forge::damage::wipe_record(&mut bytes, 0, 3, 0xff);
+    bench.file("logs/a.evtx", &bytes);
+    bench.log("logs/=b.evtx", 2, 1);
+    bench.file("logs/notes.txt", b"hello");
+    bench.file("logs/empty.evtx", b"");
+    let run = bench.harrier(&words("list logs --format json"));
+    assert_eq!(run.code, 1, "{}", run.err);
+    let rows = run.hits();
+    let row = |path: &str| rows.iter().find(|row| row["path"] == path).unwrap();
+    let a = row("logs/a.evtx");
+    assert_eq!(
+        (&a["records"], &a["missing_ids"], &a["chunks_bad"]),
+        (&8.into(), &1.into(), &1.into())
+    );
+    assert_eq!((&a["first_id"], &a["last_id"]), (&1.into(), &9.into()));
+    assert_eq!(a["channels"][0], "Microsoft-Windows-Sysmon/Operational");
+    assert_eq!((&a["computers"][0], &a["found"]), (&"WS-01.example".into(), &"live".into()));
+    assert_eq!(
+        (&row("logs/=b.evtx")["records"], &row("logs/=b.evtx")["missing_ids"]),
+        (&3.into(), &0.into())
+    );
+    assert_eq!(
+        (&row("logs/empty.evtx")["hunted"], &row("logs/empty.evtx")["kind"]),
+        (&false.into(), &"empty".into())
+    );
+    assert!(
+        run.err.contains("2, 1 of them damaged; 1 could not be looked at; 1 other files"),
+        "{}",
+        run.err
+    );
+    let csv = bench.harrier(&words("list logs --format csv -q"));
+    let mut reader = csv::Reader::from_reader(csv.out.as_slice());
+    let lines: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+    assert_eq!(lines.len(), 3);
+    assert!(lines.iter().all(|line| !line.iter().any(|cell| cell.starts_with('='))));
+    let table = bench.harrier(&words("list logs -q"));
+    let table = String::from_utf8(table.out).unwrap();
+    assert!(table.contains("8 records, 1 damaged chunks, 1 ids missing"), "{table}");
+    for (args, code, says) in
+        [("list rules", 2, "no event logs there"), ("list nowhere", 2, "no such file")]
+    {
+        let run = bench.harrier(&words(args));
+        assert_eq!(run.code, code);
+        assert!(run.err.contains(says), "{}", run.err);
+    }
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[test]
+fn logs_are_extracted_byte_for_byte() {
+    let bench = Bench::new();
+    bench.log("case/C/a.evtx", 2, 3);
+    bench.log("case/C/con.evtx", 1, 1);
+    bench.log("case/d/Security.evtx", 1, 2);
+    bench.file("case/notes.txt", b"hello");
+    let before = bench.snapshot("case");
+    let run = bench.harrier(&words("extract case -o out"));
+    assert_eq!(run.code, 0, "{}", run.err);
+    assert!(before == bench.snapshot("case"));
+    let manifest: Value =
+        serde_json::from_slice(&std::fs::read(bench.path("out/manifest.json")).unwrap()).unwrap();
+    let files = manifest["files"].as_array().unwrap();
+    assert_eq!(files.len(), 3);
+    for file in files {
+        let (name, source) = (file["file"].as_str().unwrap(), file["source"].as_str().unwrap());
+        let written = std::fs::read(bench.path("out").join(name)).unwrap();
+        assert_eq!(written, std::fs::read(bench.path(source)).unwrap());
+        assert_eq!(file["sha256"].as_str().unwrap(), sha256(&written));
+    }
+    assert_eq!(files[1]["file"], "case/C/_con.evtx");
+    for (args, says) in [
+        ("extract case -o out", "is not empty: name a new folder"),
+        ("extract case -o case/new", "would lie in the evidence"),
+        ("extract case -o case", "would lie in the evidence"),
+        ("extract rules -o none", "no event logs there"),
+    ] {
+        let run = bench.harrier(&words(args));
+        assert_eq!(run.code, 2, "{args}");
+        assert!(run.err.contains(says), "{args}: {}", run.err);
+    }
+}
+
+/// Chunks that were carved become a log that the crate reads, its checksums included.
+#[test]
+fn carved_chunks_become_logs() {
+    let bench = Bench::new();
+    let one = log((0..300).map(|n| event(n, r"C:\a.exe", "x".repeat(300))));
+    let other = log((0..20).map(|n| event(n, r"C:\b.exe", "y").on("WS-02.example")));
+    let mut raw = vec![7; 12_345];
+    for chunk in one[4096..].chunks_exact(65_536).chain(other[4096..].chunks_exact(65_536)) {
+        raw.extend_from_slice(chunk);
+        raw.extend_from_slice(&[9; 1000]);
+    }
+    // The same once more.
+    raw.extend_from_slice(&one[4096..4096 + 65_536]);
+    bench.file("memory.raw", &raw);
+    let run = bench.harrier(&words("extract memory.raw --carve -o out"));
+    assert_eq!(run.code, 0, "{}", run.err);
+    let manifest: Value =
+        serde_json::from_slice(&std::fs::read(bench.path("out/manifest.json")).unwrap()).unwrap();
+    let files = manifest["files"].as_array().unwrap();
+    let records: Vec<usize> = files
+        .iter()
+        .map(|file| {
+            let path = bench.path("out").join(file["file"].as_str().unwrap());
+            assert_eq!(file["sha256"].as_str().unwrap(), sha256(&std::fs::read(&path).unwrap()));
+            let settings = ParserSettings::new().validate_checksums(true).num_threads(1);
+            let mut parser = EvtxParser::from_path(path).unwrap().with_configuration(settings);
+            parser.records_json().inspect(|record| assert!(record.is_ok())).count()
+        })
+        .collect();
+    assert_eq!(records, [300, 20]);
+    assert_eq!(files[1]["computer"], "WS-02.example");
+    // Harrier has nothing to say against them either.
+    let run = bench.harrier(&words("dump out/carved -q"));
+    assert_eq!((run.code, run.hits().len()), (0, 320), "{}", run.err);
+}
