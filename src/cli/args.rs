@@ -119,7 +119,7 @@ Columns, besides the events' own fields (data.NAME if a name is in this list):
   TimeUTC Time Level Rule Computer Event Channel Provider EventID Title RecordID User TargetUser
   Process CommandLine Parent ParentCommandLine Target SourceIP DestinationIP Match1 Match2 Match3
   Matched Fields Techniques Tags Status RuleID RuleFile FilteredBy Path Chunk Offset HeaderRecordID
-  Recovered Where Details
+  Recovered Where Details Count FirstUTC First LastUTC Last
 
 Exit codes:
   0  everything was looked at
