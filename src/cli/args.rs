@@ -22,7 +22,7 @@ use std::path::PathBuf;
   harrier hunt case/ -r sigma/rules -o hits.jsonl --ledger ledger.json
   harrier dump Security.evtx              every record, as JSON lines
   harrier rules test -r sigma/            do SigmaHQ's own tests pass?
-  harrier rules explain 33efc23c -r sigma/  what does this rule look for?
+  harrier rules explain registry_set_amsi.yml -r sigma/  what does this rule look for?
 
 'harrier COMMAND --help' tells more.",
     disable_help_subcommand = true,
