@@ -22,7 +22,7 @@ use std::path::PathBuf;
   harrier hunt case/ -r sigma/rules -o hits.jsonl --ledger ledger.json
   harrier dump Security.evtx              every record, as JSON lines
   harrier rules test -r sigma/            do SigmaHQ's own tests pass?
-  harrier rules explain 33efc23c -r sigma/  what does this rule look for?
+  harrier rules explain registry_set_amsi.yml -r sigma/  what does this rule look for?
 
 'harrier COMMAND --help' tells more.",
     disable_help_subcommand = true,
@@ -119,7 +119,7 @@ Columns, besides the events' own fields (data.NAME if a name is in this list):
   TimeUTC Time Level Rule Computer Event Channel Provider EventID Title RecordID User TargetUser
   Process CommandLine Parent ParentCommandLine Target SourceIP DestinationIP Match1 Match2 Match3
   Matched Fields Techniques Tags Status RuleID RuleFile FilteredBy Path Chunk Offset HeaderRecordID
-  Recovered Where Details
+  Recovered Where Details Count FirstUTC First LastUTC Last
 
 Exit codes:
   0  everything was looked at

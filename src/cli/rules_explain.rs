@@ -28,7 +28,8 @@ const NAMED: usize = 20;
 #[command(after_help = "Examples:
   harrier rules explain c4e3f275                     a built-in rule, by the beginning of its id
   harrier rules explain 'AMSI Provider Registered' --format markdown
-  harrier rules explain 33efc23c -r sigma/           a rule of SigmaHQ's, counted among all of theirs
+  harrier rules explain 33efc23c-6ea2-4503-8cfe-bdf82ce8f705 -r sigma/
+                                                    a rule of SigmaHQ's, counted among all of theirs
   harrier rules explain registry_set_persistence_amsi_providers -r sigma/ --format html > page.html
 
 The page says what the rule covers of MITRE ATT&CK, which events it looks at and what its fields are

@@ -68,7 +68,8 @@ fn harmless(text: String) -> String {
         if n > 0 {
             out.push(';');
         }
-        if is_formula(cell) {
+        // A dash alone says that there is nothing; at the start of more it may be a minus.
+        if is_formula(cell) || n == 0 && cell == "-" && text != "-" {
             out.push('\'');
         }
         out.push_str(cell);
@@ -104,6 +105,8 @@ mod tests {
             ("+1", "'+1"),
             ("-2+3", "'-2+3"),
             ("--", "'--"),
+            ("-;", "'-;"),
+            ("a;-", "a;-"),
             ("@SUM(A1)", "'@SUM(A1)"),
             (" =1", "' =1"),
             ("\"=1", "'\"=1"),

@@ -61,6 +61,20 @@ impl Bench {
         std::fs::write(path, content).unwrap();
     }
 
+    /// A folder of the built-in rules without the correlations: each speaks for itself, and what is
+    /// found of a record depends on that record alone.
+    pub fn plain_rules(&self) -> PathBuf {
+        let all = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/sigma/builtin");
+        for entry in std::fs::read_dir(all).unwrap() {
+            let entry = entry.unwrap();
+            let name = entry.file_name().into_string().unwrap();
+            if name.ends_with(".yml") && !name.starts_with("correlation_") {
+                self.file(&format!("builtin/{name}"), &std::fs::read(entry.path()).unwrap());
+            }
+        }
+        self.path("builtin")
+    }
+
     /// Writes a log with so many events that hit and so many that do not.
     pub fn log(&self, name: &str, hits: u32, others: u32) {
         let evil = (0..hits).map(|n| event(n, r"C:\Temp\evil.exe", "evil.exe /run"));

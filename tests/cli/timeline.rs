@@ -283,7 +283,8 @@ fn context_is_what_is_around_hits() {
 fn context_of_the_shipped_evidence() {
     let bench = evidence();
     let evidence = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/evidence");
-    let context = compare_context(&bench, &[evidence], "", &[20]);
+    let rules = format!("-r {}", bench.plain_rules().display());
+    let context = compare_context(&bench, &[evidence], &rules, &[20]);
     assert!(context > 50, "{context}");
 }
 
