@@ -2,7 +2,7 @@
 //!
 //! A [`RulePage`] is what a catalogue of detections says of a rule; an [`Outcome`] why a rule matched a
 //! record or did not. Both are plain data; whoever fills them knows rules and engine, this module only
-//! how they look. For a reader both become one [`Document`](document::Document) of headings, facts,
+//! how they look. For a reader both become one document (`document`) of headings, facts,
 //! tables and trees, which each medium shows in its way; a program gets JSON of the data themselves.
 //!
 //! Invariant: whatever text a rule or an event holds, nothing of it is a control sequence to a terminal,
