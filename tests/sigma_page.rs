@@ -227,7 +227,8 @@ fn every_example_holds() {
         }
         assert!(loaded.refused.is_empty(), "line {line}: {:?}", loaded.refused);
         assert!(!example.rows.is_empty(), "line {line}: an example without events");
-        let set = RuleSet::compile(loaded.rules, Taxonomy::builtin(taxonomy::Options::default()));
+        let taxonomy = Taxonomy::builtin(taxonomy::Options::default());
+        let set = RuleSet::compile_filtered(loaded.rules, loaded.filters, taxonomy);
         let log = forged(example.rows.iter().map(|row| &row.event));
         for slow_only in [false, true] {
             let options = Options { slow_only, ..Options::default() };
