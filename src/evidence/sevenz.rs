@@ -29,6 +29,7 @@ const TRIED: u64 = 4 << 20;
 /// The members of an archive, from the thread that decodes it.
 pub(super) struct Members {
     from: mpsc::Receiver<Member>,
+    ended: bool,
 }
 
 enum Member {
@@ -41,6 +42,8 @@ enum Member {
     /// The rest of a block cannot be decoded.
     Fault(String),
     Locked(u64),
+    /// All was decoded. Without this the thread failed: nothing of what comes is known then.
+    End,
 }
 
 impl Members {
@@ -61,13 +64,20 @@ impl Members {
         let limit = most(source.size());
         let work = move || decode(&archive, &password, &bytes, limit, &access, &to);
         std::thread::Builder::new().name("7z".to_owned()).spawn(work)?;
-        Ok(Members { from })
+        Ok(Members { from, ended: false })
     }
 
     pub(super) fn next(&mut self, source: &Source, account: &mut Account) -> Option<Found> {
-        loop {
-            // The thread is gone when all was decoded.
-            let (name, size, bytes) = match self.from.recv().ok()? {
+        while !self.ended {
+            let member = self.from.recv().unwrap_or_else(|_| {
+                self.ended = true;
+                Member::Fault("its decoder failed: what comes behind is not known".to_owned())
+            });
+            let (name, size, bytes) = match member {
+                Member::End => {
+                    self.ended = true;
+                    continue;
+                }
                 Member::File { name, size, bytes } => (name, size, bytes),
                 Member::Link(name) => {
                     account.members += 1;
@@ -88,6 +98,7 @@ impl Members {
             let name = within(source.name(), &name);
             return Some(Found::Source(source.within(name, bytes, State::Live)));
         }
+        None
     }
 }
 
@@ -183,6 +194,13 @@ fn decode(
         if gone {
             return;
         }
+        if left == 0 {
+            // Whoever takes the members tells it too if they are more than the limit, not if they are
+            // just as much.
+            let what = format!("unpacks to {limit} bytes, the limit: what comes behind is left");
+            let _ = to.send(Member::Fault(what)).and_then(|()| to.send(Member::End));
+            return;
+        }
         if let Err(error) = decoded {
             let what = format!("cannot be decoded from {name} on: {}", told(error));
             if to.send(Member::Fault(what)).is_err() {
@@ -200,6 +218,8 @@ fn decode(
             return;
         }
     }
+    // Whether anybody still listens does not matter.
+    let _ = to.send(Member::End);
 }
 
 fn file(name: &str, size: u64, bytes: Arc<dyn ReadAt>) -> Member {

@@ -251,7 +251,13 @@ impl Members {
         while self.next < self.archive.zip.len() {
             let index = self.next;
             self.next += 1;
-            let Ok(entry) = self.archive.zip.by_index_data(index) else { continue };
+            let entry = match self.archive.zip.by_index_data(index) {
+                Ok(entry) => entry,
+                Err(error) => {
+                    account.fault(format!("member {index} cannot be read: {error}"));
+                    continue;
+                }
+            };
             if entry.is_dir() {
                 continue;
             }

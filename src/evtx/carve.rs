@@ -25,10 +25,10 @@
 //! random bytes (2026-11).
 
 use super::chunk::{self, Finding, HEADER, Header, SIZE};
+use super::index;
 use super::known::Templates;
 use super::reader::{Bin, ChunkReport, Counts, Options, Reader, Sink};
 use super::walk::{self, Found, State};
-use super::{index, load};
 use crate::bytes::{self, ReadAt};
 use memchr::memmem::Finder;
 use std::io;
@@ -461,13 +461,13 @@ fn place(at: usize) -> i64 {
 fn fill(source: &dyn ReadAt, offset: u64, piece: &mut [u8]) -> u64 {
     /// Sectors of today's disks.
     const SECTOR: usize = 4096;
-    let whole = load::read_full(source, offset, piece);
+    let whole = bytes::read_full(source, offset, piece);
     if whole.is_ok() {
         return 0;
     }
     let (mut at, mut missing) = (offset, 0);
     for sector in piece.chunks_mut(SECTOR) {
-        if load::read_full(source, at, sector).is_err() {
+        if bytes::read_full(source, at, sector).is_err() {
             sector.fill(0);
             missing += sector.len() as u64;
         }

@@ -9,7 +9,7 @@
 //! Source: [MS-EVEN6] does not describe the file; the fields are those that Windows writes, as
 //! described by the libevtx project's format documentation and read by the `evtx` crate.
 
-use super::{chunk, load};
+use super::chunk;
 use crate::bytes::{self, ReadAt};
 use std::{fmt, io};
 
@@ -99,7 +99,7 @@ impl std::error::Error for OpenError {
 /// When the source cannot be read or is no EVTX file.
 pub fn open(source: &dyn ReadAt) -> Result<Log, OpenError> {
     let mut fields = [0; FIELDS];
-    let read = load::read_full(source, 0, &mut fields).map_err(OpenError::Io)?;
+    let read = bytes::read_full(source, 0, &mut fields).map_err(OpenError::Io)?;
     if read == 0 {
         return Err(OpenError::Empty);
     }
@@ -136,7 +136,7 @@ pub fn open(source: &dyn ReadAt) -> Result<Log, OpenError> {
 fn first_slot(source: &dyn ReadAt, stated: u16) -> io::Result<u64> {
     if stated != BLOCK && usize::from(stated) >= FIELDS {
         let mut magic = [0; chunk::MAGIC.len()];
-        let read = load::read_full(source, u64::from(stated), &mut magic)?;
+        let read = bytes::read_full(source, u64::from(stated), &mut magic)?;
         if read == magic.len() && magic == *chunk::MAGIC {
             return Ok(u64::from(stated));
         }

@@ -7,7 +7,7 @@
 
 use super::chunk::{self, Finding, Header};
 use super::walk;
-use crate::bytes::ReadAt;
+use crate::bytes::{ReadAt, read_full};
 use std::io;
 
 /// From which end of its records on a chunk counts as full. Chunks of a log in use are nearly all
@@ -114,20 +114,4 @@ impl Loader {
             }
         }
     }
-}
-
-/// Reads until `buf` is full or the source ends, and says how much came.
-pub(super) fn read_full(source: &dyn ReadAt, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
-    let mut done = 0;
-    while let Some(rest) = buf.get_mut(done..).filter(|rest| !rest.is_empty()) {
-        let Some(at) = offset.checked_add(done as u64) else { break };
-        match source.read_at(at, rest) {
-            Ok(0) => break,
-            // A source that claims more than it was asked for is not believed.
-            Ok(n) => done += n.min(rest.len()),
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
-        }
-    }
-    Ok(done)
 }

@@ -72,19 +72,22 @@ fn gpt(disk: &dyn ReadAt, expected: bool, faults: &mut Vec<String>) -> Option<Ve
             } else if let Some((_, why)) = doubtful {
                 faults.push(format!("{why}: the copy of it at the end of the disk is used"));
             }
+            faults.extend(found.lost);
             return Some(found.parts);
         }
         if doubtful.is_none() {
-            doubtful = found.fault.map(|why| (found.parts, why));
+            let Gpt { parts, lost, fault } = found;
+            doubtful = fault.map(|why| ((parts, lost), why));
         }
     }
-    let Some((parts, why)) = doubtful else {
+    let Some(((parts, lost), why)) = doubtful else {
         if expected {
             faults.push("the GUID partition table and its copy are gone".to_owned());
         }
         return expected.then(Vec::new);
     };
     faults.push(format!("{why}, and there is no sound copy: it is used as it is"));
+    faults.extend(lost);
     Some(parts)
 }
 
@@ -93,6 +96,9 @@ const GPT_LOST: &str =
 
 struct Gpt {
     parts: Vec<Part>,
+    /// What is to be said of partitions that are not there.
+    lost: Vec<String>,
+    /// What is wrong with the table itself.
     fault: Option<String>,
 }
 
@@ -112,27 +118,50 @@ impl Gpt {
         let entry = u64::from(bytes::u32(&header, 84)?);
         if !(128..=MAX_ENTRY).contains(&entry) || count > MAX_ENTRIES {
             let what = format!("the GUID partition table has {count} entries of {entry} bytes");
-            return Some(Gpt { parts: Vec::new(), fault: Some(what) });
+            return Some(Gpt { parts: Vec::new(), lost: Vec::new(), fault: Some(what) });
         }
         let cap = MAX_ENTRIES * MAX_ENTRY;
         let entries = match read::table(disk, table, count * entry, cap, "the GUID partition table")
         {
             Ok(entries) => entries,
-            Err(error) => return Some(Gpt { parts: Vec::new(), fault: Some(error.to_string()) }),
+            Err(error) => {
+                return Some(Gpt {
+                    parts: Vec::new(),
+                    lost: Vec::new(),
+                    fault: Some(error.to_string()),
+                });
+            }
         };
         if bytes::u32(&header, 88) != Some(crc32fast::hash(&entries)) {
             fault.get_or_insert_with(|| "the GUID partition table has a wrong checksum".to_owned());
         }
         let entry = usize::try_from(entry).ok()?;
         let parts = (1..).zip(entries.chunks_exact(entry));
-        let part = |(number, entry): (u32, &[u8])| {
-            let (first, last) = (bytes::u64(entry, 32)?, bytes::u64(entry, 40)?);
-            let used = bytes::slice(entry, 0, 16).is_some_and(|kind| kind.iter().any(|b| *b != 0));
-            let sectors = last.checked_sub(first)?.checked_add(1)?;
-            let (offset, size) = (first.checked_mul(sector)?, sectors.checked_mul(sector)?);
-            (used && offset < disk.size()).then_some(Part { number, offset, size })
+        let used = |entry: &[u8]| {
+            bytes::slice(entry, 0, 16).is_some_and(|kind| kind.iter().any(|b| *b != 0))
         };
-        Some(Gpt { parts: parts.filter_map(part).collect(), fault })
+        let place = |entry: &[u8]| {
+            let (first, last) = (bytes::u64(entry, 32)?, bytes::u64(entry, 40)?);
+            let sectors = last.checked_sub(first)?.checked_add(1)?;
+            Some((first.checked_mul(sector)?, sectors.checked_mul(sector)?))
+        };
+        let mut gpt = Gpt { parts: Vec::new(), lost: Vec::new(), fault };
+        for (number, entry) in parts.filter(|(_, entry)| used(entry)) {
+            match place(entry) {
+                Some((offset, size)) if offset < disk.size() => {
+                    gpt.parts.push(Part { number, offset, size });
+                }
+                beyond => {
+                    let what = if beyond.is_some() {
+                        "begins beyond the end of the image"
+                    } else {
+                        "ends before it begins"
+                    };
+                    gpt.lost.push(format!("partition {number} {what}"));
+                }
+            }
+        }
+        Some(gpt)
     }
 
     fn header_is_sound(header: &[u8; 512]) -> bool {
@@ -292,5 +321,43 @@ impl ReadAt for Borrowed<'_> {
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> std::io::Result<usize> {
         let buf = read::front(buf, self.size().saturating_sub(offset));
         self.disk.read_at(self.start.saturating_add(offset), buf)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A disk of 64 sectors with a GUID partition table of these first and last sectors.
+    fn disk(parts: &[(u64, u64)]) -> Vec<u8> {
+        let mut disk = vec![0; 64 * 512];
+        let mut entries = vec![0; 128 * parts.len()];
+        for (entry, (first, last)) in entries.chunks_exact_mut(128).zip(parts) {
+            entry[0] = 1;
+            entry[32..40].copy_from_slice(&first.to_le_bytes());
+            entry[40..48].copy_from_slice(&last.to_le_bytes());
+        }
+        disk[1024..1024 + entries.len()].copy_from_slice(&entries);
+        let header = &mut disk[512..1024];
+        header[..8].copy_from_slice(b"EFI PART");
+        header[12..16].copy_from_slice(&92u32.to_le_bytes());
+        header[72..80].copy_from_slice(&2u64.to_le_bytes());
+        header[80..84].copy_from_slice(&(parts.len() as u32).to_le_bytes());
+        header[84..88].copy_from_slice(&128u32.to_le_bytes());
+        header[88..92].copy_from_slice(&crc32fast::hash(&entries).to_le_bytes());
+        let sum = crc32fast::hash(&header[..92]);
+        header[16..20].copy_from_slice(&sum.to_le_bytes());
+        disk
+    }
+
+    #[test]
+    fn a_partition_that_is_not_there_is_told() {
+        let table = read(&disk(&[(8, 15), (64, 99), (20, 9)]));
+        let parts: Vec<_> = table.parts.iter().map(|part| (part.number, part.offset)).collect();
+        assert_eq!(parts, [(1, 8 * 512)]);
+        assert_eq!(
+            table.faults,
+            ["partition 2 begins beyond the end of the image", "partition 3 ends before it begins"]
+        );
     }
 }

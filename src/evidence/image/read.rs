@@ -2,23 +2,8 @@
 
 use super::ImageFault;
 use crate::bytes::ReadAt;
+pub(super) use crate::bytes::read_full as full;
 use std::{io, sync::Arc};
-
-/// Reads until `buf` is full or the source ends, and says how much came.
-pub(super) fn full(source: &dyn ReadAt, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
-    let mut done = 0;
-    while let Some(rest) = buf.get_mut(done..).filter(|rest| !rest.is_empty()) {
-        let Some(at) = offset.checked_add(done as u64) else { break };
-        match source.read_at(at, rest) {
-            Ok(0) => break,
-            // A source that claims more than it was asked for is not believed.
-            Ok(n) => done += n.min(rest.len()),
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
-        }
-    }
-    Ok(done)
-}
 
 /// Fills `buf`.
 pub(super) fn exact(source: &dyn ReadAt, offset: u64, buf: &mut [u8]) -> io::Result<()> {
