@@ -8,6 +8,8 @@
 //! - How much is unpacked is bounded, and by the container alone ([`Limits`]): what is beyond is said.
 
 use super::access::{Access, Locked};
+use super::collection::Told;
+use super::layout;
 use super::sniff::Format;
 use super::source::Source;
 use super::stream::Codec;
@@ -126,6 +128,15 @@ impl Account {
         self.notes.push(what);
     }
 
+    /// Notes that nobody knows where the holes of a log were.
+    pub(super) fn lost_holes(&mut self, member: &Source, told: &Told) {
+        if member.claims_to_be_a_log()
+            && let Some(what) = told.fault()
+        {
+            self.fault(format!("{}: {what}", member.name()));
+        }
+    }
+
     /// Nothing more is handed out.
     pub(super) fn end(&mut self) {
         self.ended = true;
@@ -199,7 +210,11 @@ impl Inside {
     ) -> Result<Inside, &'static str> {
         let limits = source.limits().cloned();
         let limits = limits.unwrap_or_else(|| Arc::new(Limits::new(bytes.size())));
-        let source = source.clone().limited(limits);
+        let host = match source.host() {
+            Some(_) => None,
+            None => source.name().rsplit(['/', '\\', '!']).next().and_then(layout::host_by_uac),
+        };
+        let source = source.clone().limited(limits).of_host(host.map(Into::into));
         let mut account = Account::default();
         let opened = match format {
             Format::Zip => zip::Members::open(&source, bytes, &mut account).map(Members::Zip),
@@ -266,7 +281,7 @@ impl Inside {
 fn packed(source: &Source, bytes: Arc<dyn ReadAt>, codec: Codec) -> io::Result<Members> {
     let start = stream::start(&bytes, codec, super::sniff::SNIFFED)?;
     if super::sniff::kind(&start) == super::sniff::Kind::Container(Format::Tar) {
-        return Ok(Members::TarStream(tar::Stream::new(stream::decoder(bytes, codec)?)));
+        return tar::Stream::open(bytes, codec).map(Members::TarStream);
     }
     let name = within(source.name(), &stream::name_within(source.name(), codec));
     Ok(Members::One(Some(source.packed(name, bytes, codec))))

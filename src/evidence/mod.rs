@@ -24,6 +24,7 @@
 //!   ([`DEPTH`], [`UNPACKED`]).
 
 mod access;
+mod collection;
 mod descend;
 mod disk;
 mod file;
@@ -39,6 +40,8 @@ mod tar;
 mod walk;
 mod window;
 mod zip;
+mod zip_headers;
+mod zip_salvage;
 
 use std::{ffi::OsStr, fmt::Write as _, path::Path};
 

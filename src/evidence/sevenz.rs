@@ -5,7 +5,9 @@
 //! time; it ends when nobody wants more.
 
 use super::access::{Access, Locked};
+use super::collection::Collected;
 use super::inside::{Account, admit, kept, most, within};
+use super::layout::LONGEST;
 use super::sniff::{self, Kind, SNIFFED};
 use super::source::{Source, State};
 use super::spool::fill;
@@ -14,6 +16,7 @@ use super::window::Cursor;
 use crate::bytes::{self, ReadAt};
 use sevenz_rust2::{Archive, ArchiveEntry, BlockDecoder, Error, Password};
 use std::{
+    collections::{BTreeSet, HashMap},
     io::{self, Read},
     sync::{Arc, mpsc},
 };
@@ -29,6 +32,7 @@ const TRIED: u64 = 4 << 20;
 /// The members of an archive, from the thread that decodes it.
 pub(super) struct Members {
     from: mpsc::Receiver<Member>,
+    collected: Collected,
     ended: bool,
 }
 
@@ -62,9 +66,10 @@ impl Members {
         let (to, from) = mpsc::sync_channel(1);
         let (bytes, access) = (Arc::clone(bytes), source.access().clone());
         let limit = most(source.size());
+        let collected = collected(source.name(), &archive, &password, &bytes, limit);
         let work = move || decode(&archive, &password, &bytes, limit, &access, &to);
         std::thread::Builder::new().name("7z".to_owned()).spawn(work)?;
-        Ok(Members { from, ended: false })
+        Ok(Members { from, collected, ended: false })
     }
 
     pub(super) fn next(&mut self, source: &Source, account: &mut Account) -> Option<Found> {
@@ -95,8 +100,11 @@ impl Members {
             if !admit(source, size, account) {
                 return None;
             }
+            let told = self.collected.of(&name);
             let name = within(source.name(), &name);
-            return Some(Found::Source(source.within(name, bytes, State::Live)));
+            let member = source.within(name, bytes, State::Live).told(source.name(), &told);
+            account.lost_holes(&member, &told);
+            return Some(Found::Source(member));
         }
         None
     }
@@ -158,6 +166,51 @@ fn fits(archive: &Archive, block: usize, password: &Password, bytes: &Arc<dyn Re
         },
     );
     decoded.is_ok() && good
+}
+
+/// How much is kept of the files that tell of others, all together.
+const ALL_TEXT: usize = 64 << 20;
+
+/// What the collections in an archive say of their files. The blocks that such files are in are decoded
+/// for it, up to `limit` bytes.
+fn collected(
+    name: &str,
+    archive: &Archive,
+    password: &Password,
+    bytes: &Arc<dyn ReadAt>,
+    limit: u64,
+) -> Collected {
+    let paths = archive.files.iter().map(|entry| entry.name.as_str());
+    let paths: Vec<&str> = paths.filter(|path| Collected::hinted(path)).collect();
+    if paths.is_empty() {
+        return Collected::default();
+    }
+    let in_block = archive.files.iter().zip(&archive.stream_map.file_block_index);
+    let wanted: BTreeSet<usize> = in_block
+        .filter(|(entry, _)| Collected::tells(&entry.name))
+        .filter_map(|(_, block)| *block)
+        .collect();
+    let mut from = Cursor::new(Arc::clone(bytes));
+    let (mut left, mut limit) = (ALL_TEXT, limit);
+    let mut texts = HashMap::new();
+    for block in wanted {
+        let decoder = BlockDecoder::new(1, block, archive, password, &mut from);
+        // What is damaged is told when the members are read.
+        let _ = decoder.for_each_entries(&mut |entry: &ArchiveEntry, reader: &mut dyn Read| {
+            let size = usize::try_from(entry.size).unwrap_or(usize::MAX);
+            if Collected::tells(&entry.name) && size <= LONGEST.min(left) {
+                let mut text = vec![0; size];
+                let (n, read) = fill(reader, &mut text);
+                if read.is_ok() && n == size {
+                    left -= size;
+                    texts.insert(entry.name.clone(), text);
+                }
+            }
+            limit = limit.saturating_sub(entry.size);
+            Ok(limit > 0)
+        });
+    }
+    Collected::gather(name, paths.into_iter(), |path| texts.get(path).cloned())
 }
 
 /// Decodes all blocks and hands on what is in them, until nobody wants more.

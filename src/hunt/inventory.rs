@@ -21,6 +21,10 @@ const NAMES: usize = 1024;
 pub struct LogEntry {
     /// Its path.
     pub path: String,
+    /// What it is called where it is stored, if a collection says that its path was another.
+    pub stored_as: Option<String>,
+    /// The host that it was collected from, if the collection says so.
+    pub host: Option<String>,
     /// Its size in bytes.
     pub size: u64,
     /// How it was there: `live`, `deleted`, `carved`.
@@ -139,6 +143,8 @@ fn one(
 ) -> std::io::Result<()> {
     let mut entry = LogEntry {
         path: opened.source.name().to_owned(),
+        stored_as: opened.source.stored_as().map(str::to_owned),
+        host: opened.source.host().map(str::to_owned),
         size: opened.bytes.size(),
         found: opened.source.state().as_str(),
         raw: matches!(opened.content, Content::Raw(_)),

@@ -7,10 +7,10 @@ use std::io::{Cursor, Write as _};
 use zip::write::{SimpleFileOptions, ZipWriter};
 
 /// Names and content, in the order of an archive.
-type Files = Vec<(String, Vec<u8>)>;
+pub(super) type Files = Vec<(String, Vec<u8>)>;
 
 /// Four logs and a text: one log small, one of several megabytes, one without hits, one by no name.
-fn files() -> Files {
+pub(super) fn files() -> Files {
     let evil = |n: u32| (0..n).map(|n| event(n, r"C:\evil.exe", format!("{n} evil.exe")));
     let large = (0..2600).map(|n| event(n, r"C:\evil.exe", format!("{n} {}", "x".repeat(900))));
     let quiet = (0..5).map(|n| event(n, r"C:\good.exe", "good"));
@@ -23,7 +23,7 @@ fn files() -> Files {
     ]
 }
 
-fn zipped(files: &Files, options: SimpleFileOptions) -> Vec<u8> {
+pub(super) fn zipped(files: &Files, options: SimpleFileOptions) -> Vec<u8> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     for (name, content) in files {
         zip.start_file(name, options).unwrap();
@@ -32,11 +32,11 @@ fn zipped(files: &Files, options: SimpleFileOptions) -> Vec<u8> {
     zip.finish().unwrap().into_inner()
 }
 
-fn deflated() -> SimpleFileOptions {
+pub(super) fn deflated() -> SimpleFileOptions {
     SimpleFileOptions::default().compression_method(zip::CompressionMethod::Deflated)
 }
 
-fn stored() -> SimpleFileOptions {
+pub(super) fn stored() -> SimpleFileOptions {
     SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored)
 }
 
@@ -50,7 +50,7 @@ fn aes(password: &str) -> Vec<u8> {
     zip.finish().unwrap().into_inner()
 }
 
-fn tarred(files: &Files) -> Vec<u8> {
+pub(super) fn tarred(files: &Files) -> Vec<u8> {
     let mut tar = tar::Builder::new(Vec::new());
     for (name, content) in files {
         let mut header = tar::Header::new_gnu();
@@ -61,13 +61,13 @@ fn tarred(files: &Files) -> Vec<u8> {
     tar.into_inner().unwrap()
 }
 
-fn gzipped(content: &[u8]) -> Vec<u8> {
+pub(super) fn gzipped(content: &[u8]) -> Vec<u8> {
     let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     gz.write_all(content).unwrap();
     gz.finish().unwrap()
 }
 
-fn seven(files: &Files, password: Option<&str>) -> Vec<u8> {
+pub(super) fn seven(files: &Files, password: Option<&str>) -> Vec<u8> {
     use sevenz_rust2::{
         ArchiveEntry, ArchiveWriter, EncoderMethod, encoder_options::AesEncoderOptions,
     };
@@ -102,7 +102,7 @@ fn folder(bench: &Bench) {
     }
 }
 
-fn hunt(bench: &Bench, args: &str) -> (i32, Vec<Value>, Value, String) {
+pub(super) fn hunt(bench: &Bench, args: &str) -> (i32, Vec<Value>, Value, String) {
     let line = format!("hunt {args} -r rules -q --format jsonl --ledger ledger.json");
     let run = bench.harrier(&words(&line));
     let ledger = std::fs::read(bench.path("ledger.json")).unwrap_or_default();
@@ -280,55 +280,4 @@ fn absurd_names_are_only_shown() {
     let after: Vec<_> =
         bench.snapshot(".").into_iter().filter(|f| !f.0.ends_with("ledger.json")).collect();
     assert!(before == after);
-}
-
-/// Velociraptor: names decoded, the host told, holes filled.
-#[test]
-fn collections_by_velociraptor_are_understood() {
-    let bench = Bench::new();
-    let whole = files().swap_remove(1).1;
-    // The second chunk was a hole: it is stored without.
-    let (from, to) = (4096 + 65_536, 4096 + 2 * 65_536);
-    let stored_log = [&whole[..from], &whole[to..]].concat();
-    let rest = whole.len() - to;
-    let index = json!({"ranges": [
-        {"FileOffset": 0, "OriginalOffset": 0, "FileLength": from, "Length": from},
-        {"FileOffset": from, "OriginalOffset": from, "FileLength": 0, "Length": 65_536},
-        {"FileOffset": from, "OriginalOffset": to, "FileLength": rest, "Length": rest},
-    ]});
-    let name = "uploads/ntfs/%5C%5C.%5CC%3A/Logs/Sysmon%254Operational.evtx";
-    let files = vec![
-        ("client_info.json".to_owned(), br#"{"Hostname":"DC01"}"#.to_vec()),
-        (name.to_owned(), stored_log),
-        (format!("{name}.idx"), index.to_string().into_bytes()),
-    ];
-    let mut holed = whole;
-    holed[from..to].fill(0);
-    bench.file("folder/holed.evtx", &holed);
-    let (_, want, ..) = hunt(&bench, "folder");
-    let collection = zipped(&files, deflated());
-    let outer = vec![
-        ("metadata.json".to_owned(), b"{}".to_vec()),
-        ("data.zip".to_owned(), collection.clone()),
-    ];
-    bench.file("collection.zip", &collection);
-    bench.file("outer.zip", &zipped(&outer, stored()));
-    for archive in ["collection.zip", "outer.zip"] {
-        let (_, hits, ledger, err) = hunt(&bench, archive);
-        assert_eq!(hits.len(), want.len(), "{err}");
-        for (hit, want) in hits.iter().zip(&want) {
-            let place = &hit["evidence"];
-            assert_eq!(place["host"], "DC01");
-            let path = place["path"].as_str().unwrap();
-            assert!(
-                path.ends_with(r"!uploads/ntfs/\\.\C:/Logs/Sysmon%4Operational.evtx"),
-                "{path}"
-            );
-            assert_eq!(
-                (&hit["data"], &place["offset"]),
-                (&want["data"], &want["evidence"]["offset"])
-            );
-        }
-        assert_eq!(ledger["totals"]["imbalances"], json!([]));
-    }
 }

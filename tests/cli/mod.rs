@@ -10,6 +10,7 @@ mod evidence;
 mod filters;
 mod hunts;
 mod inventory;
+mod layouts;
 mod outputs;
 mod regression;
 mod rule_filters;
