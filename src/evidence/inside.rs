@@ -123,6 +123,14 @@ impl Account {
         if self.faults.len() < FAULTS { self.faults.push(what) } else { self.more_faults += 1 }
     }
 
+    /// Says more of the fault that was noted last.
+    pub(super) fn continued(&mut self, what: &str) {
+        if let Some(last) = self.faults.last_mut() {
+            last.push_str(": ");
+            last.push_str(what);
+        }
+    }
+
     /// Notes something that is no fault.
     pub(super) fn note(&mut self, what: String) {
         self.notes.push(what);
@@ -227,6 +235,11 @@ impl Inside {
             // Those come by `Inside::disk`.
             Format::Disk => Ok(Members::None),
         };
+        if let Ok(Members::Zip(members)) = &opened
+            && members.is_aff4()
+        {
+            return Err("an AFF4 image: export it as raw or E01");
+        }
         let members = opened.unwrap_or_else(|error| {
             account.locked = error.get_ref().is_some_and(|inner| inner.is::<Locked>());
             account.fault(error.to_string());

@@ -143,12 +143,40 @@ fn directory(source: &Source, bytes: &Arc<dyn ReadAt>) -> io::Result<(Archive, P
     Ok((archive, password))
 }
 
+/// In an archive of more blocks than this all have one password. To make a key of one takes half a
+/// million rounds of SHA-256; who adds to an archive with another password makes a block or a few.
+const BLOCKS_TRIED: usize = 64;
+
 /// 7zFormat.txt, the method 7zAES.
 const AES: &[u8] = &[0x06, 0xf1, 0x07, 0x01];
 
 fn is_encrypted(archive: &Archive, block: usize) -> bool {
     let coders = archive.blocks.get(block).map(|block| block.coders.as_slice());
     coders.unwrap_or(&[]).iter().any(|coder| coder.encoder_method_id() == AES)
+}
+
+/// The password of a block. Blocks that were added later may have another than the rest.
+fn password_of(
+    archive: &Archive,
+    block: usize,
+    usual: &Password,
+    bytes: &Arc<dyn ReadAt>,
+    access: &Access,
+) -> Option<Password> {
+    let usual = || Some(usual.clone()).filter(|usual| !usual.is_empty());
+    if !is_encrypted(archive, block) {
+        return Some(usual().unwrap_or_else(Password::empty));
+    }
+    if !(2..=BLOCKS_TRIED).contains(&archive.blocks.len()) {
+        return usual();
+    }
+    if let Some(password) = usual().filter(|password| fits(archive, block, password, bytes)) {
+        return Some(password);
+    }
+    let fits = |password: &str| fits(archive, block, &Password::from(password), bytes);
+    let found = access.known(fits).map(|password| Password::from(password.as_str()));
+    // It may be damaged: decoding it tells.
+    found.or_else(usual)
 }
 
 /// Whether a block can be decoded with this password: its first member is, as far as that is short.
@@ -225,14 +253,14 @@ fn decode(
     let mut from = Cursor::new(Arc::clone(bytes));
     let mut left = limit;
     for block in 0..archive.blocks.len() {
-        let decoder = BlockDecoder::new(1, block, archive, password, &mut from);
-        let entries = decoder.entry_count() as u64;
-        if is_encrypted(archive, block) && password.is_empty() {
-            if to.send(Member::Locked(entries)).is_err() {
+        let entries = BlockDecoder::new(1, block, archive, password, &mut from).entry_count();
+        let Some(password) = password_of(archive, block, password, bytes, access) else {
+            if to.send(Member::Locked(entries as u64)).is_err() {
                 return;
             }
             continue;
-        }
+        };
+        let decoder = BlockDecoder::new(1, block, archive, &password, &mut from);
         let mut gone = false;
         let mut name = String::new();
         let decoded =

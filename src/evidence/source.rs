@@ -400,7 +400,7 @@ impl Source {
         } else {
             (self.start()?, None)
         };
-        let bytes = || opened.map_or_else(|| self.open(), Ok);
+        let bytes = || opened.clone().map_or_else(|| self.open(), Ok);
         let kind = sniff::kind(&start);
         if let Some(index) = &self.holes
             && kind != Kind::Other
@@ -415,7 +415,10 @@ impl Source {
             Kind::Unsupported(_) if self.carves() && sniff::is_headless(&start) => {
                 Ok(raw(bytes()?))
             }
-            Kind::Other => Ok(Look::Other(start)),
+            Kind::Other => match self.further_on(opened.as_deref())? {
+                Some(what) => Ok(Look::Unsupported(what.to_owned())),
+                None => Ok(Look::Other(start)),
+            },
             Kind::Unsupported(what) => Ok(Look::Unsupported(what.to_owned())),
             Kind::Container(_) | Kind::Disk if self.depth >= DEPTH => {
                 Ok(Look::Unsupported(TOO_DEEP.to_owned()))
@@ -446,11 +449,24 @@ impl Source {
             Ok(Disk::None) if self.named && self.carves() => Ok(raw(self.open()?)),
             Ok(Disk::None | Disk::Parts(_)) => Ok(match sniff::image(&start) {
                 Some(what) => Look::Unsupported(format!("{what}, and no volume is known in it")),
-                None => Look::Other(start),
+                None => match self.further_on(Some(&**bytes))? {
+                    Some(what) => Look::Unsupported(what.to_owned()),
+                    None => Look::Other(start),
+                },
             }),
             Err(ImageFault::Unreadable(error)) => Err(error),
             Err(ImageFault::Unsupported(what)) => Ok(Look::Unsupported(what)),
             Err(fault) => Err(io::Error::new(io::ErrorKind::InvalidData, fault.to_string())),
+        }
+    }
+
+    /// What it is by what stands further on in it, if that can be looked at without unpacking.
+    fn further_on(&self, opened: Option<&dyn ReadAt>) -> io::Result<Option<&'static str>> {
+        match &self.place {
+            Place::File(_) | Place::Bytes(_) => {
+                opened.map_or(Ok(None), sniff::unsupported_further_on)
+            }
+            _ => Ok(None),
         }
     }
 

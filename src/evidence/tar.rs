@@ -18,7 +18,7 @@ use super::spool::fill;
 use super::stream::{self, Codec};
 use super::walk::Found;
 use super::window::{Cursor, Window};
-use crate::bytes::ReadAt;
+use crate::bytes::{self, ReadAt};
 use std::{
     collections::HashMap,
     io::{self, Read, Seek, SeekFrom},
@@ -123,6 +123,14 @@ impl Members {
         })
     }
 
+    /// The next place from here on where a member's header is whole.
+    fn resume(&self) -> Option<u64> {
+        let mut cursor = Cursor::new(Arc::clone(&self.bytes));
+        cursor.seek(SeekFrom::Start(self.at.checked_add(BLOCK)?)).ok()?;
+        let (skipped, _) = next_header(&mut cursor).ok()??;
+        Some(self.at + BLOCK + skipped)
+    }
+
     pub(super) fn next(&mut self, source: &Source, account: &mut Account) -> Option<Found> {
         loop {
             let mut cursor = Cursor::new(Arc::clone(&self.bytes));
@@ -138,13 +146,23 @@ impl Members {
             });
             let (header, sparse) = match step {
                 Ok(Some(step)) => step,
-                Ok(None) => {
-                    ended(self.at, self.bytes.size(), account);
-                    return None;
-                }
+                Ok(None) => match self.resume() {
+                    Some(next) => {
+                        account.fault(format!("ends at offset {} and goes on at {next}", self.at));
+                        self.at = next;
+                        continue;
+                    }
+                    None => {
+                        ended(self.at, self.bytes.size(), account);
+                        return None;
+                    }
+                },
                 Err(error) => {
-                    account.fault(format!("at offset {}: {error}", self.at));
-                    return None;
+                    let next = self.resume();
+                    let goes_on = next.map_or_else(String::new, |at| format!("; goes on at {at}"));
+                    account.fault(format!("at offset {}: {error}{goes_on}", self.at));
+                    self.at = next?;
+                    continue;
                 }
             };
             let content = self.at.saturating_add(header.content);
@@ -171,6 +189,40 @@ impl Members {
                 return Some(found);
             }
         }
+    }
+}
+
+/// Whether a block is a header: its checksum fits (POSIX.1-2017, pax, `chksum`: the sum of all bytes,
+/// those of the field as blanks).
+fn is_header(block: &[u8; 512]) -> bool {
+    const FIELD: std::ops::Range<usize> = 148..156;
+    if bytes::slice(block, 257, 5) != Some(b"ustar") {
+        return false;
+    }
+    let digits = block.get(FIELD).unwrap_or(&[]);
+    let text = digits.iter().map(|byte| char::from(*byte)).collect::<String>();
+    let told = u32::from_str_radix(text.trim_matches([' ', '\0']), 8);
+    let sum = block.iter().enumerate().map(|(at, byte)| match FIELD.contains(&at) {
+        true => u32::from(b' '),
+        false => u32::from(*byte),
+    });
+    told == Ok(sum.sum())
+}
+
+/// Reads on to the next block that is a header; how much was skipped before it.
+fn next_header(from: &mut dyn Read) -> io::Result<Option<(u64, [u8; 512])>> {
+    let mut skipped = 0;
+    loop {
+        let mut block = [0; 512];
+        let (n, read) = fill(from, &mut block);
+        read?;
+        if n < block.len() {
+            return Ok(None);
+        }
+        if is_header(&block) {
+            return Ok(Some((skipped, block)));
+        }
+        skipped += BLOCK;
     }
 }
 
@@ -243,6 +295,16 @@ impl Stream {
         Ok(())
     }
 
+    /// Goes on to the next header that is whole, if there is one.
+    fn resume(&mut self) -> io::Result<bool> {
+        self.align()?;
+        let Some((_, block)) = next_header(&mut self.from)? else { return Ok(false) };
+        let rest = std::mem::replace(&mut self.from.from, Box::new(io::empty()));
+        self.from.from = Box::new(io::Cursor::new(block).chain(rest));
+        self.from.at = self.from.at.saturating_sub(BLOCK);
+        Ok(true)
+    }
+
     pub(super) fn next(&mut self, source: &Source, account: &mut Account) -> Option<Found> {
         loop {
             match self.step(source, account) {
@@ -250,9 +312,13 @@ impl Stream {
                 Ok(Step::Skipped) if !account.ended() => {}
                 Ok(_) => return None,
                 Err(error) => {
-                    account
-                        .fault(format!("at {} bytes of what it unpacks to: {error}", self.from.at));
-                    return None;
+                    let at = self.from.at;
+                    let goes_on = self.resume().unwrap_or(false);
+                    let next = if goes_on { "; goes on behind it" } else { "" };
+                    account.fault(format!("at {at} bytes of what it unpacks to: {error}{next}"));
+                    if !goes_on {
+                        return None;
+                    }
                 }
             }
         }
@@ -263,6 +329,11 @@ impl Stream {
         let begun = self.from.at;
         let mut archive = tar::Archive::new(&mut self.from);
         let Some(entry) = archive.entries()?.next() else {
+            let ended_at = self.from.at;
+            if self.resume()? {
+                account.fault(format!("ends at {ended_at} bytes of what it unpacks to, and goes on"));
+                return Ok(Step::Skipped);
+            }
             // The decoder's checksum stands behind its last byte.
             io::copy(&mut self.from, &mut io::sink())?;
             ended(begun, self.from.at, account);

@@ -39,8 +39,16 @@ pub(super) struct Archive {
     bytes: Arc<dyn ReadAt>,
     access: Access,
     name: String,
+    passwords: Mutex<Passwords>,
+}
+
+/// What is known of the passwords of an archive.
+#[derive(Default)]
+struct Passwords {
     /// Those that fitted members so far.
-    password: Mutex<Vec<String>>,
+    good: Vec<String>,
+    /// Whether somebody was asked for one, and none fitted: nobody is asked for each member.
+    asked: bool,
 }
 
 impl Archive {
@@ -127,14 +135,51 @@ impl Archive {
     /// The password of a member. Members of one archive may have different ones: those that fitted
     /// others are tried first.
     fn password_of(&self, index: usize) -> Option<String> {
-        let known = self.password.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let passwords = || self.passwords.lock().unwrap_or_else(PoisonError::into_inner);
+        let (good, asked) = {
+            let passwords = passwords();
+            (passwords.good.clone(), passwords.asked)
+        };
         let fits = |password: &str| fits(&self.zip, index, password);
-        if let Some(password) = known.into_iter().find(|password| fits(password)) {
+        if let Some(password) = good.into_iter().find(|password| fits(password)) {
             return Some(password);
         }
-        let password = self.access.password(&self.name, fits)?;
-        self.password.lock().unwrap_or_else(PoisonError::into_inner).push(password.clone());
-        Some(password)
+        let found = match asked {
+            true => self.access.known(fits),
+            false => self.access.password(&self.name, fits),
+        };
+        let mut passwords = passwords();
+        match &found {
+            Some(password) if !passwords.good.contains(password) => {
+                passwords.good.push(password.clone());
+            }
+            Some(_) => {}
+            None => passwords.asked = true,
+        }
+        found
+    }
+
+    /// Whether a member is told as locked: only while no password fitted any. Else who reads it sees.
+    fn is_locked(&self, index: usize) -> bool {
+        let passwords = self.passwords.lock().unwrap_or_else(PoisonError::into_inner);
+        if !passwords.good.is_empty() {
+            return false;
+        }
+        drop(passwords);
+        self.password_of(index).is_none()
+    }
+
+    /// Tries the passwords on the smallest member that is encrypted, which shows soonest whether one
+    /// fits.
+    fn unlock(&self) {
+        let entry = |index: &usize| self.zip.by_index_data(*index).ok();
+        let encrypted = (0..self.zip.len())
+            .filter(|index| entry(index).is_some_and(|entry| entry.encrypted() && !entry.is_dir()));
+        let smallest = encrypted
+            .min_by_key(|index| entry(index).map_or(u64::MAX, |entry| entry.compressed_size()));
+        if let Some(smallest) = smallest {
+            self.password_of(smallest);
+        }
     }
 }
 
@@ -241,6 +286,11 @@ impl Members {
     ) -> io::Result<Members> {
         let open = |bytes| ZipArchive::new(Cursor::new(bytes));
         let (directory, ranges) = match open(Arc::clone(&bytes)) {
+            // An archive that is cut off behind one that is stored in it seems to end with that one's.
+            Ok(zip) if zip.offset() > 0 => {
+                account.fault("its directory is that of something in it".to_owned());
+                (None, std::iter::once(0..bytes.size()).collect())
+            }
             Ok(zip) => {
                 let gaps = gaps(&zip, &bytes, account);
                 (Some(zip), gaps)
@@ -259,7 +309,7 @@ impl Members {
         let what = if found == 1 { "member was" } else { "members were" };
         let how = format!("{found} {what} found by the headers in front of them");
         match (lost, found) {
-            (true, _) => account.fault(how),
+            (true, _) => account.continued(&how),
             (false, 0) if same_names => {
                 account.fault("members have the same name: only the last of each is read".into());
             }
@@ -282,6 +332,12 @@ impl Members {
             archives.push(Part::new(source, zip, bytes, true));
         }
         Ok(Members { archives, which: 0, next: 0 })
+    }
+
+    /// Whether it is a disk image: AFF4 Standard 1.0, 3: these describe the container.
+    pub(super) fn is_aff4(&self) -> bool {
+        let has = |name| self.archives.iter().any(|part| part.archive.zip.index_for_name(name).is_some());
+        has("container.description") && has("information.turtle")
     }
 
     pub(super) fn next(&mut self, source: &Source, account: &mut Account) -> Option<Found> {
@@ -310,7 +366,8 @@ impl Part {
         salvaged: bool,
     ) -> Part {
         let (access, name) = (source.access().clone(), source.name().to_owned());
-        let archive = Archive { zip, bytes, access, name, password: Mutex::default() };
+        let archive = Archive { zip, bytes, access, name, passwords: Mutex::default() };
+        archive.unlock();
         let collected = archive.collected();
         Part { archive: Arc::new(archive), collected, salvaged }
     }
@@ -334,7 +391,7 @@ impl Part {
             account.members += 1;
             return Some(Found::Link { name });
         }
-        if entry.encrypted() && self.archive.password_of(index).is_none() {
+        if entry.encrypted() && self.archive.is_locked(index) {
             account.encrypted += 1;
             return None;
         }

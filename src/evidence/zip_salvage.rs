@@ -27,7 +27,7 @@ use crate::bytes::{self, ReadAt};
 use flate2::{Decompress, FlushDecompress, Status};
 use memchr::memmem;
 use std::{
-    collections::HashSet,
+    collections::HashMap,
     io::{self, Read as _, Seek as _, SeekFrom},
     ops::Range,
     sync::Arc,
@@ -62,15 +62,15 @@ impl Salvaged {
     /// The archive with a directory of these members behind it.
     pub(super) fn archive(mut self, bytes: Arc<dyn ReadAt>) -> Arc<dyn ReadAt> {
         let mut tail = Vec::new();
-        let mut names: HashSet<Vec<u8>> = HashSet::new();
+        // One of the same name would take the other's place in a directory.
+        let mut names: HashMap<Vec<u8>, u64> = HashMap::new();
         for member in &mut self.members {
-            // One of the same name takes the other's place in a directory.
-            let mut n = 2;
-            let name = member.name.clone();
-            while !names.insert(member.name.clone()) {
-                member.name = [&name, format!(" ({n})").as_bytes()].concat();
-                n += 1;
+            while let Some(n) = names.get_mut(&member.name) {
+                *n += 1;
+                let number = format!(" ({n})");
+                member.name.extend_from_slice(number.as_bytes());
             }
+            names.insert(member.name.clone(), 1);
             member.write(&mut tail);
         }
         headers::end(&mut tail, bytes.size(), self.members.len());

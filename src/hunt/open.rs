@@ -179,7 +179,10 @@ pub(super) enum Opening {
 
 /// Opens a source and looks at what it is.
 pub(super) fn open(source: Source) -> Opening {
-    let unread = |size, state, reason| {
+    let unread = |size, state, reason: String| {
+        // What is known of it may be why.
+        let notes = source.notes().iter().map(String::as_str);
+        let reason = std::iter::once(&*reason).chain(notes).collect::<Vec<_>>().join("; ");
         let entry = SourceEntry::unread(source.name().to_owned(), size, state, reason);
         Opening::Settled(Settled::source(SourceEntry { found: source.state().as_str(), ..entry }))
     };

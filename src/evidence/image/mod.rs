@@ -94,11 +94,8 @@ fn open_at_depth(
     let mut start = [0; START];
     let len = read::full(&**bytes, 0, &mut start)?;
     let start = start.get(..len).unwrap_or_default();
-    if let Some((.., why)) = UNSUPPORTED
-        .iter()
-        .find(|(at, magic, _)| crate::bytes::slice(start, *at, magic.len()) == Some(magic))
-    {
-        return Err(ImageFault::unsupported(*why));
+    if let Some(why) = unsupported(start) {
+        return Err(ImageFault::unsupported(why));
     }
     if ewf::is(start) {
         return ewf::open(bytes, siblings).map(Some);
@@ -121,6 +118,14 @@ fn open_at_depth(
     split::open(bytes, siblings)
 }
 
+/// What this begins like, if it is a container of a disk or of files that cannot be read: which, and
+/// what to do.
+#[must_use]
+pub fn unsupported(start: &[u8]) -> Option<&'static str> {
+    let has = |at, magic: &[u8]| crate::bytes::slice(start, at, magic.len()) == Some(magic);
+    UNSUPPORTED.iter().find(|(at, magic, _)| has(*at, magic)).map(|(.., why)| *why)
+}
+
 /// How much of a file its kind is known by.
 const START: usize = 512;
 
@@ -129,16 +134,19 @@ const UNSUPPORTED: &[(usize, &[u8], &str)] = &[
     (0, b"EVF2\r\n\x81\0", "an Ex01 image (EnCase 7): export it as E01 or raw"),
     (0, b"LVF\x09\x0d\x0a\xff\0", "an L01 logical image: export the files in it"),
     (0, b"LEF2\r\n\x81\0", "an Lx01 logical image: export the files in it"),
-    (0, b"AFF10\r\n\0", "an AFF image: convert it to raw"),
+    (0, b"AFF10\r\n\0", "an AFF image: convert it to raw (affconvert -r)"),
     (0, b"COWD", "an ESXi COWD disk: convert it to a flat or sparse VMDK"),
     (
         0,
         b"\xbe\xba\xfe\xca\0\0\0\0",
         "an ESXi seSparse disk: consolidate the snapshot and take the flat disk",
     ),
-    (64, b"\x7f\x10\xda\xbe", "a VirtualBox VDI disk: convert it to raw"),
-    (0, b"WithoutFreeSpace", "a Parallels disk: convert it to raw"),
-    (0, b"WithouFreSpacExt", "a Parallels disk: convert it to raw"),
+    (64, b"\x7f\x10\xda\xbe", "a VirtualBox VDI disk: convert it to raw (qemu-img convert -O raw)"),
+    (0, b"WithoutFreeSpace", "a Parallels disk: convert it to raw (qemu-img convert -O raw)"),
+    (0, b"WithouFreSpacExt", "a Parallels disk: convert it to raw (qemu-img convert -O raw)"),
+    (0, b"QED\0", "a QED disk: convert it to raw (qemu-img convert -O raw)"),
+    (0, b"encrcdsa", "an encrypted Apple disk image: decrypt it and convert it to raw"),
+    (0, b"sprs", "an Apple sparse image: convert it to raw"),
     (0, b"ADSEGMENTEDFILE\0", "an AD1 logical image: export the files in it"),
-    (0, b"MSWIM\0\0\0", "a WIM image: extract the files in it"),
+    (0, b"MSWIM\0\0\0", "a WIM image: extract the files in it (7z x, wimlib-imagex apply)"),
 ];
