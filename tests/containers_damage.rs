@@ -207,7 +207,10 @@ fn archives_that_are_cut_off_give_what_is_there() {
             let whole = seen.logs == want;
             assert!(whole || !seen.told.is_empty(), "{name}: {end} is silent");
             for log in &seen.logs {
-                assert!(want.iter().any(|want| want.starts_with(log)), "{name}: {end}: wrong bytes");
+                assert!(
+                    want.iter().any(|want| want.starts_with(log)),
+                    "{name}: {end}: wrong bytes"
+                );
             }
             most = most.max(seen.logs.len());
             if whole && name.ends_with(".zip") {

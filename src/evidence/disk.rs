@@ -103,16 +103,18 @@ fn told_damage(image: Option<&Image>, account: &mut Account) {
 fn advice(kind: Kind) -> String {
     let what = kind.name();
     match what {
-        "FAT12" | "FAT16" | "FAT32" | "exFAT" => format!(
-            "{what}: mount it read-only and hunt in the folder, or search it with --carve"
-        ),
+        "FAT12" | "FAT16" | "FAT32" | "exFAT" => {
+            format!("{what}: mount it read-only and hunt in the folder, or search it with --carve")
+        }
         "LUKS" => format!("{what}, which is encrypted: unlock it and hunt in what is then there"),
         "LVM2" | "a disk of Storage Spaces" => {
             format!("{what}: put the volume together and hunt in what is then there")
         }
         "Linux swap" => format!("{what}: search it with --carve"),
         _ if kind == Kind::Unknown => format!("{what}: search it with --carve"),
-        _ => format!("{what}: mount it read-only and hunt in the folder, or search it with --carve"),
+        _ => {
+            format!("{what}: mount it read-only and hunt in the folder, or search it with --carve")
+        }
     }
 }
 

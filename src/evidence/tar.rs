@@ -331,7 +331,8 @@ impl Stream {
         let Some(entry) = archive.entries()?.next() else {
             let ended_at = self.from.at;
             if self.resume()? {
-                account.fault(format!("ends at {ended_at} bytes of what it unpacks to, and goes on"));
+                account
+                    .fault(format!("ends at {ended_at} bytes of what it unpacks to, and goes on"));
                 return Ok(Step::Skipped);
             }
             // The decoder's checksum stands behind its last byte.

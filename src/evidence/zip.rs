@@ -336,7 +336,8 @@ impl Members {
 
     /// Whether it is a disk image: AFF4 Standard 1.0, 3: these describe the container.
     pub(super) fn is_aff4(&self) -> bool {
-        let has = |name| self.archives.iter().any(|part| part.archive.zip.index_for_name(name).is_some());
+        let has =
+            |name| self.archives.iter().any(|part| part.archive.zip.index_for_name(name).is_some());
         has("container.description") && has("information.turtle")
     }
 

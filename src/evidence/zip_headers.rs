@@ -69,7 +69,7 @@ impl Local {
     /// The header at a place, if one is there. Where nobody expected one (`strict`), it has to make
     /// sense.
     pub(super) fn read(source: &dyn ReadAt, at: u64, strict: bool) -> io::Result<Option<Local>> {
-        let Some(fixed) = self::read::<30>(source, at)? else { return Ok(None) };
+        let Some(fixed) = read::<30>(source, at)? else { return Ok(None) };
         if fixed.first_chunk() != Some(&LOCAL) {
             return Ok(None);
         }

@@ -301,8 +301,6 @@ impl Search {
         let (mut input, mut output) = (vec![0; BLOCK], vec![0; BLOCK]);
         let mut crc = crc32fast::Hasher::new();
         let mut at = local.content;
-        // Declared, if it is: what is missing of it is then told when it is read.
-        let size = |made: u64| if local.size > 0 { local.size } else { made };
         loop {
             let n = BLOCK.min(usize::try_from(self.end - at).unwrap_or(BLOCK));
             let n = from.read(input.get_mut(..n).unwrap_or(&mut []))?;
@@ -331,13 +329,13 @@ impl Search {
                     Ok(_) => {
                         let (packed, crc) = (self.end - local.content, local.crc);
                         let (next, fault) = (self.end, Some(CUT));
-                        return Ok(Extent { packed, size: size(all), crc, next, fault });
+                        return Ok(Extent { packed, size: all, crc, next, fault });
                     }
                     Err(_) => {
                         let next = self.scan(local.content)?;
                         let (packed, crc) = (next - local.content, local.crc);
                         let fault = Some(DAMAGED);
-                        return Ok(Extent { packed, size: size(all), crc, next, fault });
+                        return Ok(Extent { packed, size: all, crc, next, fault });
                     }
                 }
             }

@@ -40,7 +40,7 @@ pub(super) fn stored() -> SimpleFileOptions {
     SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored)
 }
 
-fn aes(password: &str) -> Vec<u8> {
+pub(super) fn aes(password: &str) -> Vec<u8> {
     let options = deflated().with_aes_encryption(zip::AesMode::Aes256, password);
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     for (name, content) in files() {
@@ -280,4 +280,71 @@ fn absurd_names_are_only_shown() {
     let after: Vec<_> =
         bench.snapshot(".").into_iter().filter(|f| !f.0.ends_with("ledger.json")).collect();
     assert!(before == after);
+}
+
+/// Members of one archive may have different passwords: each is read whose password is known.
+#[test]
+fn each_member_may_have_its_own_password() {
+    let bench = Bench::new();
+    let files = files();
+    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    for (at, password) in [(0, Some("first")), (3, Some("second")), (2, None), (4, Some("third"))] {
+        let (name, content) = &files[at];
+        let options = password.map_or_else(deflated, |password| {
+            deflated().with_aes_encryption(zip::AesMode::Aes256, password)
+        });
+        zip.start_file(name, options).unwrap();
+        zip.write_all(content).unwrap();
+    }
+    bench.file("mixed.zip", &zip.finish().unwrap().into_inner());
+    for (passwords, hits, read, code) in [
+        ("first\nsecond\nthird", 5, 3, 0),
+        ("third\nsecond\nfirst", 5, 3, 0),
+        ("first", 3, 2, 1),
+        ("second", 2, 2, 1),
+        ("third", 0, 1, 1),
+        ("none", 0, 1, 1),
+    ] {
+        bench.file("passwords.txt", passwords.as_bytes());
+        let (got, found, ledger, err) = hunt(&bench, "mixed.zip --password-file passwords.txt");
+        assert_eq!((got, found.len()), (code, hits), "{passwords}: {err}");
+        let sources = &ledger["totals"]["sources"];
+        assert_eq!(sources["read"], read, "{passwords}: {sources}");
+        assert_eq!(sources["encrypted"].as_u64().unwrap() > 0, code == 1, "{passwords}: {sources}");
+        assert_eq!(ledger["totals"]["imbalances"], json!([]), "{passwords}");
+        // Nobody is there who could be asked.
+        assert!(!err.contains("Password of"), "{err}");
+    }
+}
+
+/// An archive that is cut off gives what stands before the cut, whoever wrote it.
+#[test]
+fn archives_that_are_cut_off_are_salvaged() {
+    let bench = Bench::new();
+    let whole = zipped(&files(), deflated());
+    // The directory alone is gone; a log is cut off; two archives in one.
+    let directory = whole.windows(4).position(|window| window == b"PK\x01\x02").unwrap();
+    bench.file("gone.zip", &whole[..directory]);
+    let inner = vec![("in/data.zip".to_owned(), whole[..directory].to_vec())];
+    bench.file("inner.zip", &zipped(&inner, stored()));
+    for name in ["gone.zip", "inner.zip"] {
+        let (code, hits, ledger, err) = hunt(&bench, name);
+        assert_eq!((code, hits.len()), (1, 2605), "{name}: {err}");
+        assert!(err.contains("5 members were found by the headers in front of them"), "{err}");
+        let text = ledger["sources"].to_string();
+        assert!(text.contains("directory does not tell of it: found by the header"), "{text}");
+        assert_eq!(ledger["totals"]["imbalances"], json!([]), "{name}");
+    }
+    let (_, all, ..) = hunt(&bench, "gone.zip");
+    let mut before = 0;
+    for part in [3, 5, 6, 7] {
+        bench.file("cut.zip", &whole[..directory * part / 8]);
+        let (code, hits, ledger, err) = hunt(&bench, "cut.zip");
+        assert_eq!(code, 1, "{err}");
+        assert!(err.contains("large.evtx is cut off"), "{err}");
+        assert_eq!(ledger["totals"]["imbalances"], json!([]));
+        assert!(hits.len() >= before && hits.len() > 3 && hits.len() < 2605, "{}", hits.len());
+        assert!(told(&hits) == told(&all[..hits.len()]), "{part}");
+        before = hits.len();
+    }
 }

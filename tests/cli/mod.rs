@@ -17,6 +17,8 @@ mod rule_filters;
 mod rules;
 mod surface;
 mod timeline;
+mod unsupported;
+mod untouched;
 
 use bench::{Bench, EVIL};
 
