@@ -4,8 +4,12 @@
 //! be written in another order than that of the evidence, each has a mark, which says where it comes in
 //! that order and where its bytes end.
 //!
+//! Where copies are to be found out ([`super::copies`]), it is noted where what is of each record ends, so
+//! that it can be left out.
+//!
 //! Invariant: every output gets the same hits in the same order.
 
+use super::copies::{Met, Records};
 use super::correlate::Entries;
 use super::time::Ticks;
 use crate::report::{Format, Hit};
@@ -82,6 +86,10 @@ pub(super) struct Rendered {
     around: Vec<Around>,
     /// What correlations are to know.
     pub(super) entries: Entries,
+    /// The records that all this is of, if copies are to be found out.
+    pub(super) records: Records,
+    /// For each of them, where what is of it ends: in each output, of the marks, of the entries.
+    cuts: Vec<usize>,
 }
 
 impl Rendered {
@@ -93,6 +101,8 @@ impl Rendered {
             ends: Vec::new(),
             around: Vec::new(),
             entries: Entries::default(),
+            records: Records::default(),
+            cuts: Vec::new(),
         }
     }
 
@@ -166,9 +176,69 @@ impl Rendered {
         })
     }
 
-    /// How many bytes there are for all outputs together, and for correlations.
+    /// Ends a record: all that was added since the last one was ended is of it.
+    pub(super) fn end_record(&mut self, met: Met, computer: &str) {
+        self.records.end(met, computer);
+        self.cuts.extend(self.outputs.iter().map(Vec::len));
+        self.cuts.extend([self.marks.as_ref().map_or(0, Vec::len), self.entries.count()]);
+    }
+
+    /// The same without what correlations are to know of some of the records, and, if `hits` says so,
+    /// without their hits. These are their places, in order. Of the records nothing more is said.
+    pub(super) fn without(&self, left_out: &[usize], hits: bool) -> Rendered {
+        let outputs = self.outputs.len();
+        let mut rest = Rendered::new(outputs, self.marks.is_some());
+        rest.around.clone_from(&self.around);
+        let none = vec![0; outputs + 2];
+        let cut = |end: usize| {
+            let at = end.checked_sub(1).map(|record| record * (outputs + 2));
+            at.and_then(|at| self.cuts.get(at..at + outputs + 2)).unwrap_or(&none)
+        };
+        let mut from = 0;
+        for to in left_out.iter().copied().chain([self.records.len()]) {
+            let (start, end) = (cut(from), cut(to));
+            if let ([.., entries], [.., entries_end]) = (start, end) {
+                rest.entries.extend(self.entries.iter_of(*entries..*entries_end));
+            }
+            if hits {
+                self.copy(start, end, &mut rest);
+            }
+            from = to.saturating_add(1);
+        }
+        if !hits {
+            rest.outputs.clone_from(&self.outputs);
+            rest.marks.clone_from(&self.marks);
+            rest.ends.clone_from(&self.ends);
+        }
+        rest
+    }
+
+    /// Adds hits from one cut to another.
+    fn copy(&self, start: &[usize], end: &[usize], to: &mut Rendered) {
+        let outputs = self.outputs.len();
+        let marks = start.get(outputs).copied()..end.get(outputs).copied();
+        if let (Some(first), Some(last)) = (marks.start, marks.end) {
+            let own = self.marks.as_deref().and_then(|marks| marks.get(first..last));
+            if let (Some(to), Some(own)) = (&mut to.marks, own) {
+                to.extend_from_slice(own);
+            }
+            let ends = self.ends.get(first * outputs..last * outputs).unwrap_or(&[]);
+            for ends in ends.chunks(outputs.max(1)) {
+                let moved = ends.iter().zip(start).zip(&to.outputs);
+                to.ends
+                    .extend(moved.map(|((end, start), to)| end.saturating_sub(*start) + to.len()));
+            }
+        }
+        for ((own, to), span) in self.outputs.iter().zip(&mut to.outputs).zip(start.iter().zip(end))
+        {
+            to.extend_from_slice(own.get(*span.0..*span.1).unwrap_or(&[]));
+        }
+    }
+
+    /// How many bytes there are for all outputs together, for correlations, and of records.
     pub(super) fn len(&self) -> usize {
-        self.outputs.iter().map(Vec::len).sum::<usize>() + self.entries.len()
+        let outputs = self.outputs.iter().map(Vec::len).sum::<usize>();
+        outputs + self.entries.len() + self.records.size() + self.cuts.len() * size_of::<usize>()
     }
 
     /// Forgets the hits and keeps the memory.
@@ -178,6 +248,8 @@ impl Rendered {
         self.ends.clear();
         self.around.clear();
         self.entries.clear();
+        self.records.clear();
+        self.cuts.clear();
     }
 
     /// Gives what there is, and keeps room for as much again, `most` bytes for all outputs together
@@ -195,6 +267,8 @@ impl Rendered {
             ends: std::mem::take(&mut self.ends),
             around: std::mem::take(&mut self.around),
             entries: std::mem::take(&mut self.entries),
+            records: std::mem::take(&mut self.records),
+            cuts: std::mem::take(&mut self.cuts),
         }
     }
 }

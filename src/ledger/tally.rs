@@ -117,6 +117,17 @@ impl Timeline {
         self.fit();
     }
 
+    /// Takes back these, which it has.
+    fn again(&mut self, mut copies: Timeline) {
+        self.undated = self.undated.saturating_sub(copies.undated);
+        copies.widen(self.width);
+        for (bar, levels) in &copies.bars {
+            if let Some(own) = self.bars.get_mut(bar) {
+                take(own, levels);
+            }
+        }
+    }
+
     fn fit(&mut self) {
         while let Some((first, _)) = self.bars.first_key_value()
             && let Some((last, _)) = self.bars.last_key_value()
@@ -211,6 +222,18 @@ impl Tally {
         }
     }
 
+    /// Takes back what was found on copies, all of which it has. Their hosts and times stay: those of
+    /// the first of each are the same.
+    pub(super) fn again(&mut self, copies: Tally) {
+        self.timeline.again(copies.timeline);
+        let mut elsewhere = copies.elsewhere;
+        for copied in copies.hosts {
+            let host = self.by_name.get(&copied.name).and_then(|at| self.hosts.get_mut(*at));
+            elsewhere += host.map_or(copied.all_hits(), |own| take(&mut own.hits, &copied.hits));
+        }
+        self.elsewhere = self.elsewhere.saturating_sub(elsewhere);
+    }
+
     /// The hosts with hits, in the order in which they were met.
     #[must_use]
     pub fn hosts(&self) -> &[Host] {
@@ -232,6 +255,16 @@ impl Tally {
 
 fn add(to: &mut Levels, levels: &Levels) {
     to.iter_mut().zip(levels).for_each(|(to, n)| *to += n);
+}
+
+/// Takes away what is there; gives how much was not.
+fn take(from: &mut Levels, levels: &Levels) -> u64 {
+    let each = from.iter_mut().zip(levels).map(|(from, n)| {
+        let there = (*from).min(*n);
+        *from -= there;
+        n - there
+    });
+    each.sum()
 }
 
 #[cfg(test)]
