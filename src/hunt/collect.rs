@@ -17,7 +17,7 @@ use super::time::{Ticks, local_text};
 use super::work::{Finished, Note, OUTPUT_BYTES, rule_info};
 use super::{Hunt, HuntError, Order, Output, Step, correlate};
 use crate::event::format_file_time;
-use crate::ledger::{Correlated, Ledger, SourceEntry, SourceState};
+use crate::ledger::{Correlated, Ledger, Levels, SourceEntry, SourceState};
 use crate::report::{EventInfo, Fields, Format, Hit, Place, Repeats, Subject};
 use crate::sigma::About;
 use jiff::tz::TimeZone;
@@ -342,10 +342,11 @@ impl<'a> Collector<'a> {
         match note {
             Note::Settled(Settled::Aside(aside)) => self.ledger.aside(aside),
             Note::Settled(Settled::Source(entry)) => self.ledger.source(*entry),
-            Note::Part { mut entry, last, done } => {
-                self.copies.settle(&mut entry, last);
-                if let Some(progress) = self.progress {
-                    progress(&Step { source: &entry.path, bytes: done, hits: entry.counts.hits });
+            Note::Part { mut entry, last } => {
+                let copies = self.copies.settle(&mut entry, last);
+                if let (Some(progress), Some(copies)) = (self.progress, copies) {
+                    let hits = Levels::default();
+                    progress(&Step { source: &entry.path, bytes: 0, hits, copies });
                 }
                 let entry = match self.open.take() {
                     None => entry,

@@ -229,12 +229,13 @@ impl Copies {
     }
 
     /// Counts copies in what is known of a log, or of a part of it, as copies; `last` says whether it
-    /// ends here.
-    pub(super) fn settle(&mut self, entry: &mut SourceEntry, last: bool) {
+    /// ends here. Gives the hits that were some.
+    pub(super) fn settle(&mut self, entry: &mut SourceEntry, last: bool) -> Option<Levels> {
         let part = self.parts;
-        self.parts = part.saturating_add(1);
+        let mut copies = None;
         if let Some(log) = self.of_logs.pop_front_if(|log| log.part == part) {
             entry.counts.take_back(&log.counts);
+            copies = Some(log.counts.hits);
             for (first, records) in log.firsts {
                 let path = self.paths.get(&first).map(|path| &**path);
                 // Its own path is not known yet, if it is the first.
@@ -248,11 +249,9 @@ impl Copies {
         if entry.counts.records_hit > 0 && self.paths.len() < PATHS_KEPT {
             self.paths.entry(number).or_insert_with(|| entry.path.as_str().into());
         }
-        if last {
-            return;
-        }
-        // The rest of it comes with the next item.
-        self.parts = part;
+        // The rest of one that does not end here comes with the next item.
+        self.parts += u32::from(last);
+        copies
     }
 
     /// Ends an item; gives what is to be taken back of what else was counted in it.

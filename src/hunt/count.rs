@@ -6,8 +6,9 @@
 use super::feed::CHUNK_BYTES;
 use super::open::{Content, Opened};
 use super::work::Note;
+use super::{Hunt, Step};
 use crate::evtx::{Bin, ChunkReport, Damage, DamageKind, Finding, Lane, Log, Record, State};
-use crate::ledger::{Counts, Damages, SourceEntry, SourceState, Span};
+use crate::ledger::{Counts, Damages, Levels, SourceEntry, SourceState, Span};
 use std::ops::Range;
 
 /// The counts of some slots of a log.
@@ -98,8 +99,8 @@ impl Counted {
         self.damages.push(damage.offset, || damage.reason);
     }
 
-    /// The entry of the ledger.
-    pub(super) fn end(mut self, opened: &Opened, slots: &Range<u64>) -> Note {
+    /// The entry of the ledger, and tells whoever watches the hunt.
+    pub(super) fn end(mut self, hunt: &Hunt<'_>, opened: &Opened, slots: &Range<u64>) -> Note {
         let Opened { source, bytes, content } = opened;
         let last = slots.end >= opened.slots();
         if let Content::Log(log) = content
@@ -117,8 +118,12 @@ impl Counted {
         if last && let Err(error) = bytes.read_at(bytes.size(), &mut []) {
             self.damages.push(bytes.size(), || error.to_string());
         }
-        let part = (slots.end - slots.start) * CHUNK_BYTES;
-        let done = if slots.start == 0 && last { source.size() } else { part };
+        if let Some(progress) = hunt.progress {
+            let part = (slots.end - slots.start) * CHUNK_BYTES;
+            let bytes = if slots.start == 0 && last { source.size() } else { part };
+            let (source, hits) = (source.name(), self.counts.hits);
+            progress(&Step { source, bytes, hits, copies: Levels::default() });
+        }
         let entry = Box::new(SourceEntry {
             path: source.name().to_owned(),
             size: bytes.size(),
@@ -132,7 +137,7 @@ impl Counted {
             findings: self.findings,
             firsts: Vec::new(),
         });
-        Note::Part { entry, last, done }
+        Note::Part { entry, last }
     }
 }
 

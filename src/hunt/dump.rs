@@ -143,7 +143,7 @@ impl<'a> Dumper<'a> {
         };
         let flow = self.reader.read(opened, slots.clone(), &mut visit);
         let Visit { counted, .. } = visit;
-        flow.is_continue().then(|| counted.end(opened, &slots))
+        flow.is_continue().then(|| counted.end(self.hunt, opened, &slots))
     }
 }
 

@@ -117,6 +117,8 @@ pub struct Step<'s> {
     pub bytes: u64,
     /// Hits in it, by level.
     pub hits: Levels,
+    /// Hits that were told of before and turned out to be copies.
+    pub copies: Levels,
 }
 
 /// In which order hits are written. In each, hits on one record come in the order of the rules.

@@ -46,8 +46,7 @@ pub(super) enum Note {
     /// Of something as a whole.
     Settled(Settled),
     /// Of some chunk slots of a log.
-    /// `done` is how many bytes that were.
-    Part { entry: Box<SourceEntry>, last: bool, done: u64 },
+    Part { entry: Box<SourceEntry>, last: bool },
 }
 
 /// Hands on output of the item that is worked on, before it is finished.
@@ -175,7 +174,7 @@ impl Worker<'_> {
         };
         let flow = self.reader.read(opened, slots.clone(), &mut visit);
         let Visit { counted, .. } = visit;
-        flow.is_continue().then(|| counted.end(opened, &slots))
+        flow.is_continue().then(|| counted.end(self.hunt, opened, &slots))
     }
 }
 
