@@ -162,7 +162,7 @@ impl<'a> Surveyor<'a> {
             said: Vec::new(),
             reader: Readers::new(hunt),
             rendered: Rendered::new(formats.len(), true),
-            description: describe::Description::default(),
+            description: describe::Description::new(formats),
             host: Vec::new(),
         }
     }
@@ -209,7 +209,7 @@ impl Work for Surveyor<'_> {
                 return None;
             }
         }
-        let rendered = self.rendered.take(OUTPUT_BYTES);
+        let rendered = self.rendered.take();
         Some(Finished {
             rendered,
             notes: Vec::new(),
@@ -250,7 +250,7 @@ impl evtx::Sink for Visit<'_, '_> {
         if !self.around.holds(self.host, time) {
             return ControlFlow::Continue(());
         }
-        self.description.read(record, false);
+        self.description.read(record);
         let local_time = self.hunt.zone.and_then(|zone| local_text(time, zone));
         let event = self.description.event(self.hunt.rules);
         let title = format!("({})", event.title.unwrap_or("context"));
@@ -265,6 +265,7 @@ impl evtx::Sink for Visit<'_, '_> {
             system: self.description.system(),
             body: self.description.body(),
             data: self.description.data(),
+            object: self.description.object(),
         };
         let at = At { time, item: self.item, record: number, rule: At::CONTEXT };
         self.rendered.hit(self.formats, &hit, at);

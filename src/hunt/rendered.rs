@@ -12,8 +12,10 @@
 use super::copies::{Met, Records};
 use super::correlate::Entries;
 use super::time::Ticks;
+use super::work::OUTPUT_BYTES;
 use crate::report::{Format, Hit};
 use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Where something that is shown comes: by its event's time, and where events have the same, by where
 /// they stand in the evidence.
@@ -90,6 +92,8 @@ pub(super) struct Rendered {
     pub(super) records: Records,
     /// For each of them, where what is of it ends: in each output, of the marks, of the entries.
     cuts: Vec<usize>,
+    /// Where the outputs' buffers come from, and go back to.
+    buffers: Arc<Buffers>,
 }
 
 impl Rendered {
@@ -103,6 +107,7 @@ impl Rendered {
             entries: Entries::default(),
             records: Records::default(),
             cuts: Vec::new(),
+            buffers: Arc::default(),
         }
     }
 
@@ -252,15 +257,11 @@ impl Rendered {
         self.cuts.clear();
     }
 
-    /// Gives what there is, and keeps room for as much again, `most` bytes for all outputs together
-    /// at the most.
-    pub(super) fn take(&mut self, most: usize) -> Rendered {
-        let mut left = most;
-        let outputs = self.outputs.iter_mut().map(|output| {
-            let room = output.len().min(left);
-            left -= room;
-            std::mem::replace(output, Vec::with_capacity(room))
-        });
+    /// Gives what there is; what comes next goes into buffers that were used before.
+    pub(super) fn take(&mut self) -> Rendered {
+        let buffers = &self.buffers;
+        let outputs =
+            self.outputs.iter_mut().map(|output| std::mem::replace(output, buffers.take()));
         Rendered {
             outputs: outputs.collect(),
             marks: self.marks.as_mut().map(std::mem::take),
@@ -269,6 +270,36 @@ impl Rendered {
             entries: std::mem::take(&mut self.entries),
             records: std::mem::take(&mut self.records),
             cuts: std::mem::take(&mut self.cuts),
+            buffers: Arc::clone(&self.buffers),
+        }
+    }
+}
+
+impl Drop for Rendered {
+    fn drop(&mut self) {
+        self.outputs.drain(..).for_each(|output| self.buffers.give_back(output));
+    }
+}
+
+/// Buffers of outputs that were written and can take the next. (To have the pages of a megabyte
+/// cleared anew by the system for each item takes as long as rendering a fifth of its hits.)
+///
+/// There are never more than are in use at the same time, each of an item's output.
+#[derive(Default)]
+struct Buffers(Mutex<Vec<Vec<u8>>>);
+
+impl Buffers {
+    /// Above this many bytes a buffer is not kept: one record's hits were far more than is usual.
+    const MOST_BYTES: usize = 4 * OUTPUT_BYTES;
+
+    fn take(&self) -> Vec<u8> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    fn give_back(&self, mut buffer: Vec<u8>) {
+        if (1..=Buffers::MOST_BYTES).contains(&buffer.capacity()) {
+            buffer.clear();
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).push(buffer);
         }
     }
 }
@@ -303,7 +334,7 @@ mod tests {
         for (rule, text) in [(0, "ab"), (1, ""), (2, "c")] {
             rendered.bytes(|out| out.extend_from_slice(text.as_bytes()), at(rule));
         }
-        let taken = rendered.take(10);
+        let taken = rendered.take();
         let got: Vec<_> = taken.marked().collect();
         let want = [(at(0), vec![&b"ab"[..]]), (at(1), vec![&b""[..]]), (at(2), vec![&b"c"[..]])];
         assert_eq!(got, want);
@@ -311,6 +342,27 @@ mod tests {
         let mut unmarked = Rendered::new(1, false);
         unmarked.bytes(|out| out.push(b'x'), at(0));
         assert_eq!((unmarked.marked().count(), unmarked.len()), (0, 1));
+    }
+
+    #[test]
+    fn buffers_come_again_and_empty() {
+        let mut rendered = Rendered::new(2, false);
+        let kept = Arc::clone(&rendered.buffers);
+        let kept = || kept.0.lock().unwrap().iter().map(Vec::capacity).collect::<Vec<_>>();
+        rendered.bytes(|out| out.extend_from_slice(&[1; 1000]), At::NOWHERE);
+        drop(rendered.take());
+        // Of two outputs one was never used: there is nothing to keep of it.
+        let first = kept();
+        assert!(first.len() == 1 && first[0] >= 1000, "{first:?}");
+        rendered.take();
+        assert_eq!(kept(), Vec::<usize>::new());
+        rendered.bytes(|out| out.push(1), At::NOWHERE);
+        let given = rendered.take();
+        assert_eq!(given.outputs().map(<[u8]>::len).collect::<Vec<_>>(), [1, 0]);
+        assert_eq!(given.outputs[0].capacity(), first[0]);
+        rendered.bytes(|out| out.resize(Buffers::MOST_BYTES + 1, 1), At::NOWHERE);
+        drop((given, rendered));
+        assert_eq!(kept(), first);
     }
 
     #[test]
