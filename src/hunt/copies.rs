@@ -303,3 +303,143 @@ impl Known {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Event, Layout, LeafId, Value};
+    use crate::event::{Leaf, LeafKind, Section};
+    use crate::hunt::fingerprint::Key;
+    use std::sync::Arc;
+
+    /// An event with this record id and time, if it has any.
+    struct Made {
+        layout: Arc<Layout>,
+        texts: [String; 2],
+    }
+
+    impl Event for Made {
+        fn layout(&self) -> &Arc<Layout> {
+            &self.layout
+        }
+
+        fn values<F: FnMut(Value<'_>)>(&self, leaf: LeafId, mut visit: F) {
+            if let Some(text) = self.texts.get(leaf.index()) {
+                visit(Value::Text(text));
+            }
+        }
+    }
+
+    fn made(id: &str, time: &str) -> Made {
+        let leaf = |name: &str| Leaf {
+            section: Section::System,
+            kind: LeafKind::Named,
+            name: name.into(),
+        };
+        let layout = Layout::new(vec![leaf("EventRecordID"), leaf("TimeCreated_SystemTime")]);
+        Made { layout, texts: [id.to_owned(), time.to_owned()] }
+    }
+
+    fn prints(numbers: std::ops::Range<u64>, key: Key) -> Vec<Fingerprint> {
+        let print = |n: u64| {
+            let event = made(&n.to_string(), "2026-03-01T10:00:00Z");
+            key.of(&event, &mut Vec::new()).unwrap()
+        };
+        numbers.map(print).collect()
+    }
+
+    #[test]
+    fn the_last_ones_are_remembered() {
+        let prints = prints(0..1000, Key::draw());
+        for most in [1, 7, 100] {
+            let mut known = Known::new(most);
+            for (n, print) in prints.iter().enumerate() {
+                assert_eq!(known.first(*print, number(n)), None);
+                // At least so many, each with where it was first.
+                for before in n.saturating_sub(most - 1)..=n {
+                    assert_eq!(known.first(prints[before], 0), Some(number(before)));
+                }
+                assert!(known.young.len() <= most && known.old.len() <= most);
+            }
+            let there = (known.young.len() + known.old.len()) as u64;
+            assert_eq!(known.forgotten + there, 1000);
+            // What was forgotten is new.
+            assert_eq!(known.first(prints[0], 5), None);
+        }
+    }
+
+    #[test]
+    fn tables_are_as_large_as_is_said() {
+        let table: HashTable<(Fingerprint, u32)> = HashTable::with_capacity(REMEMBERED);
+        assert_eq!((table.capacity(), size_of::<(Fingerprint, u32)>()), (REMEMBERED, 16));
+    }
+
+    #[test]
+    fn who_lacks_an_id_or_a_time_is_no_copy() {
+        let key = Key::draw();
+        let print = |id, time| key.of(&made(id, time), &mut Vec::new());
+        let time = "2026-03-01T10:00:00Z";
+        assert_eq!(print("1", time), print("1", time));
+        assert_ne!(print("1", time), print("2", time));
+        assert_ne!(print("1", time), Key::draw().of(&made("1", time), &mut Vec::new()));
+        assert_ne!(print("1", time), print("1", time).map(Fingerprint::other));
+        assert_eq!((print("", time), print("1", ""), print("1", "now")), (None, None, None));
+    }
+
+    /// What is taken back is what was counted, log by log.
+    #[test]
+    fn copies_are_counted_apart() {
+        let prints = prints(0..10, Key::draw());
+        let met = |n: usize, part| Met {
+            print: (n < 10).then(|| prints[n]),
+            part,
+            time: 134_168_328_000_000_000,
+            joined: Joined::default(),
+        };
+        let entry = |path: &str, hits, filtered| {
+            let counts = Counts {
+                hits: [0, 0, hits, 0, 0],
+                hits_filtered: filtered,
+                records_hit: hits,
+                ..Counts::default()
+            };
+            let state = crate::ledger::SourceState::Read;
+            SourceEntry { counts, ..SourceEntry::unread(path.to_owned(), 1, state, String::new()) }
+        };
+        let mut copies = Copies::new(true, 3);
+        let mut records = Records::default();
+        // The first log: 0 and 1, and 1 again; the second: 1, 2, and one that cannot be known.
+        for (n, part) in [(0, 0), (1, 0), (1, 0), (1, 1), (2, 1), (10, 1), (10, 1)] {
+            records.rule(1, 2);
+            if n == 1 {
+                records.taken(2, 0);
+            }
+            records.end(met(n, part), "WS-01");
+        }
+        assert_eq!(copies.sift(&records), [2, 3]);
+        let (mut a, mut b) = (entry("a", 3, 2), entry("b", 4, 1));
+        assert_eq!(copies.settle(&mut a, true), Some([0, 0, 1, 0, 0]));
+        assert_eq!(copies.settle(&mut b, true), Some([0, 0, 1, 0, 0]));
+        for (entry, hits, filtered) in [(&a, 2, 1), (&b, 3, 0)] {
+            let counts = &entry.counts;
+            assert_eq!((counts.hits[2], counts.records_hit), (hits, hits), "{}", entry.path);
+            assert_eq!((counts.copies, counts.records_copied), (1, 1), "{}", entry.path);
+            assert_eq!(counts.hits_filtered, filtered, "{}", entry.path);
+            assert_eq!((entry.firsts[0].path.as_str(), entry.firsts[0].records), ("a", 1));
+        }
+        let again = copies.end_item();
+        assert_eq!((again.tally.hosts()[0].all_hits(), again.taken.hits()), (2, 2));
+        assert_eq!(copies.by_rule(), [0, 2, 0]);
+        // A large log comes in several items.
+        for (last, want) in [(false, None), (true, Some([0, 0, 1, 0, 0]))] {
+            let mut records = Records::default();
+            records.rule(0, 2);
+            records.end(met(5, 0), "WS-01");
+            assert_eq!(copies.sift(&records).is_empty(), want.is_none());
+            let mut c = entry("c", 1, 0);
+            assert_eq!(copies.settle(&mut c, last), want);
+            assert_eq!(c.firsts.first().map(|first| &*first.path), want.map(|_| "c"));
+            copies.end_item();
+        }
+    }
+}

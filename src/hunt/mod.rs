@@ -47,7 +47,6 @@ use crate::report::Format;
 use collect::Collector;
 use context::Surveyor;
 use feed::Feed;
-use fingerprint::Key;
 use jiff::tz::TimeZone;
 use sequence::{Consumer, Flow, Sequencer};
 use spill::Sorter;
@@ -62,6 +61,7 @@ use work::{Purpose, Work, Worker};
 
 pub use dump::Dump;
 pub use filter::EventFilter;
+pub use fingerprint::{Fingerprint, Key};
 pub use glob::Glob;
 pub use inventory::{CarvedChunk, Inventory, LogEntry};
 pub use time::{Ticks, first_tick, timestamp};

@@ -306,6 +306,7 @@ impl Buffers {
 
 #[cfg(test)]
 mod tests {
+    use super::super::correlate::Joined;
     use super::*;
 
     #[test]
@@ -342,6 +343,44 @@ mod tests {
         let mut unmarked = Rendered::new(1, false);
         unmarked.bytes(|out| out.push(b'x'), at(0));
         assert_eq!((unmarked.marked().count(), unmarked.len()), (0, 1));
+    }
+
+    /// What is of some records goes, and what stays is as if they had never been.
+    #[test]
+    fn records_are_left_out() {
+        let met = Met { print: None, part: 0, time: 0, joined: Joined::default() };
+        let add = |rendered: &mut Rendered, n: u32| {
+            for rule in 0..n % 3 {
+                let at = At { time: 1, item: 2, record: n, rule };
+                rendered.bytes(|out| out.extend_from_slice(format!("{n}.{rule};").as_bytes()), at);
+                rendered.append(1, format!("<{n}>").as_bytes());
+                rendered.entries.push(|out| out.push(b'k'), |out| out.push(n as u8));
+            }
+            rendered.end_record(met, "WS-01");
+        };
+        let told = |rendered: &Rendered| -> (Vec<Vec<u8>>, Vec<(At, Vec<Vec<u8>>)>, Vec<Vec<u8>>) {
+            let marked = rendered.marked();
+            let marked = marked.map(|(at, b)| (at, b.into_iter().map(<[u8]>::to_vec).collect()));
+            let entries = rendered.entries.iter().map(|(k, v)| [k, v].concat()).collect();
+            (rendered.outputs().map(<[u8]>::to_vec).collect(), marked.collect(), entries)
+        };
+        for marked in [true, false] {
+            for left_out in [&[][..], &[0], &[9], &[1, 2, 3, 7], &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]] {
+                let (mut all, mut want) = (Rendered::new(2, marked), Rendered::new(2, marked));
+                for n in 0..10 {
+                    add(&mut all, n);
+                    if !left_out.contains(&(n as usize)) {
+                        add(&mut want, n);
+                    }
+                }
+                let rest = all.without(left_out, true);
+                assert_eq!(told(&rest), told(&want), "{left_out:?}");
+                assert_eq!(rest.records.len(), 0);
+                let (outputs, marks, _) = told(&all);
+                let entries = told(&want).2;
+                assert_eq!(told(&all.without(left_out, false)), (outputs, marks, entries));
+            }
+        }
     }
 
     #[test]

@@ -327,6 +327,29 @@ mod tests {
         }
     }
 
+    /// What is taken back of copies leaves what there was without them.
+    #[test]
+    fn copies_are_taken_back() {
+        let hit = |tally: &mut Tally, n: u64| {
+            let host = format!("HOST-{}", n % (HOSTS_KEPT as u64 + 3));
+            tally.hit(&host, Some(BASE + n * n * SECOND), &[0, 1, n % 2, 0, 0]);
+        };
+        let (mut whole, mut once, mut copies) =
+            (Tally::default(), Tally::default(), Tally::default());
+        for n in 0..HOSTS_KEPT as u64 + 20 {
+            hit(&mut whole, n);
+            hit(&mut once, n);
+        }
+        // Of the last, hosts that are kept and hosts that are not; all of them came before.
+        for n in HOSTS_KEPT as u64 - 5..HOSTS_KEPT as u64 + 20 {
+            hit(&mut whole, n);
+            hit(&mut copies, n);
+        }
+        assert!(whole != once && whole.elsewhere > 0);
+        whole.again(copies);
+        assert!(whole == once);
+    }
+
     #[test]
     fn hosts_are_bounded() {
         let mut tally = Tally::default();

@@ -266,7 +266,7 @@ pub(in super::super) struct Entries {
 
 impl Entries {
     /// Adds an entry.
-    pub(super) fn push(
+    pub(in super::super) fn push(
         &mut self,
         key: impl FnOnce(&mut Vec<u8>),
         payload: impl FnOnce(&mut Vec<u8>),
