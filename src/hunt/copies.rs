@@ -356,8 +356,8 @@ mod tests {
             for (n, print) in prints.iter().enumerate() {
                 assert_eq!(known.first(*print, number(n)), None);
                 // At least so many, each with where it was first.
-                for before in n.saturating_sub(most - 1)..=n {
-                    assert_eq!(known.first(prints[before], 0), Some(number(before)));
+                for (before, print) in prints.iter().enumerate().take(n + 1).rev().take(most) {
+                    assert_eq!(known.first(*print, 0), Some(number(before)));
                 }
                 assert!(known.young.len() <= most && known.old.len() <= most);
             }

@@ -358,7 +358,8 @@ mod tests {
             }
             rendered.end_record(met, "WS-01");
         };
-        let told = |rendered: &Rendered| -> (Vec<Vec<u8>>, Vec<(At, Vec<Vec<u8>>)>, Vec<Vec<u8>>) {
+        type Bytes = Vec<Vec<u8>>;
+        let told = |rendered: &Rendered| -> (Bytes, Vec<(At, Bytes)>, Bytes) {
             let marked = rendered.marked();
             let marked = marked.map(|(at, b)| (at, b.into_iter().map(<[u8]>::to_vec).collect()));
             let entries = rendered.entries.iter().map(|(k, v)| [k, v].concat()).collect();

@@ -66,7 +66,9 @@ fn made(n: u32) -> Event {
 
 fn written(events: impl IntoIterator<Item = Event>, options: Options) -> Vec<u8> {
     let mut log = LogWriter::in_memory(options);
-    events.into_iter().for_each(|event| drop(log.push(&event).unwrap()));
+    for event in events {
+        log.push(&event).unwrap();
+    }
     log.into_bytes().unwrap()
 }
 
