@@ -29,6 +29,7 @@ mod plan;
 mod reader;
 mod record;
 mod render;
+mod scout;
 mod slow;
 mod template;
 mod value;
@@ -42,6 +43,7 @@ pub use known::Templates;
 pub use reader::{Bin, ChunkReport, Counts, Damage, DamageKind, Options, Reader, Sink};
 pub use record::{Fast, Lane, Record, Slow};
 pub use render::{Format, InChunk, Renderer};
+pub use scout::{PIECE, Scout};
 pub use slow::SlowEvent;
 pub use walk::State;
 
