@@ -9,7 +9,7 @@ use forge::{LogWriter, Options, Rng};
 use harrier::bytes::ReadAt;
 use harrier::event::Event;
 use harrier::evtx::{
-    Carver, ChunkReport, Damage, Lost, PIECE, Reader, Record, Scout, Sink, State, Stretch,
+    Carver, ChunkReport, Damage, Lost, PIECE, Partial, Reader, Record, Scout, Sink, State, Stretch,
 };
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -92,7 +92,7 @@ fn carve(bytes: &[u8], ranges: &[Range<u64>], window: u64) -> Carved {
 /// The pieces of the bytes in which a scout says that something may begin, as ranges.
 fn scouted(source: &dyn ReadAt, range: Range<u64>) -> Vec<Range<u64>> {
     let mut pieces = BTreeSet::new();
-    Scout::new().look(source, &range, &mut |piece| {
+    Scout::new().look(source, std::slice::from_ref(&range), &mut |piece| {
         pieces.insert(piece);
     });
     let part = |piece: u64| range.start.max(piece * PIECE)..range.end.min((piece + 1) * PIECE);
@@ -287,6 +287,27 @@ fn fragments_of_real_logs_are_found() {
     let carved = carve_all(&blob.bytes);
     let read = check(&blob, &carved);
     assert!(read > 0 && blob.orphans.len() > 50, "{read} of {}", blob.orphans.len());
+    // Of those whose template is gone, what is said of the event is right, and all values are there.
+    let mut by_place = 0;
+    for lost in &carved.lost {
+        let partial = Partial::of(&lost.record, lost.record_id);
+        let Ok(which) = blob.orphans.binary_search_by_key(&lost.offset, |orphan| orphan.0) else {
+            continue;
+        };
+        let fields = &blob.orphans[which].1;
+        if let Some(event_id) = partial.event_id {
+            by_place += 1;
+            let told = fields.iter().find(|field| field.0 == "EventID").unwrap();
+            assert_eq!(event_id.to_string(), told.1, "at {:#x}", lost.offset);
+        }
+        let values = partial.system.iter().chain(&partial.data);
+        let texts: BTreeSet<&str> = values.flat_map(|v| &v.texts).map(String::as_str).collect();
+        // What is not among them stands in the template: names, and what is the same in each event.
+        let missing = fields.iter().filter(|field| !texts.contains(field.1.as_str())).count();
+        assert!(missing < fields.len(), "at {:#x}: {fields:?}", lost.offset);
+    }
+    println!("{by_place} of {} that cannot be read tell their event", carved.lost.len());
+    assert!(by_place * 2 > carved.lost.len());
     println!(
         "{} whole, {} torn, {} orphans of which {read} were read",
         carved.stretch.valid,

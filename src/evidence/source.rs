@@ -23,7 +23,7 @@ pub enum State {
     Live,
     /// A file that was deleted and is there still, whole or in part.
     Deleted,
-    /// What is left behind the end of something that took its place.
+    /// Cut out of what is left behind the end of files that took its place.
     Slack,
     /// Cut out of raw bytes, without a file around it.
     Carved,
@@ -142,10 +142,16 @@ impl Source {
     }
 
     /// Raw bytes within this source, to be searched in these ranges.
-    pub(super) fn raw(&self, name: String, bytes: Arc<dyn ReadAt>, ranges: Ranges) -> Source {
+    pub(super) fn raw(
+        &self,
+        name: String,
+        bytes: Arc<dyn ReadAt>,
+        ranges: Ranges,
+        state: State,
+    ) -> Source {
         let size =
             ranges.iter().fold(0u64, |sum, range| sum.saturating_add(range.end - range.start));
-        self.member(name, size, Place::Raw { bytes, ranges }).in_state(State::Carved)
+        self.member(name, size, Place::Raw { bytes, ranges }).in_state(state)
     }
 
     pub(super) fn zipped(

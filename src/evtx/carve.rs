@@ -27,6 +27,7 @@
 use super::chunk::{self, Finding, HEADER, Header, SIZE};
 use super::index;
 use super::known::Templates;
+use super::partial::Outer;
 use super::reader::{Bin, ChunkReport, Counts, Options, Reader, Sink};
 use super::walk::{self, Found, State};
 use crate::bytes::{self, ReadAt};
@@ -84,7 +85,7 @@ impl Stretch {
 }
 
 /// An orphan that cannot be read from what is around it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lost {
     /// Where it stands.
     pub offset: u64,
@@ -94,6 +95,10 @@ pub struct Lost {
     pub record_id: u64,
     /// The time in its header, a FILETIME.
     pub time: u64,
+    /// What its System part says, if the template of that is known.
+    pub outer: Option<Outer>,
+    /// All of it, for [`Partial`](super::Partial).
+    pub record: Box<[u8]>,
 }
 
 /// A chunk that was found, by its place in the buffer.
@@ -434,11 +439,14 @@ impl Carver {
         self.chunk.extend_from_slice(self.buffer.get(orphan.at..end).unwrap_or(&[]));
         let found = orphan.found(base).filter(|found| self.reader.is_known(&self.chunk, found));
         let Some(found) = found else {
+            let outer = orphan.found(base).and_then(|found| self.reader.outer(&self.chunk, &found));
             lost.push(Lost {
                 offset,
                 size: u32::try_from(orphan.size).unwrap_or(u32::MAX),
                 record_id: orphan.id,
                 time: orphan.time,
+                outer,
+                record: self.chunk.get(HEADER..).unwrap_or(&[]).into(),
             });
             return ControlFlow::Continue(());
         };

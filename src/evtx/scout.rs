@@ -22,6 +22,9 @@ pub const PIECE: u64 = 256 << 10;
 /// What of a magic may stand before the end of a piece.
 const OVERLAP: usize = chunk::MAGIC.len() - 1;
 
+/// Ranges that lie so near to each other are read with what is between them: a read costs more.
+const NEAR: u64 = 16 << 10;
+
 /// Where in the buffer a piece stands, behind what is kept of the one before: copying to an aligned
 /// place is faster.
 const LEAD: usize = 64;
@@ -54,8 +57,34 @@ impl Scout {
     }
 
     /// Hands `hot` the number of each piece, counted from the start of the source, in which something
-    /// may begin in `range`. One may come twice.
-    pub fn look(&mut self, source: &dyn ReadAt, range: &Range<u64>, hot: &mut impl FnMut(u64)) {
+    /// may begin in `ranges`, which are in order and apart. One may come twice.
+    pub fn look(
+        &mut self,
+        source: &dyn ReadAt,
+        mut ranges: &[Range<u64>],
+        hot: &mut impl FnMut(u64),
+    ) {
+        let near = |pair: &[Range<u64>]| match pair {
+            [a, b] => b.start.saturating_sub(a.end) <= NEAR,
+            _ => false,
+        };
+        while let Some(first) = ranges.first() {
+            let together = ranges.windows(2).take_while(|pair| near(pair)).count() + 1;
+            let (these, others) = ranges.split_at_checked(together).unwrap_or((ranges, &[]));
+            ranges = others;
+            let end = these.last().unwrap_or(first).end;
+            self.span(source, &(first.start..end), these, hot);
+        }
+    }
+
+    /// Looks through a span for what begins in the ranges that are in it.
+    fn span(
+        &mut self,
+        source: &dyn ReadAt,
+        range: &Range<u64>,
+        ranges: &[Range<u64>],
+        hot: &mut impl FnMut(u64),
+    ) {
         // What begins at the end of the range goes on behind it.
         let stop = range.end.saturating_add(OVERLAP as u64).min(source.size());
         let (mut at, mut kept) = (range.start, 0);
@@ -77,7 +106,8 @@ impl Scout {
                 zeros = walk::is_zero(data);
                 let begins = |place: &usize| {
                     let place = start + *place as u64;
-                    range.contains(&place)
+                    let which = ranges.partition_point(|range| range.end <= place);
+                    ranges.get(which).is_some_and(|range| range.contains(&place))
                 };
                 let mut found = |place: usize| hot((start + place as u64) / PIECE);
                 if !zeros {

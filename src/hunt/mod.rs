@@ -30,6 +30,7 @@ mod learn;
 mod newest;
 mod open;
 mod own;
+mod partial;
 mod rendered;
 mod sequence;
 mod spill;

@@ -9,7 +9,7 @@ use crate::event::format_file_time;
 use crate::evidence::{Container, Found, Inside, Locked, Look, Outcome, Ranges, Source};
 use crate::evtx::{
     self, Bin, Carver, ChunkReport, Counts, Damage, DamageKind, Log, Lost, MARGIN, OpenError,
-    PIECE, Reader, Scout, Sink, Templates,
+    Outer, PIECE, Partial, Reader, Scout, Sink, Templates,
 };
 use crate::ledger::{Aside, SourceEntry, SourceState};
 use std::{
@@ -167,12 +167,10 @@ impl Readers {
         }
         let mut pieces = 0;
         let first = window.start / PIECE;
-        for range in &self.ranges {
-            self.scout.look(&*opened.bytes, range, &mut |piece| {
-                let bit = u32::try_from(piece.saturating_sub(first)).unwrap_or(u32::MAX);
-                pieces |= Pieces::checked_shl(1, bit).unwrap_or(0);
-            });
-        }
+        self.scout.look(&*opened.bytes, &self.ranges, &mut |piece| {
+            let bit = u32::try_from(piece.saturating_sub(first)).unwrap_or(u32::MAX);
+            pieces |= Pieces::checked_shl(1, bit).unwrap_or(0);
+        });
         if let Some(learning) = &mut self.learning {
             learning.note(source, number, pieces);
         }
@@ -197,14 +195,9 @@ impl Readers {
             sink.damage(Damage { offset, chunk, record_id: None, kind, reason });
         }
         let counts = Counts { unreadable: self.lost.len() as u64, ..Counts::default() };
-        for Lost { offset, size, record_id: id, time } in self.lost.drain(..) {
-            let time = format_file_time(time);
-            let reason = format!(
-                "record {id} of {size} bytes, written {time}, stands alone, and its template is not \
-                 known"
-            );
-            let (kind, record_id) = (DamageKind::LeftOver, Some(id));
-            sink.damage(Damage { offset, chunk: offset / CHUNK_BYTES, record_id, kind, reason });
+        for lost in self.lost.drain(..) {
+            sink.lost(&lost)?;
+            sink.damage(told(&lost));
         }
         if counts.unreadable > 0 {
             let (bin, findings) = (Bin::Orphans(counts), Vec::new());
@@ -212,6 +205,22 @@ impl Readers {
         }
         ControlFlow::Continue(())
     }
+}
+
+/// What the ledger says of a record that stands alone and cannot be read.
+fn told(lost: &Lost) -> Damage {
+    let Lost { offset, size, record_id: id, time, .. } = *lost;
+    let time = format_file_time(time);
+    let event = match (&lost.outer, Partial::of(&lost.record, id).event_id) {
+        (Some(Outer { provider, event_id, .. }), _) => format!(" (event {event_id} of {provider})"),
+        (None, Some(event)) => format!(" (event {event}, by its place among the values)"),
+        (None, None) => String::new(),
+    };
+    let reason = format!(
+        "record {id} of {size} bytes, written {time}{event}, stands alone, and its template is not known"
+    );
+    let (kind, record_id) = (DamageKind::LeftOver, Some(id));
+    Damage { offset, chunk: offset / CHUNK_BYTES, record_id, kind, reason }
 }
 
 /// Keeps of ranges what is in these pieces of the window that begins at `start`.

@@ -138,7 +138,21 @@ pub(super) struct NonResident<'r> {
     pub(super) valid: u64,
 }
 
+/// Flags of an attribute.
+const COMPRESSED: u16 = 0x00ff;
+pub(super) const ENCRYPTED: u16 = 0x4000;
+
 impl<'r> Attribute<'r> {
+    /// Whether its value is compressed.
+    pub(super) fn is_compressed(&self) -> bool {
+        self.flags & COMPRESSED != 0
+    }
+
+    /// Whether its clusters hold something else than its value.
+    pub(super) fn is_packed(&self) -> bool {
+        self.is_compressed() || self.flags & ENCRYPTED != 0
+    }
+
     fn read(data: &'r [u8], at: usize) -> Option<Attribute<'r>> {
         let kind = bytes::u32(data, at)?;
         let len = usize::try_from(bytes::u32(data, at.checked_add(4)?)?).ok()?;
