@@ -544,7 +544,7 @@ pub fn carve(data: &[u8]) {
     let whole = search(u64::MAX);
     assert_eq!(search(5_000), whole);
     for lost in &whole.2 {
-        let partial = Partial::of(&lost.record, lost.record_id);
+        let partial = Partial::of(&lost.record);
         assert!(partial.system.len() + partial.data.len() <= lost.record.len());
     }
     // A scout sends to everything that begins anywhere.

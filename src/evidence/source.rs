@@ -68,9 +68,20 @@ pub struct Source {
 enum Place {
     File(PathBuf),
     Bytes(Arc<dyn ReadAt>),
-    Zip { archive: Arc<zip::Archive>, index: usize },
-    Packed { bytes: Arc<dyn ReadAt>, codec: Codec },
-    Raw { bytes: Arc<dyn ReadAt>, ranges: Ranges },
+    Zip {
+        archive: Arc<zip::Archive>,
+        index: usize,
+        /// How many bytes the logs have that come after it in the archive.
+        logs: u64,
+    },
+    Packed {
+        bytes: Arc<dyn ReadAt>,
+        codec: Codec,
+    },
+    Raw {
+        bytes: Arc<dyn ReadAt>,
+        ranges: Ranges,
+    },
 }
 
 /// Ranges of bytes, in order and apart.
@@ -160,8 +171,9 @@ impl Source {
         size: u64,
         archive: &Arc<zip::Archive>,
         index: usize,
+        logs: u64,
     ) -> Source {
-        self.member(name, size, Place::Zip { archive: Arc::clone(archive), index })
+        self.member(name, size, Place::Zip { archive: Arc::clone(archive), index, logs })
     }
 
     pub(super) fn packed(&self, name: String, bytes: Arc<dyn ReadAt>, codec: Codec) -> Source {
@@ -299,8 +311,19 @@ impl Source {
     pub fn opens_cheaply(&self) -> bool {
         match &self.place {
             Place::File(_) | Place::Bytes(_) | Place::Raw { .. } => true,
-            Place::Zip { archive, index } => archive.opens_cheaply(*index),
+            Place::Zip { archive, index, .. } => archive.opens_cheaply(*index),
             Place::Packed { .. } => false,
+        }
+    }
+
+    /// Whether it is best worked on as a whole while others work on what comes after it. What is
+    /// unpacked goes forward only, so that many threads at one thing unpack no faster than one: they do
+    /// on several, as long as there are as large ones.
+    #[must_use]
+    pub fn leaves_work(&self) -> bool {
+        match &self.place {
+            Place::Zip { archive, index, logs } => *logs >= self.size && archive.is_packed(*index),
+            _ => false,
         }
     }
 
@@ -312,7 +335,7 @@ impl Source {
         match &self.place {
             Place::File(path) => Ok(Arc::new(file::FileBytes::open(path)?)),
             Place::Bytes(bytes) | Place::Raw { bytes, .. } => Ok(Arc::clone(bytes)),
-            Place::Zip { archive, index } => archive.open(*index),
+            Place::Zip { archive, index, .. } => archive.open(*index),
             Place::Packed { bytes, codec } => {
                 let bytes = stream::open(bytes, *codec, &self.access)?;
                 Ok(Arc::new(bytes))
@@ -323,7 +346,7 @@ impl Source {
     /// Its first bytes. Of what is packed no more is unpacked.
     fn start(&self) -> io::Result<Vec<u8>> {
         match &self.place {
-            Place::Zip { archive, index } if !self.opens_cheaply() => {
+            Place::Zip { archive, index, .. } if !self.opens_cheaply() => {
                 archive.start(*index, SNIFFED)
             }
             Place::Packed { bytes, codec } => stream::start(bytes, *codec, SNIFFED),
@@ -411,7 +434,7 @@ impl Source {
     fn siblings(&self) -> Box<dyn Siblings + '_> {
         match &self.place {
             Place::File(path) => Box::new(FolderSiblings::of(path)),
-            Place::Zip { archive, index } => Box::new(archive.siblings(*index)),
+            Place::Zip { archive, index, .. } => Box::new(archive.siblings(*index)),
             _ => Box::new(NoSiblings),
         }
     }

@@ -2,11 +2,11 @@
 //!
 //! A record's values stand in it with their types, those of the event's System part in one table, those
 //! of its data in a table of their own within. Which is which only the templates say. If that of the
-//! System part is known, provider, event id, channel and computer are; if not, one thing can still be
+//! System part is known, provider, event id, channel and computer are. If not, one thing can still be
 //! made out: Windows numbers the System values alike in the templates of all its providers, and a
-//! record bears that out if the numbered values are of these types and the record id among them is the
-//! one in the record's header. The event id then stands at its number; it is told as what it is, a
-//! reading by place.
+//! record bears that out if the values have the types of that order, ten of them ([`ORDER`]). Event
+//! id, provider and channel then stand at their numbers; they are told as what they are, a reading by
+//! place.
 //!
 //! Such a record is shown and never hunted through: no rule can be asked of values without names, and
 //! what a rule does not find in them it may exclude by.
@@ -25,10 +25,25 @@ const MAX_DEPTH: usize = 4;
 /// The most values of a record: one takes four bytes.
 const MAX_VALUES: usize = 16 << 10;
 
-/// By their numbers among the System values: the event's id, the time and the record's id; and types.
-const EVENT_ID: (usize, u8) = (3, 0x06);
-const TIME: (usize, u8) = (6, 0x11);
-const RECORD_ID: (usize, u8) = (10, 0x0a);
+/// The order of Windows' System values, by number and type: level, opcode, task, event id, keywords,
+/// time, process, thread, record id, version. (Those between may be Null.)
+const ORDER: [(usize, u8); 10] = [
+    (0, 0x04),
+    (1, 0x04),
+    (2, 0x06),
+    (EVENT_ID, 0x06),
+    (5, 0x15),
+    (6, 0x11),
+    (8, 0x08),
+    (9, 0x08),
+    (10, 0x0a),
+    (11, 0x04),
+];
+const EVENT_ID: usize = 3;
+/// Text, if they are values; of some providers they stand in the template.
+const PROVIDER: usize = 14;
+const CHANNEL: usize = 16;
+const STRING: u8 = 0x01;
 
 /// The System part, by its template.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -59,6 +74,10 @@ pub struct TypedValue {
 pub struct Partial {
     /// The event's id, made out by its place.
     pub event_id: Option<u16>,
+    /// The provider, if the event's id was and it is among the values, too.
+    pub provider: Option<String>,
+    /// The channel, likewise.
+    pub channel: Option<String>,
     /// The values of the System part.
     pub system: Vec<TypedValue>,
     /// Those of the data.
@@ -68,18 +87,20 @@ pub struct Partial {
 impl Partial {
     /// Reads the values of a whole record; as many as can be read.
     #[must_use]
-    pub fn of(record: &[u8], record_id: u64) -> Partial {
+    pub fn of(record: &[u8]) -> Partial {
         let mut partial = Partial::default();
         let end = record.len().saturating_sub(4);
         let data = record.get(..end).unwrap_or(&[]);
         let Some(slots) = instance(data, RECORD_HEADER) else { return partial };
-        let number = |(at, ty): (usize, u8)| {
-            let slot = slots.get(at).filter(|slot| slot.ty == ty && fits(data, **slot))?;
-            Some(index(slot.at))
+        let is = |at: usize, ty: u8| {
+            slots.get(at).copied().filter(|slot| slot.ty == ty && fits(data, *slot))
         };
-        let known = number(RECORD_ID).and_then(|at| bytes::u64(data, at)) == Some(record_id);
-        if known && number(TIME).is_some() {
-            partial.event_id = number(EVENT_ID).and_then(|at| bytes::u16(data, at));
+        if ORDER.iter().all(|(at, ty)| is(*at, *ty).is_some()) {
+            let event_id = is(EVENT_ID, 0x06).and_then(|slot| bytes::u16(data, index(slot.at)));
+            let text = |at| is(at, STRING).map(|slot| slot.value(data).to_text());
+            partial.event_id = event_id;
+            partial.provider = text(PROVIDER).filter(|text| !text.is_empty());
+            partial.channel = text(CHANNEL).filter(|text| !text.is_empty());
         }
         let mut nested = Vec::new();
         let mut left = MAX_VALUES;

@@ -211,10 +211,14 @@ impl Readers {
 fn told(lost: &Lost) -> Damage {
     let Lost { offset, size, record_id: id, time, .. } = *lost;
     let time = format_file_time(time);
-    let event = match (&lost.outer, Partial::of(&lost.record, id).event_id) {
-        (Some(Outer { provider, event_id, .. }), _) => format!(" (event {event_id} of {provider})"),
-        (None, Some(event)) => format!(" (event {event}, by its place among the values)"),
-        (None, None) => String::new(),
+    let event = match &lost.outer {
+        Some(Outer { provider, event_id, .. }) => format!(" (event {event_id} of {provider})"),
+        None => {
+            let Partial { event_id, provider, .. } = Partial::of(&lost.record);
+            let of = provider.map_or_else(String::new, |provider| format!(" of {provider}"));
+            let by = "by its place among the values";
+            event_id.map_or_else(String::new, |event| format!(" (event {event}{of}, {by})"))
+        }
     };
     let reason = format!(
         "record {id} of {size} bytes, written {time}{event}, stands alone, and its template is not known"

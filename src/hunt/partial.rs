@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 
 /// Writes one.
 pub(super) fn write(format: Format, lost: &Lost, path: &str, out: &mut Vec<u8>) {
-    let partial = Partial::of(&lost.record, lost.record_id);
+    let partial = Partial::of(&lost.record);
     let known = known(lost, &partial);
     match format {
         Format::Json => json(lost, &partial, known, path, out),
@@ -26,18 +26,19 @@ fn known(lost: &Lost, partial: &Partial) -> Vec<(&'static str, String)> {
         ("EventRecordID", lost.record_id.to_string()),
         ("Written", format_file_time(lost.time)),
     ];
-    match (&lost.outer, partial.event_id) {
-        (Some(Outer { provider, event_id, channel, computer }), _) => {
-            let parts = [("Provider", provider), ("Channel", channel), ("Computer", computer)];
-            known.push(("EventID", event_id.clone()));
-            known.push(("EventIDBy", "template".to_owned()));
-            known.extend(parts.map(|(name, text)| (name, text.clone())));
-        }
-        (None, Some(event_id)) => {
-            known.push(("EventID", event_id.to_string()));
-            known.push(("EventIDBy", "place".to_owned()));
-        }
-        (None, None) => {}
+    let mut tell = |by: &str, parts: [Option<&str>; 4]| {
+        let names = ["Provider", "EventID", "Channel", "Computer"];
+        let parts = names.into_iter().zip(parts);
+        known.extend(parts.filter_map(|(name, text)| Some((name, text?.to_owned()))));
+        known.push(("KnownBy", by.to_owned()));
+    };
+    if let Some(Outer { provider, event_id, channel, computer }) = &lost.outer {
+        let parts = [provider, event_id, channel, computer];
+        tell("template", parts.map(|text| Some(text.as_str()).filter(|text| !text.is_empty())));
+    } else if let Some(event_id) = partial.event_id {
+        let event_id = event_id.to_string();
+        let (provider, channel) = (partial.provider.as_deref(), partial.channel.as_deref());
+        tell("place", [provider, Some(&event_id), channel, None]);
     }
     known
 }

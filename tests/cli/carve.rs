@@ -119,7 +119,7 @@ fn what_cannot_be_read_is_counted() {
         let has = |text: &str| values.iter().any(|value| value["value"] == text);
         assert!(has(r"C:\evil.exe"), "{n}: {line}");
         assert_eq!(line["Partial"]["EventID"], "1");
-        assert_eq!(line["Partial"]["EventIDBy"], "place");
+        assert_eq!(line["Partial"]["KnownBy"], "place");
     }
     let xml = bench.harrier(&words("dump tail.bin --carve -q --format xml"));
     let text = String::from_utf8(xml.out).unwrap();

@@ -16,6 +16,17 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
+/// A rule that hits every record.
+const ANY: &str = "title: Any Record
+id: 22222222-2222-3333-4444-555555555555
+logsource: {product: windows}
+detection:
+    selection:
+        EventID|gte: 0
+    condition: selection
+level: low
+";
+
 /// Files on a disk by their paths there.
 type Files = BTreeMap<String, Vec<u8>>;
 
@@ -29,17 +40,27 @@ fn within(path: &str) -> String {
 }
 
 /// Hits of a hunt in order of where they are in the disk, with their paths in it.
-fn hits(bench: &Bench, evidence: &str, rules: &Path) -> Vec<(String, u64, String)> {
+/// Those in `deleted`, and no others, say that they are.
+fn hits(
+    bench: &Bench,
+    evidence: &str,
+    rules: &Path,
+    deleted: Option<&str>,
+) -> Vec<(String, u64, String)> {
     let rules = rules.to_str().unwrap();
     let run = bench.harrier(&["hunt", evidence, "-r", rules, "-q", "--format", "jsonl"]);
     assert!(matches!(run.code, 0 | 1), "{}", run.err);
-    let mut hits: Vec<(String, u64, String)> = run.hits().into_iter().map(told).collect();
+    let mut hits: Vec<(String, u64, String)> =
+        run.hits().into_iter().map(|hit| told(hit, deleted)).collect();
     hits.sort();
     hits
 }
 
-fn told(mut hit: Value) -> (String, u64, String) {
+fn told(mut hit: Value, deleted: Option<&str>) -> (String, u64, String) {
     let path = within(hit["evidence"]["path"].as_str().unwrap());
+    let state = if deleted == Some(&path) { "deleted" } else { "live" };
+    assert_eq!(hit["evidence"]["state"], state, "{path}");
+    hit["evidence"]["state"] = Value::Null;
     hit["evidence"]["path"] = path.as_str().into();
     (path, hit["evidence"]["offset"].as_u64().unwrap(), hit.to_string())
 }
@@ -77,13 +98,14 @@ fn check(bench: &Bench, images: &[String], files: &Files, deleted: &str) {
     for (path, bytes) in files {
         bench.file(&format!("folder/{path}"), bytes);
     }
-    let rules = bench.plain_rules();
-    let want = hits(bench, "folder", &rules);
+    bench.file("each/any.yml", ANY.as_bytes());
+    let rules = bench.path("each");
+    let want = hits(bench, "folder", &rules, None);
     assert!(want.iter().any(|hit| hit.0 == deleted), "the deleted log has a hit");
     let hashes: BTreeMap<String, String> =
         files.iter().map(|(path, bytes)| (path.clone(), hex(bytes))).collect();
     for image in images {
-        let got = hits(bench, image, &rules);
+        let got = hits(bench, image, &rules, Some(deleted));
         assert_eq!(got.len(), want.len(), "{image}");
         assert!(got == want, "{image}");
         assert_eq!(extracted(bench, image), (hashes.clone(), vec![deleted.to_owned()]), "{image}");
