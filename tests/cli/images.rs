@@ -273,3 +273,63 @@ fn file_slack_is_carved() {
     let run = bench.harrier(&words("hunt volume.raw other.evtx -r rules -q"));
     assert_eq!(run.hits().len(), 1, "{}", run.err);
 }
+
+/// The blob of fragments that `make_images.sh` makes of one log, if it is there: each record of which
+/// all is there has its hit, at its place, and nothing else has one.
+#[test]
+fn fragments_have_the_hits_of_their_records() {
+    let Some(folder) = std::env::var_os("HARRIER_IMAGES") else {
+        println!("skipped: HARRIER_IMAGES names no folder of images");
+        return;
+    };
+    let folder = Path::new(&folder);
+    let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+    let bench = Bench::new();
+    bench.file("each/any.yml", ANY.as_bytes());
+    let (log, blob) = (path("stage/big.evtx"), path("carve.bin"));
+    // Without its place, what a hit says is what the record says.
+    let bare = |mut hit: Value| {
+        let offset = usize::try_from(hit["evidence"]["offset"].as_u64().unwrap()).unwrap();
+        hit["evidence"] = Value::Null;
+        (offset, hit.to_string())
+    };
+    let all = |args: &[&str], of: &str| -> BTreeMap<usize, String> {
+        let rest = ["-r", "each", "-q", "--format", "jsonl"];
+        let run = bench.harrier(&[args, &rest].concat());
+        let hits = run.hits().into_iter().filter(|hit| hit["evidence"]["path"] == of);
+        hits.map(bare).collect()
+    };
+    let whole = all(&["hunt", &log], &log);
+    let found = all(&["hunt", &blob, &log, "--carve"], &blob);
+    let bytes = std::fs::read(&log).unwrap();
+    let chunks = (4096..bytes.len() - 65535).step_by(65536);
+    let mut chunks = chunks.filter(|at| bytes[*at..].starts_with(b"ElfChnk\0"));
+    let truth: Value = serde_json::from_slice(&std::fs::read(path("carve.json")).unwrap()).unwrap();
+    let mut want = BTreeMap::new();
+    let mut planted = Vec::new();
+    for fragment in truth.as_array().unwrap() {
+        let number = |name: &str| usize::try_from(fragment[name].as_u64().unwrap()).unwrap();
+        let (off, len) = (number("off"), number("len"));
+        if fragment["kind"] == "bare_magic" {
+            continue;
+        }
+        planted.push(off..off + len);
+        let from =
+            chunks.next().unwrap() + if fragment["kind"] == "headerless_tail" { 8192 } else { 0 };
+        for (at, hit) in whole.range(from..from + len) {
+            let size = u32::from_le_bytes(bytes[at + 4..at + 8].try_into().unwrap()) as usize;
+            if at + size <= from + len {
+                want.insert(off + at - from, hit.clone());
+            }
+        }
+    }
+    assert!(!want.is_empty());
+    for (at, hit) in &want {
+        assert_eq!(found.get(at), Some(hit), "at {at}");
+    }
+    // In the slack of whole chunks there may be more.
+    for at in found.keys().filter(|at| !want.contains_key(at)) {
+        assert!(planted.iter().any(|range| range.contains(at)), "at {at}");
+    }
+    println!("{} hits, {} of them in slack", found.len(), found.len() - want.len());
+}
