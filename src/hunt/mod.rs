@@ -29,9 +29,11 @@ mod fingerprint;
 mod glob;
 mod group;
 mod inventory;
+mod learn;
 mod newest;
 mod open;
 mod own;
+mod partial;
 mod rendered;
 mod sequence;
 mod spill;
@@ -41,7 +43,6 @@ mod work;
 
 use crate::engine::{Kinds, RuleSet};
 use crate::evidence::Found;
-use crate::evtx::Templates;
 use crate::ledger::{Ledger, Levels, SourceEntry};
 use crate::report::Format;
 use collect::Collector;
@@ -54,7 +55,7 @@ use std::{
     fmt, io,
     io::Write,
     ops::ControlFlow,
-    sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
+    sync::{Mutex, PoisonError, atomic::AtomicBool},
     time::Duration,
 };
 use work::{Purpose, Work, Worker};
@@ -64,6 +65,7 @@ pub use filter::EventFilter;
 pub use fingerprint::{Fingerprint, Key};
 pub use glob::Glob;
 pub use inventory::{CarvedChunk, Inventory, LogEntry};
+pub use learn::Learned;
 pub use time::{Ticks, first_tick, timestamp};
 pub use visit::{Visitor, visit};
 
@@ -99,8 +101,9 @@ pub struct Hunt<'a> {
     pub once: bool,
     /// Whether to look for records in the slack of chunks, too: what the logs have deleted.
     pub recover: bool,
-    /// The templates of the case ([`Hunt::learn`]), for records whose own are gone.
-    pub templates: Option<&'a Arc<Templates>>,
+    /// What was learned of all evidence before ([`Hunt::learn`]): of use where what is left of logs is
+    /// looked for.
+    pub learned: Option<&'a Learned>,
     /// Set from outside to end the hunt before the evidence ends. What is begun is finished: about
     /// two megabytes for each thread.
     pub cancel: Option<&'a AtomicBool>,
@@ -203,7 +206,7 @@ impl<'a> Hunt<'a> {
             show_filtered: false,
             once: false,
             recover: false,
-            templates: None,
+            learned: None,
             cancel: None,
             progress: None,
         }
