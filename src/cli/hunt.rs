@@ -36,6 +36,7 @@ pub fn run(args: &HuntArgs) -> Result<Exit> {
         threads: args.threads.unwrap_or_else(|| available_parallelism().map_or(1, Into::into)),
         full_scan: args.full_scan,
         show_filtered: out.show_filtered,
+        once: !out.all_copies,
         recover: args.evidence.recover,
         order: order::order(&args.timeline),
         sort_memory: args.timeline.sort_memory,
