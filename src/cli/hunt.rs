@@ -36,6 +36,7 @@ pub fn run(args: &HuntArgs) -> Result<Exit> {
         threads: args.threads.unwrap_or_else(|| available_parallelism().map_or(1, Into::into)),
         full_scan: args.full_scan,
         show_filtered: out.show_filtered,
+        once: !out.all_copies,
         recover: args.evidence.recover,
         order: order::order(&args.timeline),
         sort_memory: args.timeline.sort_memory,
@@ -59,13 +60,13 @@ pub fn run(args: &HuntArgs) -> Result<Exit> {
         places.push((output.format, writer));
         pending.push(output.pending);
     }
-    let templates = evidence::needs_templates(&args.evidence)
+    let learned = evidence::needs_learning(&args.evidence)
         .then(|| hunt.learn(walk()))
         .transpose()
         .map_err(|error| anyhow!("{error}: try fewer with --threads"))?;
     let advance = |step: &Step<'_>| progress.advance(step);
     let hunt = Hunt {
-        templates: templates.as_ref(),
+        learned: learned.as_ref(),
         filter: Some(&filter),
         zone: events.shown_zone(),
         progress: Some(&advance),

@@ -29,7 +29,7 @@ use std::{
   harrier list case/ --format json | jq 'select(.missing_ids > 0) | .path'
 
 A line for each log, container, and thing that could not be looked at, in the order of the evidence:
-how it was there (live, deleted, carved), what it is and whether hunt reads it, size, chunks and how
+how it was there (live, deleted, carved, slack), what it is and whether hunt reads it, size, chunks and how
 many of them are damaged, records, ids that are missing between the first and the last, channel,
 computer, and from when to when it reaches. json is an object a line, schema harrier.list/1.
 

@@ -63,6 +63,12 @@ impl Archive {
         })
     }
 
+    /// Whether a member has to be unpacked.
+    pub(super) fn is_packed(&self, index: usize) -> bool {
+        let entry = self.zip.by_index_data(index).ok();
+        entry.is_some_and(|entry| entry.compression() != CompressionMethod::Stored)
+    }
+
     /// A member's bytes.
     pub(super) fn open(&self, index: usize) -> io::Result<Arc<dyn ReadAt>> {
         let mut zip = self.zip.clone();
@@ -265,6 +271,14 @@ pub(super) struct Members {
     archives: Vec<Part>,
     which: usize,
     next: usize,
+    /// How many bytes the logs have that are still to come, by the names and sizes of members.
+    logs: u64,
+}
+
+/// Whether a member of this name says that it is a log.
+fn is_log(name: &[u8]) -> bool {
+    let end = name.len().checked_sub(5).and_then(|at| name.get(at..));
+    end.is_some_and(|end| end.eq_ignore_ascii_case(b".evtx"))
 }
 
 struct Part {
@@ -331,7 +345,8 @@ impl Members {
             let zip = open(Arc::clone(&bytes)).map_err(told)?;
             archives.push(Part::new(source, zip, bytes, true));
         }
-        Ok(Members { archives, which: 0, next: 0 })
+        let logs = archives.iter().fold(0, |sum: u64, part| sum.saturating_add(part.logs()));
+        Ok(Members { archives, which: 0, next: 0, logs })
     }
 
     /// Whether it is a disk image: AFF4 Standard 1.0, 3: these describe the container.
@@ -349,7 +364,7 @@ impl Members {
                 continue;
             }
             self.next += 1;
-            if let Some(found) = part.member(self.next - 1, source, account) {
+            if let Some(found) = part.member(self.next - 1, source, account, &mut self.logs) {
                 return Some(found);
             }
             if account.ended() {
@@ -373,8 +388,22 @@ impl Part {
         Part { archive: Arc::new(archive), collected, salvaged }
     }
 
-    /// A member, if it is to be handed on.
-    fn member(&self, index: usize, source: &Source, account: &mut Account) -> Option<Found> {
+    /// How many bytes its logs have.
+    fn logs(&self) -> u64 {
+        (0..self.archive.zip.len())
+            .filter_map(|index| self.archive.zip.by_index_data(index).ok())
+            .filter(|entry| is_log(entry.name_raw()))
+            .fold(0, |sum: u64, entry| sum.saturating_add(entry.size()))
+    }
+
+    /// A member, if it is to be handed on; takes it from the `logs` that are still to come.
+    fn member(
+        &self,
+        index: usize,
+        source: &Source,
+        account: &mut Account,
+        logs: &mut u64,
+    ) -> Option<Found> {
         let entry = match self.archive.zip.by_index_data(index) {
             Ok(entry) => entry,
             Err(error) => {
@@ -382,6 +411,9 @@ impl Part {
                 return None;
             }
         };
+        if is_log(entry.name_raw()) {
+            *logs = logs.saturating_sub(entry.size());
+        }
         if entry.is_dir() {
             return None;
         }
@@ -399,7 +431,7 @@ impl Part {
         if !admit(source, entry.size(), account) {
             return None;
         }
-        let member = source.zipped(name, entry.size(), &self.archive, index);
+        let member = source.zipped(name, entry.size(), &self.archive, index, *logs);
         let notes = self.salvaged.then(|| SALVAGED.to_owned()).into_iter().collect();
         let member = member.with_notes(notes).told(source.name(), &told);
         account.lost_holes(&member, &told);
