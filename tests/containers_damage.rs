@@ -28,10 +28,13 @@ fn see(bytes: Vec<u8>) -> Seen {
         match found {
             Found::Source(source) => look(&source, &mut seen),
             Found::Unreadable { name, error } => seen.told.push(format!("{name}: {error}")),
-            Found::Container(container) => match container.outcome {
-                Outcome::Read => {}
-                _ => seen.told.push(container.reason.expect("it says why")),
-            },
+            Found::Container(container) => {
+                if container.outcome != Outcome::Read {
+                    seen.told.push(container.reason.expect("it says why"));
+                }
+                // That a tar has no end mark.
+                seen.told.extend(container.notes);
+            }
             _ => {}
         }
     }

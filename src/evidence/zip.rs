@@ -460,7 +460,8 @@ fn gaps(
         // Of what is encrypted anew the header may keep no checksum.
         let same = told == (packed, size, local.crc)
             && (local.crc == entry.crc32() || local.flags & ENCRYPTED != 0);
-        if local.flags & BY_DESCRIPTOR == 0 && !same {
+        let stored = entry.compression() == CompressionMethod::Stored && !entry.encrypted();
+        if local.flags & BY_DESCRIPTOR == 0 && !same || stored && packed != size {
             let name = entry.name().map_or_else(|_| format!("member {index}"), |n| n.into_owned());
             account.fault(format!("{name}: its header and the directory do not agree"));
         }

@@ -39,8 +39,12 @@ const MEMBERS: usize = 1 << 20;
 /// How long all their names may be together.
 const NAMES: usize = 64 << 20;
 
-/// How much is searched at a time.
+/// How much is searched at a time, at first and at the most: mostly what is looked for is near.
+const FIRST: usize = 4 << 10;
 const BLOCK: usize = 1 << 20;
+
+/// How much is unpacked at a time.
+const OUTPUT: usize = 64 << 10;
 
 /// What looking at a place costs of what may be done, in bytes that are unpacked: it is read there.
 const CANDIDATE: u64 = 1 << 10;
@@ -110,6 +114,7 @@ pub(super) fn salvage(bytes: &Arc<dyn ReadAt>, ranges: &[Range<u64>]) -> Salvage
         budget: most(bytes.size()),
         found: Salvaged::default(),
         full: false,
+        output: Vec::new(),
     };
     for range in ranges {
         search.end = range.end.min(bytes.size());
@@ -130,6 +135,8 @@ struct Search {
     found: Salvaged,
     /// Whether nothing more is looked for.
     full: bool,
+    /// Where something is unpacked to.
+    output: Vec<u8>,
 }
 
 /// How far a member reaches.
@@ -297,18 +304,32 @@ impl Search {
     fn deflated(&mut self, local: &Local, known: Extent) -> io::Result<Extent> {
         let mut from = Cursor::new(Arc::clone(&self.bytes));
         from.seek(SeekFrom::Start(local.content))?;
+        let mut output = std::mem::take(&mut self.output);
+        output.resize(OUTPUT, 0);
+        let extent = self.inflated(local, known, &mut from, &mut output);
+        self.output = output;
+        extent
+    }
+
+    fn inflated(
+        &mut self,
+        local: &Local,
+        known: Extent,
+        from: &mut Cursor,
+        output: &mut [u8],
+    ) -> io::Result<Extent> {
         let mut inflate = Decompress::new(false);
-        let (mut input, mut output) = (vec![0; BLOCK], vec![0; BLOCK]);
+        let mut input = vec![0; FIRST];
         let mut crc = crc32fast::Hasher::new();
         let mut at = local.content;
         loop {
-            let n = BLOCK.min(usize::try_from(self.end - at).unwrap_or(BLOCK));
+            let n = input.len().min(usize::try_from(self.end - at).unwrap_or(BLOCK));
             let n = from.read(input.get_mut(..n).unwrap_or(&mut []))?;
             let mut rest = input.get(..n).unwrap_or(&[]);
             at += n as u64;
             loop {
                 let (took, made) = (inflate.total_in(), inflate.total_out());
-                let status = inflate.decompress(rest, &mut output, FlushDecompress::None);
+                let status = inflate.decompress(rest, output, FlushDecompress::None);
                 let (took, made) = (inflate.total_in() - took, inflate.total_out() - made);
                 let made = usize::try_from(made).unwrap_or(usize::MAX);
                 crc.update(output.get(..made).unwrap_or(&[]));
@@ -325,7 +346,10 @@ impl Search {
                     }
                     Ok(_) if took > 0 || made > 0 => {}
                     // It wants more.
-                    Ok(_) if rest.is_empty() && n > 0 => break,
+                    Ok(_) if rest.is_empty() && n > 0 => {
+                        input.resize(BLOCK.min(input.len() * 2), 0);
+                        break;
+                    }
                     Ok(_) => {
                         let (packed, crc) = (self.end - local.content, local.crc);
                         let (next, fault) = (self.end, Some(CUT));
@@ -439,11 +463,12 @@ struct Hits<'n> {
     /// Where the block stands, and from where on in it is searched.
     at: u64,
     from: usize,
+    size: usize,
 }
 
 impl<'n> Hits<'n> {
     fn new(at: u64, needle: &'n [u8]) -> Hits<'n> {
-        Hits { finder: memmem::Finder::new(needle), block: Vec::new(), at, from: 0 }
+        Hits { finder: memmem::Finder::new(needle), block: Vec::new(), at, from: 0, size: FIRST }
     }
 
     fn next(&mut self, search: &Search) -> io::Result<Option<u64>> {
@@ -458,7 +483,8 @@ impl<'n> Hits<'n> {
             let overlap = self.finder.needle().len().saturating_sub(1).min(rest.len());
             self.at += (self.block.len() - overlap) as u64;
             let left = usize::try_from(search.end.saturating_sub(self.at)).unwrap_or(BLOCK);
-            self.block.resize(BLOCK.min(left), 0);
+            self.size = BLOCK.min(self.size * 2);
+            self.block.resize(self.size.min(left), 0);
             let n = bytes::read_full(&*search.bytes, self.at, &mut self.block)?;
             self.block.truncate(n);
             self.from = 0;
