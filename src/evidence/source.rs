@@ -65,7 +65,7 @@ pub struct Source {
 
 /// Where a source's bytes are.
 #[derive(Clone)]
-enum Place {
+pub(super) enum Place {
     File(PathBuf),
     Bytes(Arc<dyn ReadAt>),
     Zip { archive: Arc<zip::Archive>, index: usize },
@@ -396,8 +396,12 @@ impl Source {
         }
     }
 
+    pub(super) fn place(&self) -> &Place {
+        &self.place
+    }
+
     /// Whether raw bytes are searched.
-    fn carves(&self) -> bool {
+    pub(super) fn carves(&self) -> bool {
         self.access.carve() != Carving::No
     }
 

@@ -62,6 +62,17 @@ pub struct Image {
     pub damage: Arc<Damage>,
     /// What is wrong with the container itself: missing parts, structures of which copies are used.
     pub faults: Vec<String>,
+    /// What it says are the digests of the disk, if it does.
+    pub digests: Option<Digests>,
+}
+
+/// What whoever made an image noted of the disk's bytes. Nothing here has compared them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Digests {
+    /// MD5.
+    pub md5: Option<[u8; 16]>,
+    /// SHA-1.
+    pub sha1: Option<[u8; 20]>,
 }
 
 impl std::fmt::Debug for Image {
