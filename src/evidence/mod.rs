@@ -45,6 +45,7 @@ use std::{ffi::OsStr, fmt::Write as _, path::Path};
 
 pub use access::{Access, Carving, Locked, Prompt};
 pub use descend::Descend;
+pub use disk::{Layout, Partition};
 pub use given::{Given, Media};
 pub use inside::{Container, DEPTH, Inside, Outcome, UNPACKED, UNPACKED_RATIO};
 pub use sniff::begins_like_a_log;

@@ -59,7 +59,7 @@ use work::{Purpose, Work, Worker};
 pub use dump::Dump;
 pub use filter::EventFilter;
 pub use glob::Glob;
-pub use inventory::{CarvedChunk, Inventory, LogEntry};
+pub use inventory::{Begun, CarvedChunk, Inventory, LogEntry, Maker};
 pub use time::{Ticks, first_tick, timestamp};
 pub use visit::{Visitor, visit};
 

@@ -5,6 +5,7 @@ mod carve;
 mod checker;
 mod containers;
 mod correlations;
+mod custody;
 mod dump;
 mod evidence;
 mod filters;
