@@ -13,6 +13,17 @@
 /// once narrowed, and the compiler turns the loop over them into vector code.
 const LANES: usize = 16;
 
+/// A round of units that are neither NUL nor beyond ASCII.
+const FILLED: [u8; 2 * LANES] = {
+    let mut filled = [0; 2 * LANES];
+    let mut at = 0;
+    while at < filled.len() {
+        filled[at] = 1;
+        at += 2;
+    }
+    filled
+};
+
 /// Appends UTF-16LE text as UTF-8, up to its first NUL, where Windows ends a string; lone surrogates
 /// become U+FFFD, an odd last byte is ignored.
 pub fn append_utf8(units: &[u8], out: &mut Vec<u8>) {
@@ -38,6 +49,16 @@ pub fn append_folded(text: &str, out: &mut Vec<u8>) {
 #[must_use]
 pub fn folded(text: &str) -> String {
     text.chars().map(fold_char).collect()
+}
+
+/// Whether `folded` is the folded form of `text`.
+#[must_use]
+pub fn is_folded(text: &str, folded: &str) -> bool {
+    // Equal as they are, or all but ASCII letters: the rest takes its time.
+    if text.len() == folded.len() && text.is_ascii() {
+        return text.bytes().map(fold_ascii).eq(folded.bytes());
+    }
+    text.chars().map(fold_char).eq(folded.chars())
 }
 
 /// Unicode simple case folding of one scalar.
@@ -67,13 +88,7 @@ fn convert(
     ascii: impl Fn(u8) -> u8 + Copy,
     scalar: impl Fn(char) -> char + Copy,
 ) {
-    let start = out.len();
     let done = convert_ascii_run(units, out, ascii);
-    // NUL is ASCII and nothing else becomes it: it is looked for afterwards, in half the bytes.
-    if let Some(end) = out.get(start..).and_then(|text| memchr::memchr(0, text)) {
-        out.truncate(start + end);
-        return;
-    }
     let rest = units.get(done * 2..).unwrap_or(&[]).chunks_exact(2);
     let rest = rest.map(|pair| u16::from_le_bytes([pair[0], pair[1]])).take_while(|&u| u != 0);
     for c in char::decode_utf16(rest) {
@@ -81,22 +96,23 @@ fn convert(
     }
 }
 
-/// Appends the leading ASCII units of `units` and says how many they were.
+/// Appends the leading units of `units` that are ASCII and not NUL, and says how many they were.
 #[inline]
 fn convert_ascii_run(units: &[u8], out: &mut Vec<u8>, ascii: impl Fn(u8) -> u8 + Copy) -> usize {
     let start = out.len();
     let (rounds, tail) = units.as_chunks::<{ 2 * LANES }>();
     // The last units are converted as a whole round too: most texts are short, and one round more
-    // costs less than going through what is left of them.
-    let mut last = [0; 2 * LANES];
+    // costs less than going through what is left of them. It is filled up with what is neither NUL
+    // nor beyond ASCII.
+    let mut last = FILLED;
     last[..tail.len()].copy_from_slice(tail);
     out.reserve((rounds.len() + 1) * LANES);
     let mut done = 0;
     for round in rounds.iter().chain([&last]) {
-        let (to, seen) = convert_round(round, ascii);
-        if seen >= 0x80 {
-            let is_ascii = |pair: &&[u8]| pair[1] == 0 && pair[0] < 0x80;
-            let run = round.chunks_exact(2).take_while(is_ascii).count();
+        let (to, plain) = convert_round(round, ascii);
+        if !plain {
+            let is_plain = |pair: &&[u8]| pair[1] == 0 && (1..0x80).contains(&pair[0]);
+            let run = round.chunks_exact(2).take_while(is_plain).count();
             out.extend_from_slice(to.get(..run).unwrap_or(&[]));
             return done + run;
         }
@@ -108,17 +124,18 @@ fn convert_ascii_run(units: &[u8], out: &mut Vec<u8>, ascii: impl Fn(u8) -> u8 +
     total
 }
 
-/// One round: the bytes if all units are ASCII, and the units or-ed together, which tell.
+/// One round: the bytes if all units are ASCII and not NUL, and whether they are.
 #[inline]
-fn convert_round(round: &[u8; 2 * LANES], ascii: impl Fn(u8) -> u8) -> ([u8; LANES], u16) {
+fn convert_round(round: &[u8; 2 * LANES], ascii: impl Fn(u8) -> u8) -> ([u8; LANES], bool) {
     let mut to = [0; LANES];
-    let mut seen = 0u16;
+    let mut plain = true;
     for (d, pair) in to.iter_mut().zip(round.chunks_exact(2)) {
         let unit = u16::from_le_bytes([pair[0], pair[1]]);
-        seen |= unit;
+        // NUL wraps around to the largest.
+        plain &= unit.wrapping_sub(1) < 0x7f;
         *d = ascii(unit as u8);
     }
-    (to, seen)
+    (to, plain)
 }
 
 #[cfg(test)]
@@ -189,6 +206,10 @@ mod tests {
             let again = folded(&text);
             prop_assert_eq!(again.as_bytes(), &fold[..]);
             let twice = folded(&again);
+            prop_assert!(is_folded(&text, &again));
+            prop_assert_eq!(is_folded(&text, &text), text == again);
+            let longer = format!("{again}x");
+            prop_assert!(!is_folded(&text, &longer));
             prop_assert_eq!(twice, again);
         }
     }

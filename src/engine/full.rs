@@ -6,13 +6,13 @@
 //! texts and tests as the scanner, so a difference between the two is a fault of gate, folding,
 //! prefilter or sharing.
 
-use super::check::FieldValues;
+use super::check::{Checks, FieldValues};
 use super::expr::{Expr, PredicateId};
 use super::filters::Filtered;
 use super::predicate::FieldId;
 use super::program::Slot;
 use super::ruleset::{AdmittingSource, Gate, RuleId, RuleSet};
-use super::scanner::{FieldTexts, Matched};
+use super::scanner::FieldTexts;
 use super::tables::{sources_of, with_key};
 use crate::event::Event;
 use crate::taxonomy::{FieldSource, View};
@@ -49,9 +49,11 @@ pub(super) struct Told {
     /// Tells the event from others.
     event: u64,
     texts: FieldTexts,
-    slots: HashMap<Slot, Values>,
-    sources: HashMap<(u64, Slot), Arc<[FieldSource]>>,
+    /// Which of `values` are a slot's, by the kind of event.
+    slots: HashMap<(u64, Slot), usize>,
+    values: Vec<Values>,
     admitting: HashMap<(u64, RuleId), Arc<[Admission]>>,
+    matches: Matches,
 }
 
 impl Told {
@@ -77,27 +79,96 @@ impl Told {
             self.event = event;
             self.texts.folded.clear();
             self.texts.original.clear();
-            self.slots.clear();
         }
-        if self.sources.len() + self.admitting.len() > Told::MOST {
-            self.sources.clear();
+        if self.values.len() + self.admitting.len() > Told::MOST {
+            self.slots.clear();
+            self.values.clear();
             self.admitting.clear();
         }
     }
 }
 
-/// The fields that make each of `rules` match `event`: those of the tests that are true and not
-/// negated. `kind` and `number` tell the event's kind and the event itself from all others that
-/// `told` was ever used for.
-pub(super) fn matched<E: Event>(
+/// What made rules match an event: of each the fields that did, with their values.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Matches {
+    /// Names and values.
+    text: String,
+    /// Where a name begins, and where it and its value end.
+    pairs: Vec<[usize; 3]>,
+    /// Where each rule's pairs end.
+    rules: Vec<usize>,
+}
+
+impl Matches {
+    /// The fields of the rule with this index among those that were asked for, each with the value
+    /// by which the rule matched. The name is the rule's, or, for keywords, the event's own.
+    pub fn of(&self, rule: usize) -> impl Iterator<Item = (&str, &str)> {
+        let start = rule.checked_sub(1).map_or(Some(&0), |before| self.rules.get(before));
+        let range = start.copied().unwrap_or(0)..self.rules.get(rule).copied().unwrap_or(0);
+        self.pairs.get(range).unwrap_or(&[]).iter().map(|pair| self.pair(pair))
+    }
+
+    fn pair(&self, [start, middle, end]: &[usize; 3]) -> (&str, &str) {
+        let text = |from, to| self.text.get(from..to).unwrap_or("");
+        (text(*start, *middle), text(*middle, *end))
+    }
+
+    fn clear(&mut self) {
+        self.text.clear();
+        self.pairs.clear();
+        self.rules.clear();
+    }
+
+    /// Adds a pair for the rule that is not ended, once.
+    fn add(&mut self, name: &str, value: &[u8]) {
+        let start = self.text.len();
+        self.text.push_str(name);
+        let middle = self.text.len();
+        value.utf8_chunks().for_each(|chunk| {
+            self.text.push_str(chunk.valid());
+            if !chunk.invalid().is_empty() {
+                self.text.push(char::REPLACEMENT_CHARACTER);
+            }
+        });
+        let new = [start, middle, self.text.len()];
+        let of_rule = self.pairs.get(self.rules.last().copied().unwrap_or(0)..).unwrap_or(&[]);
+        if of_rule.iter().any(|pair| self.pair(pair) == self.pair(&new)) {
+            self.text.truncate(start);
+        } else {
+            self.pairs.push(new);
+        }
+    }
+
+    fn end_rule(&mut self) {
+        self.rules.push(self.pairs.len());
+    }
+}
+
+/// The fields that make each of `rules`, which match it, match `event`: those of the tests that are
+/// true and not negated. `kind` and `number` tell the event's kind and the event itself from all
+/// others that `told` was ever used for.
+pub(super) fn matched<'t, E: Event>(
     set: &RuleSet,
     event: &E,
     rules: &[RuleId],
     (kind, number): (u64, u64),
-    told: &mut Told,
-) -> Vec<Vec<Matched>> {
+    told: &'t mut Told,
+) -> &'t Matches {
     told.begin(number);
-    rules.iter().map(|rule| matched_by(set, event, *rule, kind, told)).collect()
+    let mut matches = std::mem::take(&mut told.matches);
+    matches.clear();
+    for rule in rules {
+        matched_by(set, event, *rule, kind, told, &mut matches);
+        matches.end_rule();
+    }
+    told.matches = matches;
+    &told.matches
+}
+
+/// Without rules, nothing.
+pub(super) fn matched_nothing(told: &mut Told) -> &Matches {
+    told.matches.clear();
+    &told.matches
 }
 
 fn matched_by<E: Event>(
@@ -106,23 +177,25 @@ fn matched_by<E: Event>(
     rule: RuleId,
     kind: u64,
     told: &mut Told,
-) -> Vec<Matched> {
+    matches: &mut Matches,
+) {
     let admitting = told.admitting(set, event, rule, kind);
     let mut look = Look { set, event, kind, told };
-    let mut matched = Vec::new();
+    let before = matches.pairs.len();
     for (gate, source) in admitting.iter() {
         let Some((_, source)) = source_of(set, *gate, *source) else { continue };
         let expr = &set.compiled[rule.index()].expr;
         let view = source.source.view;
-        if look.holds(&source.conditions, view) && look.holds(expr, view) {
-            look.collect(expr, view, &mut matched);
+        // What matches through one source alone needs not be asked whether it does.
+        let one = admitting.len() == 1;
+        if one || look.holds(&source.conditions, view) && look.holds(expr, view) {
+            look.collect(expr, view, matches);
             // Another source may admit the event too; what was found by one is enough.
-            if !matched.is_empty() {
+            if matches.pairs.len() > before {
                 break;
             }
         }
     }
-    matched
 }
 
 /// The view through which `rule`, which matches `event`, sees it: if several do, the first by which
@@ -228,10 +301,14 @@ struct Look<'a, E> {
     told: &'a mut Told,
 }
 
-/// A slot's sources and the places of its texts.
-#[derive(Debug, Clone)]
+/// The number of no event.
+const NO_EVENT: u64 = u64::MAX;
+
+/// A slot's sources, and of the event that was looked at last the places of its texts.
+#[derive(Debug)]
 struct Values {
-    sources: Arc<[FieldSource]>,
+    sources: Box<[FieldSource]>,
+    event: u64,
     from: usize,
     to: usize,
     original_from: usize,
@@ -243,88 +320,102 @@ impl<E: Event> Look<'_, E> {
     }
 
     fn test(&mut self, id: PredicateId, view: View) -> bool {
+        self.ask(id, view, Checks::holds)
+    }
+
+    /// Asks something of a predicate's tests, about the values of its field and those that it refers
+    /// to.
+    fn ask<T>(
+        &mut self,
+        id: PredicateId,
+        view: View,
+        ask: impl FnOnce(&Checks, FieldValues<'_>, &[FieldValues<'_>]) -> T,
+    ) -> T {
         let set = self.set;
         let predicate = set.predicates.get(id);
-        self.prepare(view, predicate.field);
-        predicate.references.iter().for_each(|field| self.prepare(view, Some(*field)));
-        let references: Vec<_> =
-            predicate.references.iter().map(|field| self.values(view, Some(*field))).collect();
-        predicate.checks().holds(self.values(view, predicate.field), &references)
+        let own = self.prepare(view, predicate.field);
+        if predicate.references.is_empty() {
+            return ask(predicate.checks(), self.values(own), &[]);
+        }
+        let of = |field: &FieldId| self.prepare(view, Some(*field));
+        let references: Vec<usize> = predicate.references.iter().map(of).collect();
+        let references: Vec<_> = references.into_iter().map(|at| self.values(at)).collect();
+        ask(predicate.checks(), self.values(own), &references)
     }
 
-    fn prepare(&mut self, view: View, field: Option<FieldId>) {
+    /// Makes sure that a field's texts are there, and says where.
+    fn prepare(&mut self, view: View, field: Option<FieldId>) -> usize {
         let slot = Slot { view, field };
-        let Told { texts, slots, sources, .. } = &mut *self.told;
-        if slots.contains_key(&slot) {
-            return;
-        }
+        let Told { event: number, texts, slots, values, .. } = &mut *self.told;
         let (set, event) = (self.set, self.event);
-        let sources = Arc::clone(sources.entry((self.kind, slot)).or_insert_with(|| {
-            with_key(event, |key| sources_of(set, &slot, &key.event_key(), event.layout())).into()
-        }));
-        let from = texts.folded.len();
-        texts.push_folded(event, &sources);
-        let to = texts.folded.len();
-        let original_from = texts.original.len();
-        texts.push_original(event, &sources);
-        slots.insert(slot, Values { sources, from, to, original_from });
+        let at = *slots.entry((self.kind, slot)).or_insert_with(|| {
+            let sources =
+                with_key(event, |key| sources_of(set, &slot, &key.event_key(), event.layout()));
+            let sources = sources.into();
+            values.push(Values { sources, event: NO_EVENT, from: 0, to: 0, original_from: 0 });
+            values.len() - 1
+        });
+        if let Some(values) = values.get_mut(at).filter(|values| values.event != *number) {
+            values.event = *number;
+            values.from = texts.folded.len();
+            texts.push_folded(event, &values.sources);
+            values.to = texts.folded.len();
+            values.original_from = texts.original.len();
+            texts.push_original(event, &values.sources);
+        }
+        at
     }
 
-    fn values(&self, view: View, field: Option<FieldId>) -> FieldValues<'_> {
-        let slot = self.told.slots.get(&Slot { view, field });
-        let (from, to, original_from) = slot.map_or((0, 0, 0), |v| (v.from, v.to, v.original_from));
-        FieldValues {
-            folded: &self.told.texts.folded,
-            from,
-            to,
-            original: &self.told.texts.original,
-            original_from,
-        }
+    fn values(&self, at: usize) -> FieldValues<'_> {
+        let Told { texts, values, .. } = &*self.told;
+        let values = values.get(at);
+        let (from, to, original_from) =
+            values.map_or((0, 0, 0), |v| (v.from, v.to, v.original_from));
+        FieldValues { folded: &texts.folded, from, to, original: &texts.original, original_from }
     }
 
     /// Adds what the true, not negated tests of a true expression matched.
-    fn collect(&mut self, expr: &Expr, view: View, matched: &mut Vec<Matched>) {
+    fn collect(&mut self, expr: &Expr, view: View, matches: &mut Matches) {
         match expr {
             Expr::Const(_) | Expr::Not(_) => {}
-            Expr::Test(id) => self.collect_test(*id, view, matched),
-            Expr::And(parts) | Expr::Or(parts) | Expr::AtLeast(_, parts) => {
+            Expr::Test(id) => self.collect_test(*id, view, matches),
+            // Of something true each part is.
+            Expr::And(parts) => parts.iter().for_each(|part| self.collect(part, view, matches)),
+            Expr::Or(parts) | Expr::AtLeast(_, parts) => {
                 for part in parts {
                     if self.holds(part, view) {
-                        self.collect(part, view, matched);
+                        self.collect(part, view, matches);
                     }
                 }
             }
         }
     }
 
-    fn collect_test(&mut self, id: PredicateId, view: View, matched: &mut Vec<Matched>) {
+    fn collect_test(&mut self, id: PredicateId, view: View, matches: &mut Matches) {
         let set = self.set;
         let predicate = set.predicates.get(id);
-        if predicate.item.negated || !self.test(id, view) {
+        if predicate.item.negated {
             return;
         }
-        let references: Vec<_> =
-            predicate.references.iter().map(|field| self.values(view, Some(*field))).collect();
-        let values = self.values(view, predicate.field);
-        let Some(nth) = predicate.checks().matching_value(values, &references) else { return };
-        let text = values.original().nth(nth).unwrap_or_default();
+        let Some(nth) = self.ask(id, view, Checks::matching_value) else { return };
+        let own = self.prepare(view, predicate.field);
+        let keyword_field;
         let field = match predicate.field {
-            Some(field) => set.predicates.field_name(field).to_owned(),
-            None => self.keyword_field(view, nth),
+            Some(field) => set.predicates.field_name(field),
+            None => {
+                keyword_field = self.keyword_field(own, nth);
+                &keyword_field
+            }
         };
-        let found = Matched { field, value: String::from_utf8_lossy(text).into_owned() };
-        if !matched.contains(&found) {
-            matched.push(found);
-        }
+        let text = self.values(own).original().nth(nth).unwrap_or_default();
+        matches.add(field, text);
     }
 
     /// The name of the event's own field that holds the keywords' value with this index.
-    fn keyword_field(&self, view: View, nth: usize) -> String {
-        let Some(values) = self.told.slots.get(&Slot { view, field: None }) else {
-            return String::new();
-        };
+    fn keyword_field(&self, keywords: usize, nth: usize) -> String {
+        let Some(values) = self.told.values.get(keywords) else { return String::new() };
         let mut left = nth;
-        for source in values.sources.iter() {
+        for source in &values.sources {
             let FieldSource::Leaf(leaf) = source else { continue };
             let mut count = 0;
             self.event.values(*leaf, |_| count += 1);

@@ -37,9 +37,10 @@ pub use correlate::{
 };
 pub use coverage::{Coverage, LiteralSet};
 pub use filters::{FilterId, Filtered};
+pub use full::Matches;
 pub use kinds::Kinds;
 pub use lint::lint;
 pub use probe::{Admission, Answer, Needed, NeededSet, Probe};
 pub use ruleset::{Applicability, RuleId, RuleSet};
-pub use scanner::{Matched, ScanStats, Scanner};
+pub use scanner::{ScanStats, Scanner};
 pub(crate) use wildcard::Wildcard;

@@ -20,7 +20,7 @@ use super::check::FieldValues;
 use super::correlate::{Join, Joiner, Part, join};
 use super::expr::PredicateId;
 use super::filters::Filtered;
-use super::full::{self, Told};
+use super::full::{self, Matches, Told};
 use super::kinds::Kinds;
 use super::memo::{Hash, Known, Memo};
 use super::program::{Program, SlotId};
@@ -60,15 +60,6 @@ impl AddAssign for ScanStats {
         self.candidates += other.candidates;
         self.matches += other.matches;
     }
-}
-
-/// A field of a rule that matched, with the value that did.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Matched {
-    /// The field's name as the rule has it; for keywords the name of the event's own field.
-    pub field: String,
-    /// The value's text.
-    pub value: String,
 }
 
 /// One thread's scratch for scanning events with a rule set.
@@ -175,12 +166,11 @@ impl<'r> Scanner<'r> {
         &self.hits
     }
 
-    /// The fields that make each of `rules` match `event`, for showing.
-    #[must_use]
-    pub fn matched<E: Event>(&mut self, event: &E, rules: &[RuleId]) -> Vec<Vec<Matched>> {
+    /// The fields that make each of `rules`, which match it, match `event`, for showing.
+    pub fn matched<E: Event>(&mut self, event: &E, rules: &[RuleId]) -> &Matches {
         // Without a binding no rule can match it.
         let Some(binding) = self.tables.binding(self.set, event) else {
-            return vec![Vec::new(); rules.len()];
+            return full::matched_nothing(&mut self.told);
         };
         self.told_events += 1;
         let of = (binding.number, self.told_events);

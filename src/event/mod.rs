@@ -129,7 +129,7 @@ impl Layout {
     }
 
     /// The leaves with their ids.
-    pub fn iter(&self) -> impl Iterator<Item = (LeafId, &Leaf)> {
+    pub fn iter(&self) -> impl Iterator<Item = (LeafId, &Leaf)> + Clone {
         self.leaves.iter().zip(0u16..).map(|(leaf, id)| (LeafId(id), leaf))
     }
 

@@ -9,7 +9,6 @@
 //! gives; nothing else in Harrier turns a value into text.
 
 use crate::{bytes, utf16};
-use std::io::Write as _;
 
 /// One value of an event, borrowed from the record.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -147,11 +146,6 @@ fn append_hex_number(n: u64, out: &mut Vec<u8>) {
     }
 }
 
-/// Writing to memory cannot fail.
-fn display(value: impl std::fmt::Display, out: &mut Vec<u8>) {
-    let _ = write!(out, "{value}");
-}
-
 const UPPER: &[u8; 16] = b"0123456789ABCDEF";
 const LOWER: &[u8; 16] = b"0123456789abcdef";
 
@@ -167,15 +161,14 @@ fn append_float(text: &str, out: &mut Vec<u8>) {
 
 /// `{d1-d2-d3-d4}`: the first three parts are stored little-endian ([MS-DTYP] 2.3.4.2).
 fn append_guid(raw: &[u8; 16], out: &mut Vec<u8>) {
-    const ORDER: [usize; 16] = [3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15];
-    out.push(b'{');
-    for (n, at) in ORDER.into_iter().enumerate() {
-        if matches!(n, 4 | 6 | 8 | 10) {
-            out.push(b'-');
-        }
-        append_hex(raw[at], LOWER, out);
+    /// Where in the text the two digits of each byte stand.
+    const AT: [usize; 16] = [7, 5, 3, 1, 12, 10, 17, 15, 20, 22, 25, 27, 29, 31, 33, 35];
+    let mut text = *b"{00000000-0000-0000-0000-000000000000}";
+    for (byte, at) in raw.iter().zip(AT) {
+        text[at] = LOWER[usize::from(byte >> 4)];
+        text[at + 1] = LOWER[usize::from(byte & 15)];
     }
-    out.push(b'}');
+    out.extend_from_slice(&text);
 }
 
 /// `S-revision-authority-sub…` ([MS-DTYP] 2.4.2.1); bytes that are no SID give `S-?`.
@@ -271,11 +264,22 @@ fn system_time(raw: &[u8; 16]) -> Time {
 
 fn append_time(time: Time, out: &mut Vec<u8>) {
     let Time { year, month, day, second_of_day: s, ticks } = time;
-    let (hour, minute, second) = (s / 3600, s / 60 % 60, s % 60);
-    display(
-        format_args!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ticks:07}Z"),
-        out,
-    );
+    let mut text = *b"0000-00-00T00:00:00.0000000Z";
+    for (at, digits, mut n) in [
+        (0, 4, year),
+        (5, 2, month),
+        (8, 2, day),
+        (11, 2, s / 3600),
+        (14, 2, s / 60 % 60),
+        (17, 2, s % 60),
+        (20, 7, ticks),
+    ] {
+        for at in (at..at + digits).rev() {
+            text[at] = b'0' + (n % 10) as u8;
+            n /= 10;
+        }
+    }
+    out.extend_from_slice(&text);
 }
 
 fn append_time_folded(time: Time, out: &mut Vec<u8>) {

@@ -378,6 +378,7 @@ fn render(
         system: &Fields::new(),
         body: "EventData",
         data: &Fields::new(),
+        object: None,
     };
     batch.hit(formats, &hit, group.first);
 }

@@ -153,7 +153,7 @@ impl<'a> Surveyor<'a> {
             around,
             reader: Readers::new(hunt),
             rendered: Rendered::new(formats.len(), true),
-            description: describe::Description::default(),
+            description: describe::Description::new(formats),
             host: Vec::new(),
         }
     }
@@ -198,7 +198,7 @@ impl Work for Surveyor<'_> {
                 return None;
             }
         }
-        let rendered = self.rendered.take(OUTPUT_BYTES);
+        let rendered = self.rendered.take();
         Some(Finished {
             rendered,
             notes: Vec::new(),
@@ -237,7 +237,7 @@ impl evtx::Sink for Visit<'_, '_> {
         if !self.around.holds(self.host, time) {
             return ControlFlow::Continue(());
         }
-        self.description.read(record, false);
+        self.description.read(record);
         let local_time = self.hunt.zone.and_then(|zone| local_text(time, zone));
         let event = self.description.event(self.hunt.rules);
         let title = format!("({})", event.title.unwrap_or("context"));
@@ -252,6 +252,7 @@ impl evtx::Sink for Visit<'_, '_> {
             system: self.description.system(),
             body: self.description.body(),
             data: self.description.data(),
+            object: self.description.object(),
         };
         let at = At { time, item: self.item, record: number, rule: At::CONTEXT };
         self.rendered.hit(self.formats, &hit, at);

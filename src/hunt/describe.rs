@@ -1,11 +1,13 @@
 //! What is to be told of a record that is shown, copied out once, however many rules hit it.
 
 use crate::engine::RuleSet;
-use crate::event::{Event, LeafId, Section};
+use crate::event::{Event, Layout, LeafId, Section};
 use crate::evidence::Source;
 use crate::evtx::{Record, State};
-use crate::report::{EventInfo, Fields, Place};
+use crate::report::{DataObject, EventInfo, Fields, Format, Place};
+use hashbrown::{HashMap, HashSet};
 use std::ops::Range;
+use std::sync::Arc;
 
 const TIME: usize = 0;
 const PROVIDER: usize = 1;
@@ -15,20 +17,44 @@ const RECORD_ID: usize = 4;
 const COMPUTER: usize = 5;
 
 /// An event's System texts and body, in buffers that are used again.
-#[derive(Default)]
 pub(super) struct Description {
-    bytes: Vec<u8>,
-    text: String,
+    /// Whether the whole System part is wanted, the body as fields, and as a JSON object.
+    whole_system: bool,
+    fields: bool,
+    object: bool,
+    bodies: Bodies,
+    text: Vec<u8>,
     spans: [Option<Range<usize>>; 6],
     system: Fields,
     /// Whether the body is UserData.
     user_data: bool,
     data: Fields,
+    /// Whether `object_of_data` is the event's.
+    has_object: bool,
+    object_of_data: DataObject,
 }
 
 impl Description {
-    /// Copies what is said of an event; its whole System part only if that is wanted.
-    pub(super) fn read(&mut self, event: &impl Event, whole_system: bool) {
+    /// What is needed for hits in these formats.
+    pub(super) fn new(formats: &[&Format]) -> Description {
+        let any = |wants: fn(&Format) -> bool| formats.iter().any(|format| wants(format));
+        Description {
+            whole_system: any(Format::wants_system),
+            fields: any(Format::wants_fields),
+            object: any(Format::wants_object),
+            bodies: Bodies::default(),
+            text: Vec::new(),
+            spans: Default::default(),
+            system: Fields::new(),
+            user_data: false,
+            data: Fields::new(),
+            has_object: false,
+            object_of_data: DataObject::default(),
+        }
+    }
+
+    /// Copies what is said of an event.
+    pub(super) fn read(&mut self, event: &impl Event) {
         let system = *event.layout().system();
         let leaves: [Option<LeafId>; 6] = [
             system.time,
@@ -40,29 +66,49 @@ impl Description {
         ];
         self.text.clear();
         for (span, leaf) in self.spans.iter_mut().zip(leaves) {
-            self.bytes.clear();
             let start = self.text.len();
-            *span = event.first_text(leaf, &mut self.bytes).then(|| {
-                self.text.push_str(&String::from_utf8_lossy(&self.bytes));
-                start..self.text.len()
-            });
+            *span = event.first_text(leaf, &mut self.text).then_some(start..self.text.len());
         }
         self.system.clear();
-        self.data.clear();
-        self.user_data = false;
-        for (id, leaf) in event.layout().iter() {
-            match leaf.section {
-                // An element that has attributes alone says nothing by itself.
-                Section::System if whole_system => {
+        if self.whole_system {
+            for (id, leaf) in event.layout().iter() {
+                if leaf.section == Section::System {
+                    // An element that has attributes alone says nothing by itself.
                     event.values(id, |value| self.system.push_filled(&leaf.name, value));
                 }
-                Section::System => {}
-                Section::EventData | Section::UserData => {
-                    self.user_data |= leaf.section == Section::UserData;
+            }
+        }
+        let body = self.bodies.of(event.layout());
+        self.user_data = body.user_data;
+        self.data.clear();
+        self.has_object = self.object && !body.repeats;
+        if self.has_object {
+            let object = &mut self.object_of_data;
+            object.begin();
+            for (id, name) in &body.leaves {
+                object.begin_name(name);
+                event.values(*id, |value| object.value(value));
+                object.end_name(name);
+            }
+            object.end();
+        }
+        if self.fields || self.object && !self.has_object {
+            for (id, leaf) in event.layout().iter() {
+                if leaf.section != Section::System {
                     event.values(id, |value| self.data.push(&leaf.name, value));
                 }
             }
         }
+    }
+
+    /// The body as a JSON object, if that is wanted and it has no name twice.
+    pub(super) fn object(&self) -> Option<&[u8]> {
+        self.has_object.then(|| self.object_of_data.as_bytes())
+    }
+
+    /// Whether the body is wanted as a JSON object.
+    pub(super) fn has_objects(&self) -> bool {
+        self.object
     }
 
     /// The System part, if it was asked for.
@@ -76,7 +122,9 @@ impl Description {
     }
 
     fn get(&self, which: usize) -> Option<&str> {
-        self.text.get(self.spans.get(which)?.clone()?)
+        // The text form is UTF-8; were it not, that would be seen.
+        let text = self.text.get(self.spans.get(which)?.clone()?)?;
+        Some(std::str::from_utf8(text).unwrap_or("\u{fffd}"))
     }
 
     pub(super) fn timestamp(&self) -> Option<&str> {
@@ -114,5 +162,57 @@ pub(super) fn place<'p>(source: &'p Source, record: &Record<'_>) -> Place<'p> {
         offset: record.offset(),
         record_id: record.header_record_id(),
         recovered: record.state() != State::Live,
+    }
+}
+
+/// What the bodies of events with a layout have in common.
+struct Body {
+    /// Keeps the layout, by whose address this is found.
+    _layout: Arc<Layout>,
+    /// The leaves, with their names as [`DataObject`] wants them.
+    leaves: Vec<(LeafId, Vec<u8>)>,
+    user_data: bool,
+    /// Whether a name comes twice.
+    repeats: bool,
+}
+
+impl Body {
+    fn new(layout: &Arc<Layout>) -> Body {
+        let of_body = layout.iter().filter(|(_, leaf)| leaf.section != Section::System);
+        let mut names = HashSet::new();
+        Body {
+            _layout: Arc::clone(layout),
+            user_data: of_body.clone().any(|(_, leaf)| leaf.section == Section::UserData),
+            repeats: of_body.clone().any(|(_, leaf)| !names.insert(&*leaf.name)),
+            leaves: of_body.map(|(id, leaf)| (id, DataObject::name(&leaf.name))).collect(),
+        }
+    }
+}
+
+/// Bodies by their layouts' addresses.
+#[derive(Default)]
+struct Bodies {
+    by_layout: HashMap<usize, Body>,
+    /// Leaves of all of them.
+    leaves: usize,
+}
+
+impl Bodies {
+    /// How many leaves there may be before all are dropped. Evidence has some hundreds of layouts
+    /// with some dozens of leaves; one that was made to have new ones in each record is to take some
+    /// megabytes at the most.
+    const MOST: usize = 1 << 16;
+
+    fn of(&mut self, layout: &Arc<Layout>) -> &Body {
+        let address = Arc::as_ptr(layout).addr();
+        if self.leaves > Bodies::MOST {
+            self.by_layout.clear();
+            self.leaves = 0;
+        }
+        self.by_layout.entry(address).or_insert_with(|| {
+            let body = Body::new(layout);
+            self.leaves += body.leaves.len() + 1;
+            body
+        })
     }
 }

@@ -161,7 +161,7 @@ impl Work for Dumper<'_> {
                 }
             }
         }
-        let rendered = self.rendered.take(OUTPUT_BYTES);
+        let rendered = self.rendered.take();
         Some(Finished {
             rendered,
             notes,

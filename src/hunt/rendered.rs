@@ -8,8 +8,10 @@
 
 use super::correlate::Entries;
 use super::time::Ticks;
+use super::work::OUTPUT_BYTES;
 use crate::report::{Format, Hit};
 use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Where something that is shown comes: by its event's time, and where events have the same, by where
 /// they stand in the evidence.
@@ -82,6 +84,8 @@ pub(super) struct Rendered {
     around: Vec<Around>,
     /// What correlations are to know.
     pub(super) entries: Entries,
+    /// Where the outputs' buffers come from, and go back to.
+    buffers: Arc<Buffers>,
 }
 
 impl Rendered {
@@ -93,6 +97,7 @@ impl Rendered {
             ends: Vec::new(),
             around: Vec::new(),
             entries: Entries::default(),
+            buffers: Arc::default(),
         }
     }
 
@@ -180,21 +185,47 @@ impl Rendered {
         self.entries.clear();
     }
 
-    /// Gives what there is, and keeps room for as much again, `most` bytes for all outputs together
-    /// at the most.
-    pub(super) fn take(&mut self, most: usize) -> Rendered {
-        let mut left = most;
-        let outputs = self.outputs.iter_mut().map(|output| {
-            let room = output.len().min(left);
-            left -= room;
-            std::mem::replace(output, Vec::with_capacity(room))
-        });
+    /// Gives what there is; what comes next goes into buffers that were used before.
+    pub(super) fn take(&mut self) -> Rendered {
+        let buffers = &self.buffers;
+        let outputs =
+            self.outputs.iter_mut().map(|output| std::mem::replace(output, buffers.take()));
         Rendered {
             outputs: outputs.collect(),
             marks: self.marks.as_mut().map(std::mem::take),
             ends: std::mem::take(&mut self.ends),
             around: std::mem::take(&mut self.around),
             entries: std::mem::take(&mut self.entries),
+            buffers: Arc::clone(&self.buffers),
+        }
+    }
+}
+
+impl Drop for Rendered {
+    fn drop(&mut self) {
+        self.outputs.drain(..).for_each(|output| self.buffers.give_back(output));
+    }
+}
+
+/// Buffers of outputs that were written and can take the next. (To have the pages of a megabyte
+/// cleared anew by the system for each item takes as long as rendering a fifth of its hits.)
+///
+/// There are never more than are in use at the same time, each of an item's output.
+#[derive(Default)]
+struct Buffers(Mutex<Vec<Vec<u8>>>);
+
+impl Buffers {
+    /// Above this many bytes a buffer is not kept: one record's hits were far more than is usual.
+    const MOST_BYTES: usize = 4 * OUTPUT_BYTES;
+
+    fn take(&self) -> Vec<u8> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    fn give_back(&self, mut buffer: Vec<u8>) {
+        if (1..=Buffers::MOST_BYTES).contains(&buffer.capacity()) {
+            buffer.clear();
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).push(buffer);
         }
     }
 }
@@ -229,7 +260,7 @@ mod tests {
         for (rule, text) in [(0, "ab"), (1, ""), (2, "c")] {
             rendered.bytes(|out| out.extend_from_slice(text.as_bytes()), at(rule));
         }
-        let taken = rendered.take(10);
+        let taken = rendered.take();
         let got: Vec<_> = taken.marked().collect();
         let want = [(at(0), vec![&b"ab"[..]]), (at(1), vec![&b""[..]]), (at(2), vec![&b"c"[..]])];
         assert_eq!(got, want);
@@ -237,6 +268,27 @@ mod tests {
         let mut unmarked = Rendered::new(1, false);
         unmarked.bytes(|out| out.push(b'x'), at(0));
         assert_eq!((unmarked.marked().count(), unmarked.len()), (0, 1));
+    }
+
+    #[test]
+    fn buffers_come_again_and_empty() {
+        let mut rendered = Rendered::new(2, false);
+        let kept = Arc::clone(&rendered.buffers);
+        let kept = || kept.0.lock().unwrap().iter().map(Vec::capacity).collect::<Vec<_>>();
+        rendered.bytes(|out| out.extend_from_slice(&[1; 1000]), At::NOWHERE);
+        drop(rendered.take());
+        // Of two outputs one was never used: there is nothing to keep of it.
+        let first = kept();
+        assert!(first.len() == 1 && first[0] >= 1000, "{first:?}");
+        rendered.take();
+        assert_eq!(kept(), Vec::<usize>::new());
+        rendered.bytes(|out| out.push(1), At::NOWHERE);
+        let given = rendered.take();
+        assert_eq!(given.outputs().map(<[u8]>::len).collect::<Vec<_>>(), [1, 0]);
+        assert_eq!(given.outputs[0].capacity(), first[0]);
+        rendered.bytes(|out| out.resize(Buffers::MOST_BYTES + 1, 1), At::NOWHERE);
+        drop((given, rendered));
+        assert_eq!(kept(), first);
     }
 
     #[test]

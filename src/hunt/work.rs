@@ -80,6 +80,7 @@ pub(super) struct Worker<'a> {
     taken: Taken,
     rendered: Rendered,
     description: Description,
+    rule_objects: RuleObjects,
     /// The item that is worked on, and how many records of it were met.
     item: u64,
     record: u32,
@@ -89,6 +90,7 @@ impl<'a> Worker<'a> {
     pub(super) fn new(hunt: &'a Hunt<'a>, purpose: Purpose<'a>) -> Worker<'a> {
         // A group's line is made when all of its hits are known.
         let outputs = if hunt.order == Order::Grouped { 1 } else { purpose.formats.len() };
+        let described = if hunt.order == Order::Grouped { &[][..] } else { purpose.formats };
         let marked = hunt.order != Order::Evidence || purpose.context.is_some();
         Worker {
             hunt,
@@ -101,7 +103,8 @@ impl<'a> Worker<'a> {
             correlated: Correlated::default(),
             taken: Taken::default(),
             rendered: Rendered::new(outputs, marked),
-            description: Description::default(),
+            description: Description::new(described),
+            rule_objects: RuleObjects::new(hunt.rules.rules().count()),
             item: 0,
             record: 0,
         }
@@ -127,8 +130,7 @@ impl Work for Worker<'_> {
                 }
             }
         }
-        // What is kept for the next item has the size that this one's output had.
-        let rendered = self.rendered.take(OUTPUT_BYTES);
+        let rendered = self.rendered.take();
         let (tally, correlated) =
             (std::mem::take(&mut self.tally), std::mem::take(&mut self.correlated));
         let taken = std::mem::take(&mut self.taken);
@@ -152,6 +154,7 @@ impl Worker<'_> {
             taken: &mut self.taken,
             rendered: &mut self.rendered,
             description: &mut self.description,
+            rule_objects: &mut self.rule_objects,
             item: self.item,
             record: &mut self.record,
             source,
@@ -178,6 +181,7 @@ struct Visit<'v, 'a> {
     taken: &'v mut Taken,
     rendered: &'v mut Rendered,
     description: &'v mut Description,
+    rule_objects: &'v mut RuleObjects,
     item: u64,
     record: &'v mut u32,
     source: &'v Source,
@@ -259,18 +263,17 @@ impl Visit<'_, '_> {
         filtered: &[Filtered],
     ) -> ControlFlow<()> {
         self.counted.counts.records_hit += u64::from(!rules.is_empty());
-        let whole_system = self.purpose.formats.iter().any(|format| format.wants_system());
-        self.description.read(record, whole_system);
+        self.description.read(record);
         let (set, at) = (self.hunt.rules, self.place(record, !rules.is_empty()));
         let (event, place) = (self.description.event(set), describe::place(self.source, record));
-        let (timestamp, data) = (self.description.timestamp(), self.description.data());
+        let timestamp = self.description.timestamp();
         let zone = self.hunt.zone;
         let local_time = zone.and_then(|zone| local_text(event_time(record)?, zone));
         let mut levels = Levels::default();
         let all = with_filtered(rules, filtered);
         let ids: Vec<RuleId> = all.iter().map(|(id, _)| *id).collect();
-        let matched = self.scanner.matched(record, &ids);
-        for (&(id, filtered), matched) in all.iter().zip(&matched) {
+        let matches = self.scanner.matched(record, &ids);
+        for (n, &(id, filtered)) in all.iter().enumerate() {
             let rule = set.rule(id);
             if filtered.is_empty() {
                 if let Some(hits) = self.hits.get_mut(id.index()) {
@@ -283,8 +286,7 @@ impl Visit<'_, '_> {
                 }
             }
             let filters: Vec<&str> = filtered.iter().map(|f| set.filter_title(f.filter)).collect();
-            let matched: Vec<(&str, &str)> =
-                matched.iter().map(|m| (m.field.as_str(), m.value.as_str())).collect();
+            let matched: Vec<(&str, &str)> = matches.of(n).collect();
             let at = At { rule: u32::try_from(id.index()).unwrap_or(At::CONTEXT), ..at };
             if self.hunt.order == Order::Grouped {
                 let computer = event.computer;
@@ -292,7 +294,9 @@ impl Visit<'_, '_> {
                 self.rendered.bytes(key, at);
                 continue;
             }
-            let rule = rule_info(rule);
+            let kept =
+                if self.description.has_objects() { self.rule_objects.of(id, rule) } else { None };
+            let rule = RuleInfo { kept, ..rule_info(rule) };
             let hit = Hit {
                 subject: match filters.as_slice() {
                     [] => Subject::Hit,
@@ -306,7 +310,8 @@ impl Visit<'_, '_> {
                 matched: &matched,
                 system: self.description.system(),
                 body: self.description.body(),
-                data,
+                data: self.description.data(),
+                object: self.description.object(),
             };
             self.rendered.hit(self.purpose.formats, &hit, at);
         }
@@ -369,5 +374,20 @@ pub(super) fn rule_info(rule: &About) -> RuleInfo<'_> {
         status: rule.status.map(|status| status.as_str()),
         tags: &rule.tags,
         source: rule.origin.path(),
+        kept: None,
+    }
+}
+
+/// The JSON objects of rules that were shown, by their indices.
+struct RuleObjects(Vec<Option<Box<[u8]>>>);
+
+impl RuleObjects {
+    fn new(rules: usize) -> RuleObjects {
+        RuleObjects(vec![None; rules])
+    }
+
+    fn of(&mut self, id: RuleId, rule: &About) -> Option<&[u8]> {
+        let kept = self.0.get_mut(id.index())?;
+        Some(kept.get_or_insert_with(|| rule_info(rule).object().into()))
     }
 }

@@ -79,6 +79,7 @@ mod tests {
                 status: None,
                 tags: &tags,
                 source: "win/cleared.yml",
+                kept: None,
             },
             event: EventInfo::default(),
             place: Place {
@@ -93,6 +94,7 @@ mod tests {
             system,
             body,
             data,
+            object: None,
         };
         let mut out = Vec::new();
         Format::Checker.hit(&hit, &mut out);

@@ -47,18 +47,84 @@ const LOOK: [bool; 256] = {
 
 /// Appends `text` as a JSON string, quotes included.
 pub fn json_string(text: &str, out: &mut Vec<u8>) {
+    json_bytes(text.as_bytes(), out);
+}
+
+/// The same for bytes that are UTF-8; what of them is not could become a string that is not either.
+pub(super) fn json_bytes(text: &[u8], out: &mut Vec<u8>) {
+    out.reserve(text.len() + 2);
     out.push(b'"');
-    let mut rest = text;
-    while let Some(at) = rest.bytes().position(|b| LOOK[usize::from(b)]) {
+    match first_to_look_at(text) {
+        None => out.extend_from_slice(text),
+        Some(first) => escaped(text, first, out),
+    }
+    out.push(b'"');
+}
+
+/// Escapes what was appended to `out` from `start` on, UTF-8, as it has to be within a JSON string.
+pub(super) fn escape_from(start: usize, out: &mut Vec<u8>, scratch: &mut Vec<u8>) {
+    let text = out.get(start..).unwrap_or_default();
+    let Some(first) = first_to_look_at(text) else { return };
+    scratch.clear();
+    scratch.extend_from_slice(text.get(first..).unwrap_or_default());
+    out.truncate(start + first);
+    escaped(scratch, 0, out);
+}
+
+/// Appends `text`, in which `first` is the first byte that has to be looked at.
+fn escaped(text: &[u8], first: usize, out: &mut Vec<u8>) {
+    let (mut rest, mut next) = (text, Some(first));
+    while let Some(at) = next {
         // `at` is a character's first byte: no continuation byte is looked at.
         let (before, from) = rest.split_at(at);
-        out.extend_from_slice(before.as_bytes());
-        let Some(c) = from.chars().next() else { break };
+        out.extend_from_slice(before);
+        let (c, width) = first_char(from);
         json_char(c, out);
-        rest = from.get(c.len_utf8()..).unwrap_or("");
+        rest = from.get(width..).unwrap_or_default();
+        next = first_to_look_at(rest);
     }
-    out.extend_from_slice(rest.as_bytes());
-    out.push(b'"');
+    out.extend_from_slice(rest);
+}
+
+/// How many bytes are asked at once whether one of them is to be looked at.
+const BLOCK: usize = 16;
+
+/// The first byte that has to be looked at.
+fn first_to_look_at(text: &[u8]) -> Option<usize> {
+    let (blocks, tail) = text.as_chunks::<BLOCK>();
+    let is_plain = |block: &[u8; BLOCK]| block.iter().fold(true, |plain, b| plain & is_plain(*b));
+    let is_to_go = |b: &u8| LOOK[usize::from(*b)];
+    for (n, block) in blocks.iter().enumerate() {
+        if !is_plain(block)
+            && let Some(at) = block.iter().position(is_to_go)
+        {
+            return Some(n * BLOCK + at);
+        }
+    }
+    // What is left is a block, too, with bytes before it that were asked already.
+    if text.last_chunk().is_some_and(is_plain) {
+        return None;
+    }
+    tail.iter().position(is_to_go).map(|at| text.len() - tail.len() + at)
+}
+
+/// Whether a byte needs no look, in a form of which the compiler makes vector code; there are some
+/// more, which [`LOOK`] knows.
+#[inline]
+fn is_plain(b: u8) -> bool {
+    (b >= 0x20) & (b != b'"') & (b != b'\\') & (b < 0x7f)
+}
+
+/// The character at the beginning, and its width in bytes.
+fn first_char(text: &[u8]) -> (char, usize) {
+    let width = match text.first() {
+        Some(0xf0..) => 4,
+        Some(0xe0..) => 3,
+        Some(0xc0..) => 2,
+        _ => 1,
+    };
+    let c = text.get(..width).and_then(|c| std::str::from_utf8(c).ok()?.chars().next());
+    c.map_or((char::REPLACEMENT_CHARACTER, 1), |c| (c, width))
 }
 
 /// Appends a finished JSON text, its characters that are not to be printed escaped. They can only be

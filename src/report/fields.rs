@@ -3,7 +3,7 @@
 //! Several rules often hit the same record: its body is copied once and rendered for each of them.
 
 use crate::event::Value;
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::ops::Range;
 
 /// What a value is where the output tells apart.
@@ -17,14 +17,28 @@ pub enum Kind {
     Bool,
 }
 
+impl Kind {
+    pub(super) fn of(value: Value<'_>) -> Kind {
+        match value {
+            Value::Signed(_) | Value::Unsigned(_) => Kind::Number,
+            Value::Float32(x) if x.is_finite() => Kind::Number,
+            Value::Float64(x) if x.is_finite() => Kind::Number,
+            Value::Bool(_) => Kind::Bool,
+            _ => Kind::Text,
+        }
+    }
+}
+
 /// Names and values in the order of the event.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Default)]
 pub struct Fields {
-    text: String,
-    scratch: Vec<u8>,
+    /// Names and values; each is UTF-8.
+    text: Vec<u8>,
     fields: Vec<Field>,
     /// The fields as they were rendered for the first of the rules.
     rendered: OnceCell<Vec<u8>>,
+    /// A buffer for the next rendering.
+    spare: RefCell<Vec<u8>>,
 }
 
 #[derive(Debug, Clone)]
@@ -45,29 +59,25 @@ impl Fields {
     pub fn clear(&mut self) {
         self.text.clear();
         self.fields.clear();
-        self.rendered.take();
+        self.changed();
+    }
+
+    /// What was rendered holds no more.
+    fn changed(&mut self) {
+        if let Some(mut rendered) = self.rendered.take() {
+            rendered.clear();
+            self.spare.replace(rendered);
+        }
     }
 
     /// Adds a value. One name may have several.
     pub fn push(&mut self, name: &str, value: Value<'_>) {
-        let kind = match value {
-            Value::Signed(_) | Value::Unsigned(_) => Kind::Number,
-            Value::Float32(x) if x.is_finite() => Kind::Number,
-            Value::Float64(x) if x.is_finite() => Kind::Number,
-            Value::Bool(_) => Kind::Bool,
-            _ => Kind::Text,
-        };
-        self.rendered.take();
+        let kind = Kind::of(value);
+        self.changed();
         let start = self.text.len();
-        self.text.push_str(name);
+        self.text.extend_from_slice(name.as_bytes());
         let middle = self.text.len();
-        self.scratch.clear();
-        value.append_text(&mut self.scratch);
-        match std::str::from_utf8(&self.scratch) {
-            Ok(text) => self.text.push_str(text),
-            // The text form is UTF-8; were it not, what is wrong would still be seen.
-            Err(_) => self.text.push_str(&String::from_utf8_lossy(&self.scratch)),
-        }
+        append_text(value, &mut self.text);
         self.fields.push(Field { name: start..middle, value: middle..self.text.len(), kind });
     }
 
@@ -83,7 +93,7 @@ impl Fields {
     /// to render alike.
     pub(super) fn rendered(&self, render: impl FnOnce(&Fields, &mut Vec<u8>)) -> &[u8] {
         self.rendered.get_or_init(|| {
-            let mut out = Vec::new();
+            let mut out = self.spare.take();
             render(self, &mut out);
             out
         })
@@ -97,7 +107,26 @@ impl Fields {
 
     /// Names and values, in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str, Kind)> + Clone {
-        let text = |range: &Range<usize>| self.text.get(range.clone()).unwrap_or("");
-        self.fields.iter().map(move |field| (text(&field.name), text(&field.value), field.kind))
+        let text = |bytes| std::str::from_utf8(bytes).unwrap_or_default();
+        self.bytes().map(move |(name, value, kind)| (text(name), text(value), kind))
+    }
+
+    /// The same, as the bytes that they are.
+    pub(super) fn bytes(&self) -> impl ExactSizeIterator<Item = (&[u8], &[u8], Kind)> + Clone {
+        let bytes = |range: &Range<usize>| self.text.get(range.clone()).unwrap_or_default();
+        self.fields.iter().map(move |field| (bytes(&field.name), bytes(&field.value), field.kind))
+    }
+}
+
+/// Appends a value's text, and makes sure that it is UTF-8.
+fn append_text(value: Value<'_>, out: &mut Vec<u8>) {
+    let start = out.len();
+    value.append_text(out);
+    let text = out.get(start..).unwrap_or_default();
+    // The text form is UTF-8; were it not, what is wrong would still be seen.
+    if !text.is_ascii() && std::str::from_utf8(text).is_err() {
+        let mended = String::from_utf8_lossy(text).into_owned();
+        out.truncate(start);
+        out.extend_from_slice(mended.as_bytes());
     }
 }

@@ -6,16 +6,19 @@
 //! Invariant: what is written is valid JSON whatever the event holds, no key comes twice in an
 //! object of fields, and the strings are the event's.
 
-use super::{Kind, escape::json_string};
+use super::{
+    Kind,
+    escape::{json_bytes, json_string},
+};
 
 /// Up to this many fields, names that repeat are found by comparing all with all, which for so few
 /// is faster than a table; a crafted event may have 65,535.
 const FEW: usize = 48;
 
-/// An object of names and values; the values of a name that comes again go into one array, in the
-/// place of the first.
-pub(super) fn grouped<'a>(
-    fields: impl ExactSizeIterator<Item = (&'a str, &'a str, Kind)> + Clone,
+/// An object of names and values, UTF-8; the values of a name that comes again go into one array, in
+/// the place of the first.
+pub(super) fn grouped<T: AsRef<[u8]> + Copy>(
+    fields: impl ExactSizeIterator<Item = (T, T, Kind)> + Clone,
     out: &mut Vec<u8>,
 ) {
     let mut object = Object::begin(out);
@@ -23,12 +26,16 @@ pub(super) fn grouped<'a>(
     object.end();
 }
 
-/// A value.
-pub(super) fn scalar(value: &str, kind: Kind, out: &mut Vec<u8>) {
+/// A value, UTF-8.
+fn scalar(value: &[u8], kind: Kind, out: &mut Vec<u8>) {
     match kind {
-        Kind::Text => json_string(value, out),
-        Kind::Number | Kind::Bool => out.extend_from_slice(value.as_bytes()),
+        Kind::Text => json_bytes(value, out),
+        Kind::Number | Kind::Bool => out.extend_from_slice(value),
     }
+}
+
+pub(super) fn boolean(value: bool, out: &mut Vec<u8>) {
+    out.extend_from_slice(if value { b"true" } else { b"false" });
 }
 
 /// An array of strings.
@@ -56,12 +63,23 @@ impl<'o> Object<'o> {
         Object { out, first: true }
     }
 
+    /// A key of ours, which needs no escape.
+    #[inline]
     pub(super) fn key(&mut self, key: &str) {
+        debug_assert!(key.bytes().all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\'));
+        self.out.extend_from_slice(if self.first { b"\"" } else { b",\"" });
+        self.first = false;
+        self.out.extend_from_slice(key.as_bytes());
+        self.out.extend_from_slice(b"\":");
+    }
+
+    /// A key that the event has chosen.
+    fn name(&mut self, name: &[u8]) {
         if !self.first {
             self.out.push(b',');
         }
         self.first = false;
-        json_string(key, self.out);
+        json_bytes(name, self.out);
         self.out.push(b':');
     }
 
@@ -91,62 +109,76 @@ impl<'o> Object<'o> {
     }
 
     /// Fields, grouped as [`grouped`] does.
-    pub(super) fn grouped<'a>(
+    pub(super) fn grouped<T: AsRef<[u8]> + Copy>(
         &mut self,
-        fields: impl ExactSizeIterator<Item = (&'a str, &'a str, Kind)> + Clone,
+        fields: impl ExactSizeIterator<Item = (T, T, Kind)> + Clone,
     ) {
         if fields.len() > FEW {
-            return self.grouped_many(fields);
+            return self.grouped_many(fields.map(|(name, value, kind)| (name, (value, kind))));
+        }
+        let mut signs = [0; FEW];
+        for (sign, (name, ..)) in signs.iter_mut().zip(fields.clone()) {
+            *sign = sign_of(name.as_ref());
+        }
+        let signs = signs.get(..fields.len()).unwrap_or(&signs);
+        let came = |n: usize, sign| signs.iter().take(n).any(|earlier| *earlier == sign);
+        if !signs.iter().enumerate().any(|(n, sign)| came(n, *sign)) {
+            // As it is with nearly all events.
+            for (name, value, kind) in fields {
+                self.name(name.as_ref());
+                scalar(value.as_ref(), kind, self.out);
+            }
+            return;
         }
         for (n, (name, value, kind)) in fields.clone().enumerate() {
-            if fields.clone().take(n).any(|(earlier, ..)| earlier == name) {
+            let name = name.as_ref();
+            if fields.clone().take(n).any(|(earlier, ..)| earlier.as_ref() == name) {
                 continue;
             }
-            self.key(name);
-            let more = fields.clone().skip(n + 1).filter(|(later, ..)| *later == name);
-            let mut more = more.peekable();
-            let repeated = more.peek().is_some();
-            if repeated {
-                self.out.push(b'[');
+            let more = fields.clone().skip(n + 1).filter(|(later, ..)| later.as_ref() == name);
+            self.values(name, (value, kind), more.map(|(_, value, kind)| (value, kind)));
+        }
+    }
+
+    fn grouped_many<T: AsRef<[u8]> + Copy>(
+        &mut self,
+        fields: impl Iterator<Item = (T, (T, Kind))>,
+    ) {
+        type Values<T> = Vec<(T, Kind)>;
+        let mut groups: Vec<(Box<[u8]>, Values<T>)> = Vec::new();
+        let mut by_name = hashbrown::HashMap::new();
+        for (name, value) in fields {
+            let name: Box<[u8]> = name.as_ref().into();
+            let at = *by_name.entry_ref(&name).or_insert(groups.len());
+            match groups.get_mut(at) {
+                Some((_, values)) => values.push(value),
+                None => groups.push((name, vec![value])),
             }
-            scalar(value, kind, self.out);
-            for (_, value, kind) in more {
-                self.out.push(b',');
-                scalar(value, kind, self.out);
-            }
-            if repeated {
-                self.out.push(b']');
+        }
+        for (name, values) in groups {
+            let mut values = values.into_iter();
+            if let Some(first) = values.next() {
+                self.values(&name, first, values);
             }
         }
     }
 
-    fn grouped_many<'a>(
+    /// A name with its values: the one, or an array of them.
+    fn values<T: AsRef<[u8]>>(
         &mut self,
-        fields: impl ExactSizeIterator<Item = (&'a str, &'a str, Kind)>,
+        name: &[u8],
+        (value, kind): (T, Kind),
+        mut more: impl Iterator<Item = (T, Kind)>,
     ) {
-        let mut groups: Vec<(&str, Vec<(&str, Kind)>)> = Vec::new();
-        let mut by_name = hashbrown::HashMap::new();
-        for (name, value, kind) in fields {
-            let at = *by_name.entry(name).or_insert_with(|| {
-                groups.push((name, Vec::new()));
-                groups.len() - 1
-            });
-            if let Some((_, values)) = groups.get_mut(at) {
-                values.push((value, kind));
-            }
+        self.name(name);
+        let Some(second) = more.next() else { return scalar(value.as_ref(), kind, self.out) };
+        self.out.push(b'[');
+        scalar(value.as_ref(), kind, self.out);
+        for (value, kind) in std::iter::once(second).chain(more) {
+            self.out.push(b',');
+            scalar(value.as_ref(), kind, self.out);
         }
-        for (name, values) in groups {
-            self.key(name);
-            if let [(value, kind)] = values[..] {
-                scalar(value, kind, self.out);
-                continue;
-            }
-            for (n, (value, kind)) in values.into_iter().enumerate() {
-                self.out.push(if n == 0 { b'[' } else { b',' });
-                scalar(value, kind, self.out);
-            }
-            self.out.push(b']');
-        }
+        self.out.push(b']');
     }
 
     pub(super) fn end(self) {
@@ -154,7 +186,23 @@ impl<'o> Object<'o> {
     }
 }
 
-/// Whether a text is an integer as JSON writes it.
+/// A number that is the same for the same name, and mostly another for another.
+fn sign_of(name: &[u8]) -> u64 {
+    let eight = |part: Option<&[u8; 8]>| part.map(|part| u64::from_le_bytes(*part));
+    let sign = match (eight(name.first_chunk()), eight(name.last_chunk())) {
+        (Some(first), Some(last)) => first ^ last.rotate_left(5),
+        _ => name.iter().fold(0, |sign, b| sign << 8 | u64::from(*b)),
+    };
+    sign ^ (name.len() as u64) << 48
+}
+
+/// Whether a text is an unsigned integer as JSON writes it, of 64 bits at the most.
 pub(super) fn is_number(value: &str) -> bool {
-    value.parse::<u64>().is_ok_and(|n| itoa::Buffer::new().format(n) == value)
+    match value.as_bytes() {
+        [b'0'] => true,
+        [b'1'..=b'9', rest @ ..] => {
+            rest.iter().all(u8::is_ascii_digit) && (rest.len() < 19 || value.parse::<u64>().is_ok())
+        }
+        _ => false,
+    }
 }

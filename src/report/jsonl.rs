@@ -5,7 +5,7 @@
 //! values has an array. Integers that the log types as such are numbers, hexadecimal ones stay the
 //! text that Windows shows.
 
-use super::json::{Object, grouped, scalar, strings};
+use super::json::{Object, boolean, grouped, strings};
 use super::{Hit, Kind, Place, Repeats, RuleInfo, Subject, correlation};
 
 /// What a line says it is. The number changes when a key changes its meaning or goes.
@@ -30,13 +30,13 @@ fn context(hit: &Hit<'_>, out: &mut Vec<u8>) {
     object.string("schema", Some(CONTEXT_SCHEMA));
     object.string("timestamp", hit.timestamp);
     object.key("context");
-    scalar("true", Kind::Bool, object.out);
+    boolean(true, object.out);
     object.key("event");
     event(hit, object.out);
     object.key("evidence");
     evidence(&hit.place, object.out);
     object.key("data");
-    grouped(hit.data.iter(), object.out);
+    data(hit, object.out);
     object.end();
 }
 
@@ -51,7 +51,7 @@ fn group(hit: &Hit<'_>, repeats: &Repeats<'_>, out: &mut Vec<u8>) {
     rule(&hit.rule, object.out);
     object.string("computer", hit.event.computer);
     object.key("matched");
-    grouped(hit.matched.iter().map(|(name, value)| (*name, *value, Kind::Text)), object.out);
+    matched(hit, object.out);
     object.end();
 }
 
@@ -70,13 +70,16 @@ fn one(hit: &Hit<'_>, filters: &[&str], out: &mut Vec<u8>) {
     object.key("evidence");
     evidence(&hit.place, object.out);
     object.key("matched");
-    grouped(hit.matched.iter().map(|(name, value)| (*name, *value, Kind::Text)), object.out);
+    matched(hit, object.out);
     object.key("data");
-    object.out.extend_from_slice(hit.data.rendered(|data, out| grouped(data.iter(), out)));
+    data(hit, object.out);
     object.end();
 }
 
 pub(super) fn rule(rule: &RuleInfo<'_>, out: &mut Vec<u8>) {
+    if let Some(kept) = rule.kept {
+        return out.extend_from_slice(kept);
+    }
     let mut object = Object::begin(out);
     object.string("id", rule.id);
     object.string("title", Some(rule.title));
@@ -86,6 +89,15 @@ pub(super) fn rule(rule: &RuleInfo<'_>, out: &mut Vec<u8>) {
     strings(rule.tags.iter().map(String::as_str), object.out);
     object.string("source", Some(rule.source));
     object.end();
+}
+
+fn matched(hit: &Hit<'_>, out: &mut Vec<u8>) {
+    grouped(hit.matched.iter().map(|(name, value)| (*name, *value, Kind::Text)), out);
+}
+
+fn data(hit: &Hit<'_>, out: &mut Vec<u8>) {
+    let made = || hit.data.rendered(|data, out| grouped(data.bytes(), out));
+    out.extend_from_slice(hit.object.unwrap_or_else(made));
 }
 
 fn event(hit: &Hit<'_>, out: &mut Vec<u8>) {
@@ -106,7 +118,7 @@ pub(super) fn evidence(place: &Place<'_>, out: &mut Vec<u8>) {
     object.integer("offset", place.offset);
     object.integer("record_id", place.record_id);
     object.key("recovered");
-    scalar(if place.recovered { "true" } else { "false" }, Kind::Bool, object.out);
+    boolean(place.recovered, object.out);
     object.string("state", Some(place.state));
     object.string("host", place.host);
     object.end();

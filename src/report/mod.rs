@@ -12,6 +12,7 @@ mod checker;
 mod columns;
 mod correlation;
 mod csv;
+mod data_object;
 mod ecs;
 mod ecs_fields;
 pub mod escape;
@@ -29,6 +30,7 @@ pub mod xml;
 pub use columns::{Columns, Medium};
 pub use correlation::{Correlation, CorrelationMember};
 pub use csv::row as csv_row;
+pub use data_object::DataObject;
 pub use fields::{Fields, Kind};
 pub use table::Table;
 
@@ -54,8 +56,11 @@ pub struct Hit<'a> {
     pub system: &'a Fields,
     /// What the event's body is called: `EventData` or `UserData`.
     pub body: &'a str,
-    /// The event's body.
+    /// The event's body; empty unless [`Format::wants_fields`].
     pub data: &'a Fields,
+    /// The same as a JSON object, if [`Format::wants_object`] and somebody made it; if not, it is
+    /// made of [`Hit::data`].
+    pub object: Option<&'a [u8]>,
 }
 
 /// What is shown.
@@ -101,6 +106,8 @@ pub struct RuleInfo<'a> {
     pub tags: &'a [String],
     /// Its path in the rule set.
     pub source: &'a str,
+    /// All of this as a JSON object ([`RuleInfo::object`]), if somebody keeps it made.
+    pub kept: Option<&'a [u8]>,
 }
 
 impl RuleInfo<'static> {
@@ -112,7 +119,18 @@ impl RuleInfo<'static> {
         status: None,
         tags: &[],
         source: "",
+        kept: None,
     };
+}
+
+impl RuleInfo<'_> {
+    /// It as the JSON object that lines of hits have, to be kept where a rule is shown often.
+    #[must_use]
+    pub fn object(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        jsonl::rule(self, &mut out);
+        out
+    }
 }
 
 /// What an event says of itself in its System part, as text, and its title.
@@ -175,6 +193,18 @@ impl Format {
     #[must_use]
     pub fn wants_system(&self) -> bool {
         matches!(self, Format::Checker)
+    }
+
+    /// Whether hits are to have the event's body as fields.
+    #[must_use]
+    pub fn wants_fields(&self) -> bool {
+        !self.wants_object()
+    }
+
+    /// Whether hits are better given the event's body as a JSON object.
+    #[must_use]
+    pub fn wants_object(&self) -> bool {
+        matches!(self, Format::Jsonl)
     }
 
     /// Appends what stands before the first hit.

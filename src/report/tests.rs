@@ -29,6 +29,7 @@ fn sample<'a>(tags: &'a [String], data: &'a Fields, matched: &'a [(&'a str, &'a 
             status: Some("test"),
             tags,
             source: "windows/registry/run.yml",
+            kept: None,
         },
         event: EventInfo {
             provider: Some("Microsoft-Windows-Sysmon"),
@@ -51,6 +52,7 @@ fn sample<'a>(tags: &'a [String], data: &'a Fields, matched: &'a [(&'a str, &'a 
         system: data,
         body: "EventData",
         data,
+        object: None,
     }
 }
 

@@ -6,17 +6,19 @@
 
 use super::table;
 use crate::utf16;
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 /// The table of titles.
 #[derive(Debug)]
 pub(super) struct Titles {
-    /// By channel (folded) and event id.
-    by_event: HashMap<(String, u32), Vec<Title>>,
+    /// By event id: few channels have the same.
+    by_id: HashMap<u32, Vec<Title>>,
 }
 
 #[derive(Debug)]
 struct Title {
+    /// Folded.
+    channel: String,
     /// Folded; none: any.
     providers: Vec<String>,
     text: String,
@@ -25,7 +27,7 @@ struct Title {
 impl Titles {
     /// Reads the table.
     pub(super) fn read(text: &str) -> Result<Titles, String> {
-        let mut by_event: HashMap<_, Vec<Title>> = HashMap::new();
+        let mut by_id: HashMap<_, Vec<Title>> = HashMap::new();
         table::read(text, ["channel", "providers", "event_ids", "title"], |cells| {
             let [channel, providers, event_ids, title] = cells;
             if channel.is_empty() || title.is_empty() {
@@ -34,20 +36,22 @@ impl Titles {
             let ids = table::event_ids(event_ids)?.ok_or("event ids are wanted")?;
             for id in ids {
                 let providers = table::folded_items(providers)?;
-                let title = Title { providers, text: title.to_owned() };
-                by_event.entry((utf16::folded(channel), id)).or_default().push(title);
+                let (channel, text) = (utf16::folded(channel), title.to_owned());
+                by_id.entry(id).or_default().push(Title { channel, providers, text });
             }
             Ok(())
         })?;
-        Ok(Titles { by_event })
+        Ok(Titles { by_id })
     }
 
-    /// The title of an event.
+    /// The title of an event. (It is asked for with every hit.)
     pub(super) fn get(&self, channel: &str, provider: &str, event_id: u32) -> Option<&str> {
-        let provider = utf16::folded(provider);
-        let titles = self.by_event.get(&(utf16::folded(channel), event_id))?;
-        let fits =
-            |title: &&Title| title.providers.is_empty() || title.providers.contains(&provider);
-        titles.iter().find(fits).map(|title| title.text.as_str())
+        let is_of = |title: &&Title| {
+            let mut providers = title.providers.iter();
+            utf16::is_folded(channel, &title.channel)
+                && (title.providers.is_empty()
+                    || providers.any(|one| utf16::is_folded(provider, one)))
+        };
+        self.by_id.get(&event_id)?.iter().find(is_of).map(|title| title.text.as_str())
     }
 }

@@ -145,6 +145,7 @@ impl Finding {
             system: &Fields::new(),
             body: "EventData",
             data: &data,
+            object: None,
         };
         rendered.hit(formats, &hit, at);
     }
