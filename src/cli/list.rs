@@ -361,6 +361,11 @@ impl List {
         ];
         let more = more.iter().filter(|(n, _)| *n > 0);
         odd.extend(more.map(|(n, what)| format!("{} {what}", grouped(*n))));
+        // Chunks and records tell of most of it.
+        let told = entry.chunks_bad > 0 || entry.unreadable > 0;
+        if let Some(damage) = entry.damage.as_ref().filter(|_| !told) {
+            odd.push(format!("damaged {damage}"));
+        }
         let flags = [(entry.dirty, "dirty"), (entry.full, "full")];
         odd.extend(flags.iter().filter(|(is, _)| *is).map(|(_, what)| (*what).to_owned()));
         // The name of a file mostly tells the channel.
@@ -454,7 +459,7 @@ impl Inventory for List {
 
     fn log(&mut self, entry: LogEntry, _: Option<()>) -> io::Result<()> {
         self.logs += 1;
-        let damaged = entry.chunks_bad > 0 || entry.unreadable > 0;
+        let damaged = entry.chunks_bad > 0 || entry.unreadable > 0 || entry.damage.is_some();
         self.damaged += u64::from(damaged);
         let (channels, computers) = (names(&entry.channels), names(&entry.computers));
         let kind = if entry.raw { "raw bytes" } else { "log" };
@@ -466,7 +471,7 @@ impl Inventory for List {
                 "reason": null, "size": entry.size, "dirty": entry.dirty, "full": entry.full,
                 "chunks": entry.chunks, "chunks_bad": entry.chunks_bad,
                 "records": entry.records, "recovered": entry.recovered,
-                "unreadable": entry.unreadable, "first_id": first, "last_id": last,
+                "unreadable": entry.unreadable, "damage": entry.damage, "first_id": first, "last_id": last,
                 "missing_ids": entry.missing_ids, "channels": channels,
                 "computers": computers,
                 "first_time": entry.times.map(|span| format_file_time(span.first)),
@@ -479,6 +484,7 @@ impl Inventory for List {
                     ("State", entry.found.to_owned()),
                     ("Kind", kind.to_owned()),
                     ("Hunted", yes(true).to_owned()),
+                    ("Reason", entry.damage.clone().unwrap_or_default()),
                     ("Size", entry.size.to_string()),
                     ("Dirty", entry.dirty.to_string()),
                     ("Full", entry.full.to_string()),
@@ -544,7 +550,9 @@ impl Inventory for List {
             ListFormat::Table => {
                 let size = bytes(entry.size as f64);
                 let name = self.below(&entry.path)?.to_owned();
-                self.row("-", &size, ["-", "-", "-"], &format!("{name}: not hunted: {reason}"))
+                // That it is not hunted says the same.
+                let reason = reason.strip_prefix("not looked into: ").unwrap_or(reason);
+                self.line(&format!("{:>9} {size:>8}  {name}: not hunted: {reason}", "-"))
             }
         }
     }

@@ -92,6 +92,12 @@ pub(super) fn open(
         });
     }
     let mut account = Account::default();
+    // First what is wrong with the image: it may be why the rest is.
+    for fault in image.iter().flat_map(|image| &image.faults) {
+        // Of what is there twice nothing is missing.
+        let whole = fault.contains("its copy is used");
+        if whole { account.note(fault.clone()) } else { account.fault(fault.clone()) }
+    }
     disk.faults.into_iter().for_each(|fault| account.fault(fault));
     let mut found = Vec::new();
     let carving = source.access().carve();
@@ -157,11 +163,6 @@ fn volume_name(disk: &str, volume: &Volume) -> String {
 /// What of the image could not be read on the way.
 fn told_damage(image: Option<&Image>, account: &mut Account) {
     let Some(image) = image else { return };
-    for fault in &image.faults {
-        // Of what is there twice nothing is missing.
-        let whole = fault.contains("its copy is used");
-        if whole { account.note(fault.clone()) } else { account.fault(fault.clone()) }
-    }
     for range in image.damage.ranges() {
         let (len, offset) = (range.len, range.offset);
         account.fault(format!("{len} bytes at {offset} of the disk cannot be read: {}", range.why));

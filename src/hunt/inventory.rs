@@ -50,6 +50,8 @@ pub struct LogEntry {
     pub recovered: u64,
     /// Records that cannot be read.
     pub unreadable: u64,
+    /// The first thing that could not be read, where it is and why.
+    pub damage: Option<String>,
     /// The ids of the first and last record.
     pub ids: Option<(u64, u64)>,
     /// How many ids between these have no record.
@@ -387,6 +389,7 @@ impl Seen {
         entry.records += more.records;
         entry.recovered += more.recovered;
         entry.unreadable += more.unreadable;
+        entry.damage = entry.damage.take().or(more.damage);
         Span::merge(&mut entry.times, more.times);
         for (names, more) in
             [(&mut entry.channels, more.channels), (&mut entry.computers, more.computers)]
@@ -499,8 +502,13 @@ impl evtx::Sink for Look {
 
     fn damage(&mut self, damage: Damage) {
         self.damaged = true;
-        if matches!(damage.kind, DamageKind::Record | DamageKind::LeftOver) {
+        let Damage { kind, offset, reason, .. } = damage;
+        if matches!(kind, DamageKind::Record | DamageKind::LeftOver) {
             self.seen.entry.unreadable += 1;
+        }
+        if kind != DamageKind::LeftOver {
+            let text = || format!("at offset {offset}: {reason}");
+            self.seen.entry.damage.get_or_insert_with(text);
         }
     }
 }

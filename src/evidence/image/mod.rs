@@ -105,11 +105,8 @@ fn open_at_depth(
     let mut start = [0; START];
     let len = read::full(&**bytes, 0, &mut start)?;
     let start = start.get(..len).unwrap_or_default();
-    if let Some((.., why)) = UNSUPPORTED
-        .iter()
-        .find(|(at, magic, _)| crate::bytes::slice(start, *at, magic.len()) == Some(magic))
-    {
-        return Err(ImageFault::unsupported(*why));
+    if let Some(why) = unsupported(start) {
+        return Err(ImageFault::unsupported(why));
     }
     if ewf::is(start) {
         return ewf::open(bytes, siblings).map(Some);
@@ -130,6 +127,14 @@ fn open_at_depth(
         return Ok(Some(image));
     }
     split::open(bytes, siblings)
+}
+
+/// Whether this begins like a container that is known and cannot be read: what it is, and what to do.
+pub(super) fn unsupported(start: &[u8]) -> Option<&'static str> {
+    let is = |(at, magic, _): &&(usize, &[u8], &'static str)| {
+        crate::bytes::slice(start, *at, magic.len()) == Some(magic)
+    };
+    UNSUPPORTED.iter().find(is).map(|(.., why)| *why)
 }
 
 /// How much of a file its kind is known by.
