@@ -182,8 +182,12 @@ fn kinds_of_rules(kinds: &BTreeMap<String, u64>, verbose: bool) -> String {
             let named: Vec<&str> =
                 names.iter().take(shown).map(|(name, _)| name.as_str()).collect();
             let more = names.len().saturating_sub(shown);
-            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            format!("{} for {}{more}", counted(all, "rule"), named.join(", "))
+            let last = if more > 0 { Some(format!("{more} more")) } else { None };
+            let (last, named) = match (&last, named.as_slice()) {
+                (None, [named @ .., last]) => (*last, named),
+                (last, named) => (last.as_deref().unwrap_or_default(), named),
+            };
+            format!("{} for {} and {last}", counted(all, "rule"), named.join(", "))
         }
     }
 }

@@ -82,9 +82,9 @@ impl Lines {
     }
 
     /// Where to break a text that is wider than `room`: after the last of [`BREAKS`] past a third of
-    /// the room, or else where the room ends. Never at the beginning.
+    /// the room, or else after a dash within a name, or else where the room ends. Never at the beginning.
     fn break_at(&self, text: &str, room: usize) -> usize {
-        let (mut used, mut end, mut at) = (0, 0, None);
+        let (mut used, mut end, mut at, mut dash, mut before) = (0, 0, None, None, ' ');
         for (start, c) in text.char_indices() {
             used += c.width().unwrap_or(0);
             // A blank at the end of a line takes no room.
@@ -95,10 +95,13 @@ impl Lines {
             let breaks = BREAKS.contains(&c) || self.cell == Cell::Words && c == '.';
             if breaks && used > room / 3 {
                 at = Some(end);
+            } else if c == '-' && before.is_alphanumeric() && used > room / 3 {
+                dash = Some(end);
             }
+            before = c;
         }
         let first = text.chars().next().map_or(0, char::len_utf8);
-        at.unwrap_or(end).max(first)
+        at.or(dash).unwrap_or(end).max(first)
     }
 
     fn end_line(&mut self) {
@@ -137,6 +140,8 @@ mod tests {
             (&["a=1", "b=2"], 10, 3, &["a=1  b=2"]),
             (&["a=1", "b=2 and"], 10, 3, &["a=1", "b=2 and"]),
             (&["one two three four"], 10, 3, &["one two", "  three", "  four"]),
+            (&["Microsoft-Windows-Sysmon"], 20, 3, &["Microsoft-Windows-", "  Sysmon"]),
+            (&["powershell.exe -EncodedCommand"], 20, 3, &["powershell.exe", "  -EncodedCommand"]),
             (&[r"C:\Windows\System32\cmd.exe"], 20, 3, &[r"C:\Windows\System32\", "  cmd.exe"]),
             (&["aaaaaaaaaaaaaaaaaaaaaaaaa"], 10, 2, &["aaaaaaaaaa", "  aaaaaaa…"]),
             (&["aaaa", "bbbb", "cccc"], 4, 2, &["aaaa", "bbb…"]),

@@ -65,7 +65,8 @@ fn an_empty_result_says_what_could_not_be_seen() {
         ]
     };
     const PROCESS: &str = "no Sysmon and no 4688 in this evidence: 3 process rules could not see";
-    let sysmon = "no Sysmon in this evidence: 2 rules for image load, pipe created could not see";
+    let sysmon =
+        "no Sysmon in this evidence: 2 rules for image load and pipe created could not see";
     let bench = sources();
     let script = "no PowerShell and no PowerShellCore";
     for (name, events, want) in [

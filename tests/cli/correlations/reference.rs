@@ -192,12 +192,19 @@ fn one(
             }
         }
         let inner = specs.iter().find(|other| other.title == *rule);
-        for (n, finding) in before.get(rule).into_iter().flatten().enumerate() {
+        let findings = before.get(rule).map_or(&[][..], Vec::as_slice);
+        for finding in findings {
             let last = finding.members.last().unwrap();
             let names = inner.unwrap().group;
             let seen = Seen {
                 ticks: finding.last,
-                identity: (1, (*rule).to_owned(), finding.first, String::new(), n as u64),
+                identity: (
+                    1,
+                    (*rule).to_owned(),
+                    finding.first,
+                    String::new(),
+                    rank(finding, findings),
+                ),
                 log: String::new(),
                 members: BTreeSet::new(),
                 values: BTreeSet::new(),
@@ -241,6 +248,18 @@ fn one(
         }
     }
     found
+}
+
+/// How many of the findings have a group that comes before this one's: the shorter first, then the one
+/// that is less, value by value.
+fn rank(finding: &Found, all: &[Found]) -> u64 {
+    let order = |finding: &Found| {
+        let texts = finding.group.iter().map(|(_, text)| text.to_lowercase());
+        let texts: Vec<(usize, String)> = texts.map(|text| (text.len(), text)).collect();
+        (texts.iter().map(|(length, _)| length).sum::<usize>(), texts)
+    };
+    let own = order(finding);
+    all.iter().filter(|other| order(other) < own).count() as u64
 }
 
 fn count(spec: &Spec, window: &[&Seen]) -> Option<f64> {
