@@ -172,9 +172,9 @@ struct Written {
 
 impl Custody {
     /// Begins the account, if there is a place for it, and hashing.
-    pub fn begin(target: Option<Target>, about: About<'_>) -> Result<Custody> {
+    pub fn begin(target: Option<Target>, about: &About<'_>) -> Result<Custody> {
         let Some(Target { writer, pending }) = target else { return Ok(Custody(None)) };
-        let begun = head(writer, &about);
+        let begun = head(writer, about);
         let file = begun.map_err(|error| unwritten(&pending, &error))?;
         let survey = Survey::take(Walk::new(about.paths).with(about.access.clone()));
         let shared = Arc::new(Shared::default());

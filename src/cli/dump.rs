@@ -116,7 +116,7 @@ pub fn run(args: &DumpArgs) -> Result<Exit> {
         rules: None,
         inputs: inputs(args),
     };
-    let mut custody = Custody::begin(manifest, about)?;
+    let mut custody = Custody::begin(manifest, &about)?;
     let target = custody.noted("records", target);
     let ledger = ledger.map(|ledger| custody.noted("ledger", ledger));
     let on_terminal = output.on_terminal();

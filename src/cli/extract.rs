@@ -99,7 +99,7 @@ pub fn run(args: &ExtractArgs) -> Result<Exit> {
         rules: None,
         inputs: custody::inputs_of_evidence(&args.evidence),
     };
-    let mut custody = Custody::begin(Some(target), about)?;
+    let mut custody = Custody::begin(Some(target), &about)?;
     let mut out = Extract::new(folder);
     let done = extract(args, &paths, access, &interrupt, &mut out, &mut custody);
     custody.finish_with(&[("files", out.files)], done)
@@ -191,6 +191,8 @@ fn copied(folder: &Path, bytes: &dyn ReadAt) -> io::Result<Copied> {
     if at < bytes.size() && fault.is_none() {
         fault = Some("it ends before its size".to_owned());
     }
+    // What it was unpacked from may be at fault, which shows at its end.
+    fault = fault.or(bytes.read_at(bytes.size(), &mut []).err().map(|error| error.to_string()));
     Ok(Copied { file, size: at, sha256: hex(&hash.finalize()), fault })
 }
 

@@ -56,7 +56,7 @@ pub fn run(args: &HuntArgs) -> Result<Exit> {
         rules: Some(&rules),
         inputs: inputs(args),
     };
-    let mut custody = Custody::begin(outputs.manifest.take(), about)?;
+    let mut custody = Custody::begin(outputs.manifest.take(), &about)?;
     let done =
         look_into(args, Begun { paths, access, events, rules, outputs, interrupt }, &mut custody);
     custody.finish(done)

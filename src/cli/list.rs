@@ -126,7 +126,7 @@ pub fn run(args: &ListArgs) -> Result<Exit> {
         inputs: custody::inputs_of_evidence(&args.evidence),
     };
     let manifest = accounts.manifest.as_ref().map(Place::open).transpose()?;
-    let mut custody = Custody::begin(manifest, about)?;
+    let mut custody = Custody::begin(manifest, &about)?;
     let done = list(args, &paths, access, &interrupt, &mut custody);
     custody.finish(done)
 }

@@ -204,7 +204,9 @@ impl Hashing<'_> {
             at = at.saturating_add(read as u64);
             (self.progress)(name, read as u64);
         }
-        Ok(())
+        // What it was unpacked from may be at fault, which shows at its end.
+        let end = bytes.read_at(bytes.size(), &mut []);
+        end.map(|_| ()).map_err(|error| Missing::Fault(format!("at offset {at}: {error}")))
     }
 }
 

@@ -283,6 +283,9 @@ fn tell<M>(readers: &mut Readers, item: Item, records: bool, maker: Maker<'_, M>
         if records || raw {
             let _ = readers.read(&opened, 0..opened.slots(), &mut look);
         }
+        if records && !raw {
+            look.at_end(&opened);
+        }
         told.push(if raw {
             Told::Raw { seen: Box::new(look.seen), last: true }
         } else {
@@ -440,6 +443,23 @@ impl Look {
         let seen = Seen { entry, spans: Vec::new(), chunks: Vec::new() };
         let (chunk, text) = (Vec::new(), Vec::new());
         Look { seen, here: None, first: None, chunk, damaged: false, text }
+    }
+
+    /// Notes what shows only at the end of a log, as the hunt does.
+    fn at_end(&mut self, opened: &Opened) {
+        let mut note = |what: String| {
+            let text = || format!("at offset {}: {what}", opened.bytes.size());
+            self.seen.entry.damage.get_or_insert_with(text);
+        };
+        if let Content::Log(log) = &opened.content
+            && u64::from(log.chunk_count) > log.slots
+        {
+            let (counted, there) = (log.chunk_count, log.slots);
+            note(format!("cut off: the header counts {counted} chunks, {there} are there"));
+        }
+        if let Err(error) = opened.bytes.read_at(opened.bytes.size(), &mut []) {
+            note(error.to_string());
+        }
     }
 
     fn text(&mut self, event: &impl Event, leaf: Option<LeafId>) -> String {
