@@ -20,6 +20,13 @@ pub trait ReadAt: Send + Sync {
     /// # Errors
     /// Those of the medium.
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize>;
+
+    /// How many bytes from `offset` on are known to be zeros without reading them: what an image does
+    /// not store, what a file has no blocks for. 0 if nothing is known; fewer than there are may be told.
+    fn zeros(&self, offset: u64) -> u64 {
+        let _ = offset;
+        0
+    }
 }
 
 /// Reads until `buf` is full or the source ends, and says how much came.

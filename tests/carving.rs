@@ -6,12 +6,18 @@
 use crate::support::logs::{each_record, evtx_files};
 use crate::support::{corpora, skipped, this_test};
 use forge::{LogWriter, Options, Rng};
+use harrier::bytes::ReadAt;
 use harrier::event::Event;
-use harrier::evtx::{Carver, ChunkReport, Damage, Lost, Reader, Record, Sink, State, Stretch};
+use harrier::evtx::{
+    Carver, ChunkReport, Damage, Lost, PIECE, Partial, Reader, Record, Scout, Sink, State, Stretch,
+};
 use proptest::prelude::*;
+use std::collections::BTreeSet;
+use std::io;
 use std::ops::{ControlFlow, Range};
 use std::path::Path;
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 const CHUNK: usize = 65_536;
 
@@ -83,12 +89,23 @@ fn carve(bytes: &[u8], ranges: &[Range<u64>], window: u64) -> Carved {
     carved
 }
 
-/// All of the bytes, in windows of several sizes, which must agree.
+/// The pieces of the bytes in which a scout says that something may begin, as ranges.
+fn scouted(source: &dyn ReadAt, range: Range<u64>) -> Vec<Range<u64>> {
+    let mut pieces = BTreeSet::new();
+    Scout::new().look(source, std::slice::from_ref(&range), &mut |piece| {
+        pieces.insert(piece);
+    });
+    let part = |piece: u64| range.start.max(piece * PIECE)..range.end.min((piece + 1) * PIECE);
+    pieces.into_iter().map(part).collect()
+}
+
+/// All of the bytes, in windows of several sizes and where a scout sends, which must agree.
 fn carve_all(bytes: &[u8]) -> Carved {
     let all = vec![0..bytes.len() as u64];
     let whole = carve(bytes, &all, u64::MAX / 2);
-    for window in [100_000, 1 << 20] {
-        let cut = carve(bytes, &all, window);
+    let hot = scouted(&bytes.to_vec(), 0..bytes.len() as u64);
+    for (ranges, window) in [(&all, 100_000), (&all, 1 << 20), (&hot, PIECE), (&hot, 1 << 22)] {
+        let cut = carve(bytes, ranges, window);
         assert_eq!(cut.stretch, whole.stretch, "{window}");
         assert_eq!(cut.records.len(), whole.records.len(), "{window}");
         let sorted = |carved: &Carved| {
@@ -270,6 +287,29 @@ fn fragments_of_real_logs_are_found() {
     let carved = carve_all(&blob.bytes);
     let read = check(&blob, &carved);
     assert!(read > 0 && blob.orphans.len() > 50, "{read} of {}", blob.orphans.len());
+    // Of those whose template is gone, what is said of the event is right, and all values are there.
+    let mut by_place = 0;
+    for lost in &carved.lost {
+        let partial = Partial::of(&lost.record);
+        let Ok(which) = blob.orphans.binary_search_by_key(&lost.offset, |orphan| orphan.0) else {
+            continue;
+        };
+        let fields = &blob.orphans[which].1;
+        if let Some(event_id) = partial.event_id {
+            by_place += 1;
+            let is = |name: &str, text: &str| fields.iter().any(|f| f.0 == name && f.1 == text);
+            assert!(is("EventID", &event_id.to_string()), "at {:#x}", lost.offset);
+            assert!(partial.provider.is_none_or(|provider| is("Provider_Name", &provider)));
+            assert!(partial.channel.is_none_or(|channel| is("Channel", &channel)));
+        }
+        let values = partial.system.iter().chain(&partial.data);
+        let texts: BTreeSet<&str> = values.flat_map(|v| &v.texts).map(String::as_str).collect();
+        // What is not among them stands in the template: names, and what is the same in each event.
+        let missing = fields.iter().filter(|field| !texts.contains(field.1.as_str())).count();
+        assert!(missing < fields.len(), "at {:#x}: {fields:?}", lost.offset);
+    }
+    println!("{by_place} of {} that cannot be read tell their event", carved.lost.len());
+    assert!(by_place * 2 > carved.lost.len());
     println!(
         "{} whole, {} torn, {} orphans of which {read} were read",
         carved.stretch.valid,
@@ -384,6 +424,60 @@ fn a_template_that_was_overwritten_is_not_used() {
         assert_eq!(carved.stretch, Stretch { torn: 1, orphans: 61, ..Stretch::default() });
         assert_eq!((carved.records.len(), carved.lost.len()), (0, 61), "byte {at}");
         assert_eq!(carved.damage, []);
+    }
+}
+
+/// A disk of which most is not stored, with a bad spot; counts what is read.
+struct Sparse {
+    data: Vec<u8>,
+    at: u64,
+    size: u64,
+    bad: Range<u64>,
+    read: AtomicU64,
+}
+
+impl ReadAt for Sparse {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+        let n = buf.len().min(usize::try_from(self.size.saturating_sub(offset)).unwrap());
+        if offset < self.bad.end && offset + n as u64 > self.bad.start {
+            return Err(io::Error::other("bad sector"));
+        }
+        self.read.fetch_add(n as u64, Ordering::Relaxed);
+        for (n, byte) in buf[..n].iter_mut().enumerate() {
+            let at = (offset + n as u64).checked_sub(self.at).and_then(|at| at.try_into().ok());
+            *byte = at.and_then(|at: usize| self.data.get(at)).copied().unwrap_or(0);
+        }
+        Ok(n)
+    }
+
+    fn zeros(&self, offset: u64) -> u64 {
+        let end = self.at + self.data.len() as u64;
+        match offset {
+            offset if offset < self.at => self.at - offset,
+            offset if offset < end => 0,
+            offset => self.size.saturating_sub(offset),
+        }
+    }
+}
+
+/// A scout does not read what is known to be zeros, and sends the carver to what it cannot read.
+#[test]
+fn a_scout_reads_only_what_is_stored() {
+    let piece = &EVERYDAY[0];
+    for at in [40 * PIECE - 5, 40 * PIECE, 40 * PIECE + 100_000] {
+        let (data, size) = (piece.bytes.clone(), 400 * PIECE);
+        let bad = 300 * PIECE + 7..300 * PIECE + 8;
+        let disk = Sparse { data, at, size, bad: bad.clone(), read: AtomicU64::new(0) };
+        assert!(disk.read.load(Ordering::Relaxed) < 8 * PIECE);
+        let hot = scouted(&disk, 0..size);
+        assert!(hot.iter().any(|range| range.contains(&at)), "{at}");
+        // Around the bad spot nothing is known to be zeros, as far as this range goes.
+        let hot = scouted(&disk, bad.start..bad.end);
+        assert_eq!(hot, [bad]);
     }
 }
 

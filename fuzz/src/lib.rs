@@ -7,7 +7,8 @@ use harrier::event::{Event, Layout, Leaf, LeafId, LeafKind, Section, Value};
 use harrier::evidence::image::{self, Kind, NoSiblings, Ntfs};
 use harrier::evidence::{Access, Descend, Found, Source, State};
 use harrier::evtx::{
-    Bin, Carver, ChunkReport, Damage, DamageKind, Options, Reader, Record, Sink, Stretch, open,
+    Bin, Carver, ChunkReport, Damage, DamageKind, Options, PIECE, Partial, Reader, Record, Scout,
+    Sink, Stretch, open,
 };
 use harrier::sigma::rule::Dialect;
 use harrier::sigma::{
@@ -402,7 +403,12 @@ fn look_at_volumes(disk: &Arc<dyn ReadAt>) {
 
 fn look_at_ntfs(volume: &Arc<dyn ReadAt>) {
     let Ok(ntfs) = Ntfs::open(volume.clone()) else { return };
-    let scan = ntfs.scan();
+    let scan = ntfs.scan_with_slack();
+    let apart = |ranges: &[std::ops::Range<u64>]| {
+        ranges.iter().all(|range| range.start < range.end)
+            && ranges.windows(2).all(|pair| pair[0].end < pair[1].start)
+    };
+    assert!(apart(&scan.slack), "slack is in order");
     assert!(scan.torn + scan.unreadable <= scan.records);
     for file in scan.files {
         assert!(!file.path.is_empty() && file.valid_len <= file.size);
@@ -538,6 +544,21 @@ pub fn carve(data: &[u8]) {
     };
     let whole = search(u64::MAX);
     assert_eq!(search(5_000), whole);
+    for lost in &whole.2 {
+        let partial = Partial::of(&lost.record);
+        assert!(partial.system.len() + partial.data.len() <= lost.record.len());
+    }
+    // A scout sends to everything that begins anywhere.
+    let mut pieces = std::collections::BTreeSet::new();
+    let everywhere = 0..size;
+    Scout::new().look(&source, std::slice::from_ref(&everywhere), &mut |piece| {
+        pieces.insert(piece);
+    });
+    let orphans = whole.2.iter().map(|lost| lost.offset);
+    let begin = whole.1.iter().map(|record| record.0).chain(orphans);
+    // A record of a chunk may lie behind the piece in which the chunk begins.
+    let near = |at: u64| pieces.iter().any(|piece| at / PIECE == *piece || at / PIECE == piece + 1);
+    assert!(begin.into_iter().all(near), "{pieces:?}");
 }
 
 /// Whatever is in a container, it is found in an end of time, and what is found can be read or not.

@@ -180,8 +180,8 @@ pub struct EvidenceArgs {
     #[arg(long, help_heading = "Evidence")]
     pub recover: bool,
     /// Search raw bytes for chunks and records that are in no file: 'free', which is meant if nothing
-    /// is said, the free space of images and named files of an unknown kind (memory, pagefile.sys);
-    /// 'all', images as a whole
+    /// is said, the free space and file slack of images and named files of an unknown kind (memory,
+    /// pagefile.sys); 'all', images as a whole
     #[arg(
         long,
         value_enum,

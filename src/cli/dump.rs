@@ -174,17 +174,13 @@ fn write(args: &DumpArgs, begun: Begun, custody: &mut Custody) -> Result<Exit> {
     let mut progress = Progress::begin(!args.no_progress && !args.quiet, false, &paths);
     let pending = target.pending;
     let mut writer = if on_terminal { progress.beside(target.writer) } else { target.writer };
-    let templates = evidence::needs_templates(&args.evidence)
+    let learned = evidence::needs_learning(&args.evidence)
         .then(|| hunt.learn(walk()))
         .transpose()
         .map_err(|error| anyhow!("{error}: try fewer with --threads"))?;
     let advance = |step: &Step<'_>| progress.advance(step);
-    let hunt = Hunt {
-        templates: templates.as_ref(),
-        filter: Some(&filter),
-        progress: Some(&advance),
-        ..hunt
-    };
+    let hunt =
+        Hunt { learned: learned.as_ref(), filter: Some(&filter), progress: Some(&advance), ..hunt };
     let done = hunt.dump(walk(), dump, &mut *writer, &mut ledger);
     progress.finish();
     drop(writer);

@@ -77,7 +77,7 @@ pub fn carve_word(args: &EvidenceArgs) -> Option<&'static str> {
 }
 
 /// Whether records may be met whose templates are elsewhere.
-pub fn needs_templates(args: &EvidenceArgs) -> bool {
+pub fn needs_learning(args: &EvidenceArgs) -> bool {
     args.recover || args.carve.is_some()
 }
 

@@ -129,13 +129,13 @@ fn look_into(args: &HuntArgs, begun: Begun, custody: &mut Custody) -> Result<Exi
         places.push((output.format, writer));
         pending.push(output.pending);
     }
-    let templates = evidence::needs_templates(&args.evidence)
+    let learned = evidence::needs_learning(&args.evidence)
         .then(|| hunt.learn(walk()))
         .transpose()
         .map_err(|error| anyhow!("{error}: try fewer with --threads"))?;
     let advance = |step: &Step<'_>| progress.advance(step);
     let hunt = Hunt {
-        templates: templates.as_ref(),
+        learned: learned.as_ref(),
         filter: Some(&filter),
         zone: events.shown_zone(),
         progress: Some(&advance),

@@ -40,7 +40,7 @@ use std::{
 Whatever is there, in the order of the evidence: containers, the partitions of disks with what is in
 them, logs, and what could not be looked at; and whether hunt reads it. The table has a line for each
 log: records, size, from when to when it reaches, computer, name, and in brackets what is odd about it.
-csv and json have more: how it was there (live, deleted, carved), chunks and how many of them are
+csv and json have more: how it was there (live, deleted, carved, slack), chunks and how many of them are
 damaged, ids that are missing between the first and the last, channels, computers; of partitions
 offset, size and file system. json is an object a line, schema harrier.list/1.
 

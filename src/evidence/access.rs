@@ -39,8 +39,8 @@ pub enum Carving {
     /// Nowhere.
     #[default]
     No,
-    /// Where no file is: in the free space of volumes, in volumes of an unknown kind, and in named
-    /// files of an unknown kind.
+    /// Where no file is: in the free space of volumes and behind the ends of files, in volumes of an
+    /// unknown kind, and in named files of an unknown kind.
     Free,
     /// Everywhere but in the logs that are read.
     All,

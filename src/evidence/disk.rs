@@ -69,7 +69,7 @@ pub struct Partition {
 enum Member {
     File(String, Box<NtfsFile>),
     Unread(String, io::Error),
-    Raw(String, Arc<dyn ReadAt>, Ranges),
+    Raw(String, Arc<dyn ReadAt>, Ranges, State),
 }
 
 /// Looks for a disk.
@@ -127,7 +127,7 @@ pub(super) fn open(
     if carving == Carving::All {
         let ranges = without(&all_of(&**whole), logs);
         let name = format!("{}!(all)", source.name());
-        found.push(Member::Raw(name, Arc::clone(whole), ranges.into()));
+        found.push(Member::Raw(name, Arc::clone(whole), ranges.into(), State::Carved));
     }
     account.members = found.len() as u64;
     told_damage(image.as_ref(), &mut account);
@@ -194,7 +194,7 @@ fn volume(
         // Windows can keep its logs there, unlike on those below.
         Kind::Other(_) | Kind::Unknown if carving == Carving::Free => {
             let all = all_of(&*volume.bytes);
-            found.push(Member::Raw(format!("{name}!(all)"), volume.bytes, all));
+            found.push(Member::Raw(format!("{name}!(all)"), volume.bytes, all, State::Carved));
             return Vec::new();
         }
         Kind::Other(what) if what.starts_with("ReFS") => {
@@ -213,12 +213,12 @@ fn volume(
             found.push(Member::Unread(name.to_owned(), error));
             if carving == Carving::Free {
                 let all = all_of(&*volume.bytes);
-                found.push(Member::Raw(format!("{name}!(all)"), volume.bytes, all));
+                found.push(Member::Raw(format!("{name}!(all)"), volume.bytes, all, State::Carved));
             }
             return Vec::new();
         }
     };
-    let scan = ntfs.scan();
+    let scan = if carving == Carving::Free { ntfs.scan_with_slack() } else { ntfs.scan() };
     let at = |what: String| format!("{name}: {what}");
     scan.faults.into_iter().for_each(|fault| account.fault(at(fault)));
     for (n, what) in [(scan.torn, "are torn"), (scan.unreadable, "could not be read")] {
@@ -232,7 +232,7 @@ fn volume(
     let is_read = |file: &&NtfsFile| begins_like_a_log(&*file.bytes).unwrap_or(false);
     let logs: Vec<Range<u64>> = match carving {
         Carving::No => Vec::new(),
-        _ => scan.files.iter().filter(is_read).flat_map(|file| file.extents.clone()).collect(),
+        _ => scan.files.iter().filter(is_read).flat_map(|file| file.held.clone()).collect(),
     };
     let files = scan.files.into_iter().map(|file| {
         let name = format!("{name}{slash}{}", file.path);
@@ -240,13 +240,21 @@ fn volume(
     });
     found.extend(files);
     if carving == Carving::Free {
+        let mut searched = logs.clone();
         match ntfs.unallocated() {
             Ok(free) => {
                 let ranges = without(&free, logs.clone());
                 let name = format!("{name}{slash}(unallocated)");
-                found.push(Member::Raw(name, volume.bytes, ranges.into()));
+                let bytes = Arc::clone(&volume.bytes);
+                found.push(Member::Raw(name, bytes, ranges.into(), State::Carved));
+                searched.extend(free);
             }
             Err(fault) => account.fault(at(format!("its free space was not searched: {fault}"))),
+        }
+        let ranges = without(&scan.slack, searched);
+        if !ranges.is_empty() {
+            let name = format!("{name}{slash}(slack)");
+            found.push(Member::Raw(name, volume.bytes, ranges.into(), State::Slack));
         }
     }
     logs
@@ -280,7 +288,9 @@ impl Members {
     pub(super) fn next(&mut self, source: &Source) -> Option<Found> {
         Some(match self.found.next()? {
             Member::Unread(name, error) => Found::Unreadable { name, error },
-            Member::Raw(name, bytes, ranges) => Found::Source(source.raw(name, bytes, ranges)),
+            Member::Raw(name, bytes, ranges, state) => {
+                Found::Source(source.raw(name, bytes, ranges, state))
+            }
             Member::File(name, file) => {
                 let state = match file.state {
                     image::State::Live => State::Live,

@@ -47,6 +47,14 @@ impl ReadAt for FileBytes {
         }
         Ok(done)
     }
+
+    fn zeros(&self, offset: u64) -> u64 {
+        if offset >= self.size {
+            return 0;
+        }
+        let data = self.file.data_from(offset);
+        data.map_or(0, |data| data.unwrap_or(self.size).min(self.size).saturating_sub(offset))
+    }
 }
 
 #[cfg(unix)]
@@ -65,6 +73,26 @@ impl Positioned {
             return Ok(0);
         }
         std::os::unix::fs::FileExt::read_at(&self.0, buf, offset)
+    }
+
+    /// Where the file has blocks for its bytes, from `offset` on: `Some(None)` if it has none up to its
+    /// end, `None` if the file system does not tell. It moves the file's cursor, which nothing here
+    /// looks at.
+    #[cfg(target_os = "linux")]
+    pub(super) fn data_from(&self, offset: u64) -> Option<Option<u64>> {
+        // Beyond i64 there is no file offset.
+        i64::try_from(offset).ok()?;
+        match rustix::fs::seek(&self.0, rustix::fs::SeekFrom::Data(offset)) {
+            Ok(data) => Some(Some(data)),
+            Err(rustix::io::Errno::NXIO) => Some(None),
+            Err(_) => None,
+        }
+    }
+
+    /// The file system is not asked.
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn data_from(&self, _: u64) -> Option<Option<u64>> {
+        None
     }
 
     /// For temporary files alone: evidence is not opened for writing.
@@ -86,6 +114,11 @@ impl Positioned {
     pub(super) fn read_some(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
         // It moves the file's cursor too, which nothing here looks at.
         std::os::windows::fs::FileExt::seek_read(&self.0, buf, offset)
+    }
+
+    /// The file system is not asked.
+    pub(super) fn data_from(&self, _: u64) -> Option<Option<u64>> {
+        None
     }
 
     /// For temporary files alone: evidence is not opened for writing.
@@ -115,6 +148,11 @@ impl Positioned {
         let mut file = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         file.seek(io::SeekFrom::Start(offset))?;
         file.read(buf)
+    }
+
+    /// The file system is not asked.
+    pub(super) fn data_from(&self, _: u64) -> Option<Option<u64>> {
+        None
     }
 
     /// For temporary files alone: evidence is not opened for writing.

@@ -23,7 +23,7 @@ pub enum State {
     Live,
     /// A file that was deleted and is there still, whole or in part.
     Deleted,
-    /// What is left behind the end of something that took its place.
+    /// Cut out of what is left behind the end of files that took its place.
     Slack,
     /// Cut out of raw bytes, without a file around it.
     Carved,
@@ -68,9 +68,20 @@ pub struct Source {
 pub(super) enum Place {
     File(PathBuf),
     Bytes(Arc<dyn ReadAt>),
-    Zip { archive: Arc<zip::Archive>, index: usize },
-    Packed { bytes: Arc<dyn ReadAt>, codec: Codec },
-    Raw { bytes: Arc<dyn ReadAt>, ranges: Ranges },
+    Zip {
+        archive: Arc<zip::Archive>,
+        index: usize,
+        /// How many bytes the logs have that come after it in the archive.
+        logs: u64,
+    },
+    Packed {
+        bytes: Arc<dyn ReadAt>,
+        codec: Codec,
+    },
+    Raw {
+        bytes: Arc<dyn ReadAt>,
+        ranges: Ranges,
+    },
 }
 
 /// Ranges of bytes, in order and apart.
@@ -142,10 +153,16 @@ impl Source {
     }
 
     /// Raw bytes within this source, to be searched in these ranges.
-    pub(super) fn raw(&self, name: String, bytes: Arc<dyn ReadAt>, ranges: Ranges) -> Source {
+    pub(super) fn raw(
+        &self,
+        name: String,
+        bytes: Arc<dyn ReadAt>,
+        ranges: Ranges,
+        state: State,
+    ) -> Source {
         let size =
             ranges.iter().fold(0u64, |sum, range| sum.saturating_add(range.end - range.start));
-        self.member(name, size, Place::Raw { bytes, ranges }).in_state(State::Carved)
+        self.member(name, size, Place::Raw { bytes, ranges }).in_state(state)
     }
 
     pub(super) fn zipped(
@@ -154,8 +171,9 @@ impl Source {
         size: u64,
         archive: &Arc<zip::Archive>,
         index: usize,
+        logs: u64,
     ) -> Source {
-        self.member(name, size, Place::Zip { archive: Arc::clone(archive), index })
+        self.member(name, size, Place::Zip { archive: Arc::clone(archive), index, logs })
     }
 
     pub(super) fn packed(&self, name: String, bytes: Arc<dyn ReadAt>, codec: Codec) -> Source {
@@ -293,8 +311,19 @@ impl Source {
     pub fn opens_cheaply(&self) -> bool {
         match &self.place {
             Place::File(_) | Place::Bytes(_) | Place::Raw { .. } => true,
-            Place::Zip { archive, index } => archive.opens_cheaply(*index),
+            Place::Zip { archive, index, .. } => archive.opens_cheaply(*index),
             Place::Packed { .. } => false,
+        }
+    }
+
+    /// Whether it is best worked on as a whole while others work on what comes after it. What is
+    /// unpacked goes forward only, so that many threads at one thing unpack no faster than one: they do
+    /// on several, as long as there are as large ones.
+    #[must_use]
+    pub fn leaves_work(&self) -> bool {
+        match &self.place {
+            Place::Zip { archive, index, logs } => *logs >= self.size && archive.is_packed(*index),
+            _ => false,
         }
     }
 
@@ -306,7 +335,7 @@ impl Source {
         match &self.place {
             Place::File(path) => Ok(Arc::new(file::FileBytes::open(path)?)),
             Place::Bytes(bytes) | Place::Raw { bytes, .. } => Ok(Arc::clone(bytes)),
-            Place::Zip { archive, index } => archive.open(*index),
+            Place::Zip { archive, index, .. } => archive.open(*index),
             Place::Packed { bytes, codec } => {
                 let bytes = stream::open(bytes, *codec, &self.access)?;
                 Ok(Arc::new(bytes))
@@ -317,7 +346,7 @@ impl Source {
     /// Its first bytes. Of what is packed no more is unpacked.
     fn start(&self) -> io::Result<Vec<u8>> {
         match &self.place {
-            Place::Zip { archive, index } if !self.opens_cheaply() => {
+            Place::Zip { archive, index, .. } if !self.opens_cheaply() => {
                 archive.start(*index, SNIFFED)
             }
             Place::Packed { bytes, codec } => stream::start(bytes, *codec, SNIFFED),
@@ -426,7 +455,7 @@ impl Source {
     fn siblings(&self) -> Box<dyn Siblings + '_> {
         match &self.place {
             Place::File(path) => Box::new(FolderSiblings::of(path)),
-            Place::Zip { archive, index } => Box::new(archive.siblings(*index)),
+            Place::Zip { archive, index, .. } => Box::new(archive.siblings(*index)),
             _ => Box::new(NoSiblings),
         }
     }

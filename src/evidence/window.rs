@@ -41,6 +41,11 @@ impl ReadAt for Window {
         };
         if buf.is_empty() { Ok(0) } else { self.bytes.read_at(at, buf) }
     }
+
+    fn zeros(&self, offset: u64) -> u64 {
+        let left = self.size.saturating_sub(offset);
+        self.start.checked_add(offset).map_or(0, |at| self.bytes.zeros(at).min(left))
+    }
 }
 
 /// How much a cursor reads ahead: decoders ask for a few kilobytes at a time, and what is below may

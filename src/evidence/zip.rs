@@ -52,6 +52,12 @@ impl Archive {
         })
     }
 
+    /// Whether a member has to be unpacked.
+    pub(super) fn is_packed(&self, index: usize) -> bool {
+        let entry = self.zip.by_index_data(index).ok();
+        entry.is_some_and(|entry| entry.compression() != CompressionMethod::Stored)
+    }
+
     /// A member's bytes, with its holes if it was stored without them.
     pub(super) fn open(&self, index: usize) -> io::Result<Arc<dyn ReadAt>> {
         let stored = self.stored(index)?;
@@ -211,6 +217,14 @@ pub(super) struct Members {
     archive: Arc<Archive>,
     host: Option<Arc<str>>,
     next: usize,
+    /// How many bytes the logs have that are still to come, by the names and sizes of members.
+    logs: u64,
+}
+
+/// Whether a member of this name says that it is a log.
+fn is_log(name: &[u8]) -> bool {
+    let end = name.len().checked_sub(5).and_then(|at| name.get(at..));
+    end.is_some_and(|end| end.eq_ignore_ascii_case(b".evtx"))
 }
 
 impl Members {
@@ -251,7 +265,11 @@ impl Members {
         let collection = client.is_some();
         let archive = Archive { zip, bytes, access, name, password, collection };
         let host = client.and_then(|index| layout::host(&archive.start(index, LONGEST).ok()?));
-        Ok(Members { archive: Arc::new(archive), host: host.map(Into::into), next: 0 })
+        let logs = (0..archive.zip.len())
+            .filter_map(|index| archive.zip.by_index_data(index).ok())
+            .filter(|entry| is_log(entry.name_raw()))
+            .fold(0, |sum: u64, entry| sum.saturating_add(entry.size()));
+        Ok(Members { archive: Arc::new(archive), host: host.map(Into::into), next: 0, logs })
     }
 
     pub(super) fn next(&mut self, source: &Source, account: &mut Account) -> Option<Found> {
@@ -265,6 +283,9 @@ impl Members {
                     continue;
                 }
             };
+            if is_log(entry.name_raw()) {
+                self.logs = self.logs.saturating_sub(entry.size());
+            }
             if entry.is_dir() {
                 continue;
             }
@@ -282,7 +303,7 @@ impl Members {
             if !admit(source, entry.size(), account) {
                 return None;
             }
-            let member = source.zipped(name, entry.size(), &self.archive, index);
+            let member = source.zipped(name, entry.size(), &self.archive, index, self.logs);
             return Some(Found::Source(member.of_host(self.host.clone())));
         }
         None

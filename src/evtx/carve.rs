@@ -27,12 +27,13 @@
 use super::chunk::{self, Finding, HEADER, Header, SIZE};
 use super::index;
 use super::known::Templates;
+use super::partial::Outer;
 use super::reader::{Bin, ChunkReport, Counts, Options, Reader, Sink};
 use super::walk::{self, Found, State};
 use crate::bytes::{self, ReadAt};
 use memchr::memmem::Finder;
 use std::io;
-use std::ops::{ControlFlow, Range};
+use std::ops::{ControlFlow, Range, RangeInclusive};
 use std::sync::Arc;
 
 /// How far around a place it is decided what is there: a record's chunk reaches 64 KiB before it,
@@ -42,11 +43,19 @@ pub const MARGIN: u64 = 2 * SIZE as u64;
 /// What is read at once.
 const READ: usize = 1 << 20;
 
-/// The shortest record that is believed without a chunk: up to its template's offset.
-const MIN_ORPHAN: usize = 0x26;
+/// Sizes of records that are believed without a chunk: the shortest goes up to its template's offset.
+const SIZES: RangeInclusive<usize> = 0x26..=SIZE - HEADER;
 
 /// FILETIMEs of 2000 and 2108: EVTX came with Windows Vista, and a record of another time is none.
 const TIMES: Range<u64> = 125_911_584_000_000_000..159_992_928_000_000_000;
+
+/// What the first bytes of a record's BinXML are: a fragment's header, and a template instance, of
+/// which a byte follows.
+const BINXML: [u8; 5] = [0x0f, 0x01, 0x01, 0x00, 0x0c];
+
+/// Where a chunk's header says how long its fields are, and what.
+const SIZE_FIELD: usize = 0x28;
+const FIELDS: u32 = 128;
 
 /// The most bases that are tried for the orphans of a chunk's length: those of real chunks do not
 /// overlap, crafted records may each name another.
@@ -76,7 +85,7 @@ impl Stretch {
 }
 
 /// An orphan that cannot be read from what is around it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lost {
     /// Where it stands.
     pub offset: u64,
@@ -86,6 +95,10 @@ pub struct Lost {
     pub record_id: u64,
     /// The time in its header, a FILETIME.
     pub time: u64,
+    /// What its System part says, if the template of that is known.
+    pub outer: Option<Outer>,
+    /// All of it, for [`Partial`](super::Partial).
+    pub record: Box<[u8]>,
 }
 
 /// A chunk that was found, by its place in the buffer.
@@ -426,11 +439,14 @@ impl Carver {
         self.chunk.extend_from_slice(self.buffer.get(orphan.at..end).unwrap_or(&[]));
         let found = orphan.found(base).filter(|found| self.reader.is_known(&self.chunk, found));
         let Some(found) = found else {
+            let outer = orphan.found(base).and_then(|found| self.reader.outer(&self.chunk, &found));
             lost.push(Lost {
                 offset,
                 size: u32::try_from(orphan.size).unwrap_or(u32::MAX),
                 record_id: orphan.id,
                 time: orphan.time,
+                outer,
+                record: self.chunk.get(HEADER..).unwrap_or(&[]).into(),
             });
             return ControlFlow::Continue(());
         };
@@ -478,8 +494,6 @@ fn fill(source: &dyn ReadAt, offset: u64, piece: &mut [u8]) -> u64 {
 
 /// What a chunk's magic at `at` stands at the head of, if it is a chunk's header.
 fn hit(buffer: &[u8], at: usize) -> Option<Hit> {
-    const SIZE_FIELD: usize = 0x28;
-    const FIELDS: u32 = 128;
     let data = buffer.get(at..)?;
     let data = data.get(..SIZE).unwrap_or(data);
     if bytes::u32(data, SIZE_FIELD) != Some(FIELDS) {
@@ -492,16 +506,27 @@ fn hit(buffer: &[u8], at: usize) -> Option<Hit> {
     Some(Hit { at, whole: whole.then_some(at + end), sealed })
 }
 
+/// Whether what begins with a chunk's magic may be a chunk, as far as it is there.
+pub(super) fn may_be_chunk(data: &[u8]) -> bool {
+    bytes::u32(data, SIZE_FIELD).is_none_or(|size| size == FIELDS)
+}
+
+/// Whether what begins with a record's magic may be a record, as far as it is there.
+pub(super) fn may_be_record(data: &[u8]) -> bool {
+    let size = bytes::u32(data, 4).is_none_or(|size| SIZES.contains(&index(size)));
+    let time = bytes::u64(data, 16).is_none_or(|time| TIMES.contains(&time));
+    let binxml = bytes::array(data, walk::RECORD_HEADER).is_none_or(|start| start == BINXML);
+    size && time && binxml
+}
+
 /// The record at `at`, if it is one beyond doubt.
 fn orphan(buffer: &[u8], at: usize) -> Option<Orphan> {
-    /// A fragment's header, and a template instance, of which a byte follows.
-    const BINXML: [u8; 5] = [0x0f, 0x01, 0x01, 0x00, 0x0c];
     let size = index(bytes::u32(buffer, at.checked_add(4)?)?);
     let time = bytes::u64(buffer, at.checked_add(16)?)?;
-    let fits = (MIN_ORPHAN..=SIZE - HEADER).contains(&size) && TIMES.contains(&time);
+    let fits = SIZES.contains(&size) && TIMES.contains(&time);
     let end = at.checked_add(size).filter(|end| fits && *end <= buffer.len())?;
     let copy = bytes::u32(buffer, end.checked_sub(4)?)?;
-    let binxml = bytes::array(buffer, at.checked_add(walk::RECORD_HEADER)?)?;
+    let binxml: [u8; 5] = bytes::array(buffer, at.checked_add(walk::RECORD_HEADER)?)?;
     let id = bytes::u64(buffer, at.checked_add(8)?)?;
     (index(copy) == size && binxml == BINXML).then_some(Orphan { at, size, id, time, base: None })
 }

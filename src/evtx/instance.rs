@@ -95,6 +95,27 @@ impl FastLane {
         end: usize,
         left_over: bool,
     ) -> Result<Node, Decline> {
+        self.prepare_to(data, at, end, left_over, usize::MAX)
+    }
+
+    /// The same of a record that was left over, for its outermost instance alone.
+    pub(super) fn prepare_outer(
+        &mut self,
+        data: &[u8],
+        at: usize,
+        end: usize,
+    ) -> Result<Node, Decline> {
+        self.prepare_to(data, at, end, true, 1)
+    }
+
+    fn prepare_to(
+        &mut self,
+        data: &[u8],
+        at: usize,
+        end: usize,
+        left_over: bool,
+        most: usize,
+    ) -> Result<Node, Decline> {
         self.slots.clear();
         self.instances.clear();
         self.pending.clear();
@@ -104,7 +125,7 @@ impl FastLane {
         self.pending.push(Pending { nest, context: Context::Document, depth: 0, at, end });
         let mut node = Node::ROOT;
         let mut next = 0;
-        while let Some(pending) = self.pending.get(next).copied() {
+        while let Some(pending) = self.pending.get(next).copied().filter(|_| next < most) {
             next += 1;
             if pending.depth > 0 && self.is_left_out(pending.nest) {
                 continue;

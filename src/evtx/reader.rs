@@ -1,16 +1,19 @@
 //! Reading slots: a thread's state, and what it reports.
 
 use super::Decline;
+use super::carve;
 use super::chunk::{self, Finding, Header};
 use super::file::Log;
 use super::instance::FastLane;
 use super::intern::Node;
 use super::known::Templates;
 use super::load::{Loader, Lost};
+use super::partial::Outer;
 use super::record::{Fast, Meta, Record, Slow};
 use super::slow::{SlowLane, Target};
 use super::walk::{self, Found, Gap, Span, State};
 use crate::bytes::ReadAt;
+use crate::event::Event;
 use memchr::memmem::Finder;
 use std::fmt;
 use std::ops::{ControlFlow, Range};
@@ -34,6 +37,13 @@ pub trait Sink {
 
     /// Something could not be read.
     fn damage(&mut self, damage: Damage);
+
+    /// A record that stands alone cannot be read, of which there is a [`Damage`], too: this is what is
+    /// there of it.
+    fn lost(&mut self, lost: &carve::Lost) -> ControlFlow<()> {
+        let _ = lost;
+        ControlFlow::Continue(())
+    }
 }
 
 /// What became of a slot: every slot that was asked for is reported once.
@@ -225,6 +235,31 @@ impl Reader {
         self.fast.interner.begin_chunk();
         let (at, end) = found.content();
         self.fast.templates.is_some() && self.fast.prepare(data, at, end, true).is_ok()
+    }
+
+    /// What the System part of this record, alone in `data`, says, if its template is known.
+    pub(super) fn outer(&mut self, data: &[u8], found: &Found) -> Option<Outer> {
+        self.fast.interner.begin_chunk();
+        self.fast.templates.as_ref()?;
+        let (at, end) = found.content();
+        let node = self.fast.prepare_outer(data, at, end).ok()?;
+        let make = self.fast.make(node)?;
+        let meta = Meta { slot: 0, slot_offset: 0, found: *found, chunk: data };
+        let (instances, slots) = (&*self.fast.instances, &*self.fast.slots);
+        let (utf16_only, borrowed) = (self.fast.utf16_only, true);
+        let record = Record::Fast(Fast { meta, make, instances, slots, utf16_only, borrowed });
+        let text = |leaf| {
+            let mut text = Vec::new();
+            record.first_text(leaf, &mut text).then_some(())?;
+            String::from_utf8(text).ok()
+        };
+        let system = *record.layout().system();
+        Some(Outer {
+            provider: text(system.provider)?,
+            event_id: text(system.event_id)?,
+            channel: text(system.channel).unwrap_or_default(),
+            computer: text(system.computer).unwrap_or_default(),
+        })
     }
 
     /// Reads these records, which lie in what is left of a chunk that began at `offset`.

@@ -12,6 +12,7 @@ use super::feed::{Item, Piece};
 use super::filter::Screen;
 use super::open::{Opened, Readers, whole};
 use super::own;
+use super::partial;
 use super::rendered::{At, Rendered};
 use super::sequence::Flow;
 use super::work::{Finished, HandOn, Note, OUTPUT_BYTES, Work};
@@ -20,7 +21,7 @@ use crate::engine::Kinds;
 use crate::event::format_file_time;
 use crate::evidence::Found;
 use crate::evtx::{
-    self, ChunkReport, Damage, DamageKind, Format, InChunk, Lane, Record, Renderer, State,
+    self, ChunkReport, Damage, DamageKind, Format, InChunk, Lane, Lost, Record, Renderer, State,
 };
 use crate::ledger::{Correlated, Ledger, Taken, Tally};
 use crate::report::{escape, xml};
@@ -255,6 +256,21 @@ impl evtx::Sink for Visit<'_, '_> {
 
     fn damage(&mut self, damage: Damage) {
         self.counted.damage(damage);
+    }
+
+    /// Writes what is there of a record, if all records are wanted: what a filter asks for it cannot say.
+    fn lost(&mut self, lost: &Lost) -> ControlFlow<()> {
+        if self.screen.is_some() {
+            return ControlFlow::Continue(());
+        }
+        let (path, format) = (self.path, self.dump.format);
+        self.rendered.bytes(|out| partial::write(format, lost, path, out), At::NOWHERE);
+        if self.rendered.len() < OUTPUT_BYTES {
+            return ControlFlow::Continue(());
+        }
+        let flow = (self.hand_on)(self.rendered);
+        self.rendered.clear();
+        if flow == Flow::Go { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     }
 }
 

@@ -167,11 +167,13 @@ impl<I: Iterator<Item = Found>> Iterator for Feed<I> {
     }
 }
 
-/// Whether a source is opened by whoever works on it. A large log that has to be unpacked as a whole
-/// is, so that others go on meanwhile; but what is in a large container is work for all.
+/// Whether a source is opened by whoever works on it. A large log that has to be unpacked is, so that
+/// others unpack the next one meanwhile; the last large one is work for all, and so is what is in a
+/// large container.
 fn opened_by_workers(source: &Source) -> bool {
     source.size() <= ITEM_BYTES
-        || !source.opens_cheaply() && !source.is_container().unwrap_or(false)
+        || (!source.opens_cheaply() || source.leaves_work())
+            && !source.is_container().unwrap_or(false)
 }
 
 #[cfg(test)]
@@ -229,6 +231,44 @@ mod tests {
         );
         assert!(items.iter().zip(0..).all(|(item, n)| item.number == n));
         assert_eq!(feed.met(), 8);
+    }
+
+    /// Of large packed members all but the last are each unpacked by one thread.
+    #[test]
+    fn large_members_are_unpacked_beside_each_other() {
+        use std::io::Write as _;
+        let folder = tempfile::tempdir().unwrap();
+        let file = fs::File::create(folder.path().join("case.zip")).unwrap();
+        let mut zip = zip::ZipWriter::new(file);
+        let method = |stored: bool| {
+            let (stores, packs) =
+                (zip::CompressionMethod::Stored, zip::CompressionMethod::Deflated);
+            let method = if stored { stores } else { packs };
+            zip::write::SimpleFileOptions::default().compression_method(method)
+        };
+        for (name, chunks, stored) in [
+            ("a.evtx", 40, false),
+            ("b.evtx", 64, true),
+            ("c.evtx", 150, false),
+            ("d.evtx", 40, false),
+            ("e.evtx", 40, false),
+            ("f", 200, false),
+        ] {
+            zip.start_file(name, method(stored)).unwrap();
+            zip.write_all(&log(chunks)).unwrap();
+        }
+        zip.finish().unwrap();
+        let items: Vec<Item> = Feed::new(Walk::new(&[folder.path().to_owned()])).collect();
+        let told: Vec<String> = items.iter().flat_map(told).collect();
+        let begun = |name: &str| told.iter().position(|piece| piece == name);
+        assert!(begun("case.zip!a.evtx").is_some(), "{told:?}");
+        assert!(begun("case.zip!d.evtx").is_some(), "{told:?}");
+        for name in ["b", "c", "e"] {
+            let name = format!("case.zip!{name}.evtx");
+            assert!(begun(&name).is_none(), "{name}: work for all: {told:?}");
+        }
+        assert!(told.contains(&"128..150".to_owned()), "{told:?}");
+        assert_eq!(told.last().map(String::as_str), Some("read"));
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub struct LogEntry {
     pub path: String,
     /// Its size in bytes.
     pub size: u64,
-    /// How it was there: `live`, `deleted`, `carved`.
+    /// How it was there: `live`, `deleted`, `carved`, `slack`.
     pub found: &'static str,
     /// Whether it is raw bytes, with chunks and records in them.
     pub raw: bool,

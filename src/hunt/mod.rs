@@ -26,9 +26,11 @@ mod filter;
 mod glob;
 mod group;
 mod inventory;
+mod learn;
 mod newest;
 mod open;
 mod own;
+mod partial;
 mod rendered;
 mod sequence;
 mod spill;
@@ -38,7 +40,6 @@ mod work;
 
 use crate::engine::{Kinds, RuleSet};
 use crate::evidence::Found;
-use crate::evtx::Templates;
 use crate::ledger::{Ledger, Levels, SourceEntry};
 use crate::report::Format;
 use collect::Collector;
@@ -51,7 +52,7 @@ use std::{
     fmt, io,
     io::Write,
     ops::ControlFlow,
-    sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
+    sync::{Mutex, PoisonError, atomic::AtomicBool},
     time::Duration,
 };
 use work::{Purpose, Work, Worker};
@@ -60,6 +61,7 @@ pub use dump::Dump;
 pub use filter::EventFilter;
 pub use glob::Glob;
 pub use inventory::{Begun, CarvedChunk, Inventory, LogEntry, Maker};
+pub use learn::Learned;
 pub use time::{Ticks, first_tick, timestamp};
 pub use visit::{Visitor, visit};
 
@@ -91,8 +93,9 @@ pub struct Hunt<'a> {
     pub show_filtered: bool,
     /// Whether to look for records in the slack of chunks, too: what the logs have deleted.
     pub recover: bool,
-    /// The templates of the case ([`Hunt::learn`]), for records whose own are gone.
-    pub templates: Option<&'a Arc<Templates>>,
+    /// What was learned of all evidence before ([`Hunt::learn`]): of use where what is left of logs is
+    /// looked for.
+    pub learned: Option<&'a Learned>,
     /// Set from outside to end the hunt before the evidence ends. What is begun is finished: about
     /// two megabytes for each thread.
     pub cancel: Option<&'a AtomicBool>,
@@ -192,7 +195,7 @@ impl<'a> Hunt<'a> {
             full_scan: false,
             show_filtered: false,
             recover: false,
-            templates: None,
+            learned: None,
             cancel: None,
             progress: None,
         }

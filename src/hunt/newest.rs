@@ -9,10 +9,10 @@ use super::open::{Opened, Readers, Whole};
 use super::time::{Ticks, event_time};
 use super::{Hunt, HuntError, pool};
 use crate::evidence::Found;
-use crate::evtx::{self, ChunkReport, Damage, Record, State, Templates};
+use crate::evtx::{self, ChunkReport, Damage, Record, State};
 use std::{
     ops::{ControlFlow, Range},
-    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
+    sync::{Mutex, PoisonError, atomic::Ordering},
 };
 
 impl Hunt<'_> {
@@ -28,7 +28,7 @@ impl Hunt<'_> {
     ) -> Result<Option<Ticks>, HuntError> {
         let feed = Mutex::new(Feed::new(walk));
         let newest = pool(self.threads)?.broadcast(|_| {
-            let mut reader = Readers::new(&Hunt { recover: false, templates: None, ..*self });
+            let mut reader = Readers::new(&Hunt { recover: false, learned: None, ..*self });
             let mut newest = Newest(None);
             while !self.cancelled() {
                 let item = feed.lock().unwrap_or_else(PoisonError::into_inner).next();
@@ -38,31 +38,6 @@ impl Hunt<'_> {
             newest.0
         });
         Ok(newest.into_iter().flatten().max())
-    }
-
-    /// The templates of all that `walk` finds: with [`Hunt::templates`] they serve records whose own are
-    /// gone.
-    ///
-    /// # Errors
-    /// If threads cannot be started.
-    pub fn learn(
-        &self,
-        walk: impl Iterator<Item = Found> + Send,
-    ) -> Result<Arc<Templates>, HuntError> {
-        let feed = Mutex::new(Feed::new(walk));
-        let met = pool(self.threads)?.broadcast(|_| {
-            let mut reader = Readers::collecting();
-            let mut newest = Newest(None);
-            while !self.cancelled() {
-                let item = feed.lock().unwrap_or_else(PoisonError::into_inner).next();
-                let Some(item) = item else { break };
-                item.pieces.into_iter().for_each(|piece| newest.piece(&mut reader, piece));
-            }
-            reader.into_templates()
-        });
-        let mut all = Templates::default();
-        met.into_iter().for_each(|met| all.merge(met));
-        Ok(Arc::new(all.ready()))
     }
 
     pub(super) fn cancelled(&self) -> bool {

@@ -2,13 +2,14 @@
 
 use super::Hunt;
 use super::feed::{CHUNK_BYTES, ITEM_BYTES};
+use super::learn::{Learned, Pieces, Scouted};
 use super::work::Note;
 use crate::bytes::ReadAt;
 use crate::event::format_file_time;
 use crate::evidence::{Container, Found, Inside, Locked, Look, Outcome, Ranges, Source};
 use crate::evtx::{
-    self, Bin, Carver, ChunkReport, Counts, Damage, DamageKind, Log, Lost, OpenError, Reader, Sink,
-    Templates,
+    self, Bin, Carver, ChunkReport, Counts, Damage, DamageKind, Log, Lost, MARGIN, OpenError,
+    Outer, PIECE, Partial, Reader, Scout, Sink, Templates,
 };
 use crate::ledger::{Aside, SourceEntry, SourceState};
 use std::{
@@ -50,48 +51,53 @@ impl Opened {
     }
 }
 
-/// How much of raw bytes is worked on at once.
-const RAW_BYTES: u64 = 4 << 20;
+/// How much of raw bytes is worked on at once: as many pieces as [`Pieces`] has bits.
+const RAW_BYTES: u64 = Pieces::BITS as u64 * PIECE;
 
 /// What reads logs and searches raw bytes, one thread's.
 pub(super) struct Readers {
     reader: Reader,
+    scout: Scout,
     carver: Carver,
     lost: Vec<Lost>,
     ranges: Vec<Range<u64>>,
+    /// What was learned of raw bytes before.
+    learned: Option<Arc<Scouted>>,
+    /// What is learned of them, if it is kept.
+    learning: Option<Scouted>,
 }
 
 impl Readers {
     pub(super) fn new(hunt: &Hunt<'_>) -> Readers {
-        Readers::with(hunt.recover, hunt.templates.cloned())
+        Readers::with(hunt.recover, hunt.learned)
     }
 
-    /// Some that look into slack or not, with the templates of the case if they are known.
-    pub(super) fn with(recover: bool, templates: Option<Arc<Templates>>) -> Readers {
+    /// Some that look into slack or not, with what was learned of the case.
+    pub(super) fn with(recover: bool, learned: Option<&Learned>) -> Readers {
         let options = evtx::Options { recover, ..evtx::Options::default() };
-        Readers {
-            reader: Reader::new(options).with_templates(templates.clone()),
-            carver: Carver::with_templates(templates),
-            lost: Vec::new(),
-            ranges: Vec::new(),
-        }
+        let templates = learned.map(|learned| Arc::clone(&learned.templates));
+        let reader = Reader::new(options).with_templates(templates.clone());
+        let learned = learned.map(|learned| Arc::clone(&learned.scouted));
+        Readers { learned, ..Readers::of(reader, Carver::with_templates(templates)) }
     }
 
-    /// Some that keep the templates that they meet.
+    /// Some that keep what they learn.
     pub(super) fn collecting() -> Readers {
-        Readers {
-            reader: Reader::new(evtx::Options::default()).collecting(),
-            carver: Carver::collecting(),
-            lost: Vec::new(),
-            ranges: Vec::new(),
-        }
+        let reader = Reader::new(evtx::Options::default()).collecting();
+        let learning = Some(Scouted::default());
+        Readers { learning, ..Readers::of(reader, Carver::collecting()) }
     }
 
-    /// The templates that they met.
-    pub(super) fn into_templates(self) -> Templates {
+    fn of(reader: Reader, carver: Carver) -> Readers {
+        let (scout, lost, ranges) = (Scout::new(), Vec::new(), Vec::new());
+        Readers { reader, scout, carver, lost, ranges, learned: None, learning: None }
+    }
+
+    /// What they learned.
+    pub(super) fn into_learned(self) -> (Templates, Scouted) {
         let mut templates = self.reader.into_templates();
         templates.merge(self.carver.into_templates());
-        templates
+        (templates, self.learning.unwrap_or_default())
     }
 
     /// Reads these slots.
@@ -110,27 +116,78 @@ impl Readers {
         while from < slots.end {
             let to = slots.end.min(from.saturating_add(opened.slots_at_once()));
             let window = from.saturating_mul(CHUNK_BYTES)..to.saturating_mul(CHUNK_BYTES);
-            self.carve(&*opened.bytes, ranges, &window, sink)?;
+            self.window(opened, ranges, &window, sink)?;
             from = to;
         }
         ControlFlow::Continue(())
     }
 
-    fn carve(
+    /// Searches what of the ranges is in a window.
+    fn window(
         &mut self,
-        bytes: &dyn ReadAt,
+        opened: &Opened,
         ranges: &[Range<u64>],
         window: &Range<u64>,
         sink: &mut impl Sink,
     ) -> ControlFlow<()> {
-        self.ranges.clear();
         let first = ranges.partition_point(|range| range.end <= window.start);
         let inside = ranges.iter().skip(first).take_while(|range| range.start < window.end);
+        self.ranges.clear();
         self.ranges
             .extend(inside.map(|range| range.start.max(window.start)..range.end.min(window.end)));
-        let (stretch, flow) = self.carver.read(bytes, &self.ranges, sink, &mut self.lost);
+        let pieces = self.pieces(opened, window);
+        if pieces == 0 {
+            return ControlFlow::Continue(());
+        }
+        let mut ranges = std::mem::take(&mut self.ranges);
+        keep(&mut ranges, pieces, window.start);
+        let mut rest = ranges.as_slice();
+        let mut flow = ControlFlow::Continue(());
+        while let (ControlFlow::Continue(()), false) = (flow, rest.is_empty()) {
+            // What is around those that are read at once is read with them: one goes with another as
+            // long as nothing would be read twice or in vain.
+            let apart = |pair: &[Range<u64>]| match pair {
+                [a, b] => b.start.saturating_sub(a.end) >= 2 * MARGIN,
+                _ => false,
+            };
+            let together = rest.windows(2).position(apart).map_or(rest.len(), |n| n + 1);
+            let (group, others) = rest.split_at_checked(together).unwrap_or((rest, &[]));
+            rest = others;
+            flow = self.carve(&*opened.bytes, group, window.start, sink);
+        }
+        self.ranges = ranges;
+        flow
+    }
+
+    /// In which pieces of a window something may begin in the ranges that are in it.
+    fn pieces(&mut self, opened: &Opened, window: &Range<u64>) -> Pieces {
+        let (source, number) = (opened.source.name(), window.start / RAW_BYTES);
+        if let Some(known) = self.learned.as_ref().and_then(|known| known.known(source, number)) {
+            return known;
+        }
+        let mut pieces = 0;
+        let first = window.start / PIECE;
+        self.scout.look(&*opened.bytes, &self.ranges, &mut |piece| {
+            let bit = u32::try_from(piece.saturating_sub(first)).unwrap_or(u32::MAX);
+            pieces |= Pieces::checked_shl(1, bit).unwrap_or(0);
+        });
+        if let Some(learning) = &mut self.learning {
+            learning.note(source, number, pieces);
+        }
+        pieces
+    }
+
+    /// Searches ranges, which lie in a window that begins at `offset`.
+    fn carve(
+        &mut self,
+        bytes: &dyn ReadAt,
+        ranges: &[Range<u64>],
+        offset: u64,
+        sink: &mut impl Sink,
+    ) -> ControlFlow<()> {
+        let (stretch, flow) = self.carver.read(bytes, ranges, sink, &mut self.lost);
         flow?;
-        let (chunk, offset) = (window.start / CHUNK_BYTES, window.start);
+        let chunk = offset / CHUNK_BYTES;
         if stretch.unread > 0 {
             let len = u32::try_from(stretch.unread).unwrap_or(u32::MAX);
             let reason = format!("{len} bytes here or around cannot be read and count as zeros");
@@ -138,14 +195,9 @@ impl Readers {
             sink.damage(Damage { offset, chunk, record_id: None, kind, reason });
         }
         let counts = Counts { unreadable: self.lost.len() as u64, ..Counts::default() };
-        for Lost { offset, size, record_id: id, time } in self.lost.drain(..) {
-            let time = format_file_time(time);
-            let reason = format!(
-                "record {id} of {size} bytes, written {time}, stands alone, and its template is not \
-                 known"
-            );
-            let (kind, record_id) = (DamageKind::LeftOver, Some(id));
-            sink.damage(Damage { offset, chunk: offset / CHUNK_BYTES, record_id, kind, reason });
+        for lost in self.lost.drain(..) {
+            sink.lost(&lost)?;
+            sink.damage(told(&lost));
         }
         if counts.unreadable > 0 {
             let (bin, findings) = (Bin::Orphans(counts), Vec::new());
@@ -153,6 +205,45 @@ impl Readers {
         }
         ControlFlow::Continue(())
     }
+}
+
+/// What the ledger says of a record that stands alone and cannot be read.
+fn told(lost: &Lost) -> Damage {
+    let Lost { offset, size, record_id: id, time, .. } = *lost;
+    let time = format_file_time(time);
+    let event = match &lost.outer {
+        Some(Outer { provider, event_id, .. }) => format!(" (event {event_id} of {provider})"),
+        None => {
+            let Partial { event_id, provider, .. } = Partial::of(&lost.record);
+            let of = provider.map_or_else(String::new, |provider| format!(" of {provider}"));
+            let by = "by its place among the values";
+            event_id.map_or_else(String::new, |event| format!(" (event {event}{of}, {by})"))
+        }
+    };
+    let reason = format!(
+        "record {id} of {size} bytes, written {time}{event}, stands alone, and its template is not known"
+    );
+    let (kind, record_id) = (DamageKind::LeftOver, Some(id));
+    Damage { offset, chunk: offset / CHUNK_BYTES, record_id, kind, reason }
+}
+
+/// Keeps of ranges what is in these pieces of the window that begins at `start`.
+fn keep(ranges: &mut Vec<Range<u64>>, pieces: Pieces, start: u64) {
+    let mut kept: Vec<Range<u64>> = Vec::with_capacity(ranges.len());
+    for range in ranges.iter() {
+        for piece in (0..u64::from(Pieces::BITS)).filter(|piece| pieces >> piece & 1 != 0) {
+            let from = start.saturating_add(piece * PIECE);
+            let part = range.start.max(from)..range.end.min(from.saturating_add(PIECE));
+            if part.is_empty() {
+                continue;
+            }
+            match kept.last_mut() {
+                Some(last) if last.end == part.start => last.end = part.end,
+                _ => kept.push(part),
+            }
+        }
+    }
+    *ranges = kept;
 }
 
 /// What became of something of which there is nothing to read.

@@ -227,7 +227,7 @@ pub struct SourceEntry {
     pub size: u64,
     /// What it is, if it is no log itself but other sources lie in it: `zip`, `tar`.
     pub container: Option<&'static str>,
-    /// How it was there: `live`, `deleted`, `carved`.
+    /// How it was there: `live`, `deleted`, `carved`, `slack`.
     pub found: &'static str,
     /// How many snapshots (volume shadow copies) it has, which were not looked into.
     pub shadow_copies: u64,

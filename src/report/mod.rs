@@ -161,7 +161,7 @@ pub struct Place<'a> {
     pub offset: u64,
     /// The record's number by its own header.
     pub record_id: u64,
-    /// How the source is there: `live`, `deleted`, `carved`.
+    /// How the source is there: `live`, `deleted`, `carved`, `slack`.
     pub state: &'a str,
     /// The host that the source was collected from, if the collection says so.
     pub host: Option<&'a str>,

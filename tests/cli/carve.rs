@@ -109,6 +109,25 @@ fn what_cannot_be_read_is_counted() {
     assert!(records["seen"].as_u64().unwrap() > 50);
     let first = ledger["sources"][0]["findings"][0]["reason"].as_str().unwrap();
     assert!(first.contains("stands alone, and its template is not known"), "{first}");
+    // Their values are written, under a name of their own.
+    let dumped = bench.harrier(&words("dump tail.bin --carve -q"));
+    let partial = dumped.hits();
+    assert_eq!(partial.len() as u64, records["seen"].as_u64().unwrap(), "{}", dumped.err);
+    for (line, n) in partial.iter().zip(0..) {
+        assert!(line.get("Event").is_none() && line["evidence"]["recovered"] == true);
+        let values = line["Partial"]["Data"].as_array().unwrap();
+        let has = |text: &str| values.iter().any(|value| value["value"] == text);
+        assert!(has(r"C:\evil.exe"), "{n}: {line}");
+        assert_eq!(line["Partial"]["EventID"], "1");
+        assert_eq!(line["Partial"]["KnownBy"], "place");
+    }
+    let xml = bench.harrier(&words("dump tail.bin --carve -q --format xml"));
+    let text = String::from_utf8(xml.out).unwrap();
+    assert_eq!(text.matches("<Partial EventRecordID=").count(), partial.len());
+    assert!(text.contains(r#"<Value Type="String">C:\evil.exe</Value>"#), "{text}");
+    // With a filter nobody knows whether they are wanted.
+    let some = bench.harrier(&words("dump tail.bin --carve -q --event-id 1"));
+    assert!(some.out.is_empty(), "{}", some.err);
     // With the log beside it, which has the template, all are read.
     bench.log("logs/other.evtx", 0, 1);
     let run = bench.harrier(&words("hunt tail.bin logs -r rules --carve -q"));

@@ -10,6 +10,7 @@ mod dump;
 mod evidence;
 mod filters;
 mod hunts;
+mod images;
 mod inventory;
 mod outputs;
 mod regression;

@@ -318,4 +318,12 @@ impl ReadAt for Qcow2 {
             }
         })
     }
+
+    fn zeros(&self, offset: u64) -> u64 {
+        read::zeros(self.size, offset, |at| match self.place(at) {
+            Ok((Place::Zero, len)) => len,
+            Ok((Place::Below, len)) => read::zeros_below(self.backing.as_ref(), at, len),
+            Ok((Place::At(_) | Place::Packed(_), _)) | Err(_) => 0,
+        })
+    }
 }

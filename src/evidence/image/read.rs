@@ -64,6 +64,28 @@ pub(super) fn spans(
     Ok(done)
 }
 
+/// How many bytes from `offset` on are zeros, put together from spans: `one` says how many are from
+/// there to the end of its span at most, 0 if they are not zeros.
+pub(super) fn zeros(size: u64, offset: u64, mut one: impl FnMut(u64) -> u64) -> u64 {
+    /// Nobody asks for more at once.
+    const ENOUGH: u64 = 16 << 20;
+    let mut len = 0u64;
+    while len < ENOUGH {
+        let at = offset.saturating_add(len);
+        match size.saturating_sub(at).min(one(at)) {
+            0 => break,
+            more => len = len.saturating_add(more),
+        }
+    }
+    len
+}
+
+/// How many bytes from `offset` on are zeros in what is below an image, `len` at most: there are
+/// zeros where that ends.
+pub(super) fn zeros_below(below: Option<&Arc<dyn ReadAt>>, offset: u64, len: u64) -> u64 {
+    below.filter(|below| offset < below.size()).map_or(len, |below| below.zeros(offset).min(len))
+}
+
 /// The front of `buf`, `len` bytes at most.
 pub(super) fn front(buf: &mut [u8], len: u64) -> &mut [u8] {
     let len = usize::try_from(len).unwrap_or(usize::MAX).min(buf.len());
@@ -88,6 +110,11 @@ impl ReadAt for Window {
             Some(at) if !buf.is_empty() => self.bytes.read_at(at, buf),
             _ => Ok(0),
         }
+    }
+
+    fn zeros(&self, offset: u64) -> u64 {
+        let left = self.size.saturating_sub(offset);
+        self.start.checked_add(offset).map_or(0, |at| self.bytes.zeros(at).min(left))
     }
 }
 
@@ -125,6 +152,16 @@ impl ReadAt for Row {
             let inside = at - start;
             let buf = front(buf, part.size().saturating_sub(inside));
             part.read_at(inside, buf)
+        })
+    }
+
+    fn zeros(&self, offset: u64) -> u64 {
+        zeros(self.size, offset, |at| {
+            let after = self.parts.partition_point(|(start, _)| *start <= at);
+            let part = after.checked_sub(1).and_then(|n| self.parts.get(n));
+            part.map_or(0, |(start, part)| {
+                part.zeros(at - start).min(part.size().saturating_sub(at - start))
+            })
         })
     }
 }

@@ -267,6 +267,18 @@ impl ReadAt for Dynamic {
             }
         })
     }
+
+    fn zeros(&self, offset: u64) -> u64 {
+        read::zeros(self.size, offset, |at| {
+            let entry = usize::try_from(at / self.block).ok().and_then(|n| n.checked_mul(4));
+            match entry.and_then(|at| bytes::u32_be(&self.table, at)) {
+                Some(NOWHERE) => {
+                    read::zeros_below(self.parent.as_ref(), at, self.block - at % self.block)
+                }
+                _ => 0,
+            }
+        })
+    }
 }
 
 impl Dynamic {

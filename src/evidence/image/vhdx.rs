@@ -252,4 +252,19 @@ impl ReadAt for Disk {
             }
         })
     }
+
+    fn zeros(&self, offset: u64) -> u64 {
+        let block = self.metadata.block;
+        read::zeros(self.metadata.size, offset, |at| {
+            let number = at / block;
+            let entry = usize::try_from(number + number / self.metadata.row()).ok();
+            let entry = entry.and_then(|n| bytes::u64(&self.table, n.checked_mul(8)?));
+            match entry.map(|entry| entry & 7) {
+                Some(state::NOT_PRESENT | state::UNDEFINED | state::ZERO | state::UNMAPPED) => {
+                    block - at % block
+                }
+                _ => 0,
+            }
+        })
+    }
 }

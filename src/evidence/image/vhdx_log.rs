@@ -238,6 +238,20 @@ impl ReadAt for Overlay {
             self.source.read_at(at, front(buf, next - at))
         })
     }
+
+    fn zeros(&self, offset: u64) -> u64 {
+        read::zeros(self.size(), offset, |at| {
+            let change = self.changes.range(..=at).next_back();
+            if let Some((&start, change)) = change.filter(|(start, c)| at - **start < c.len()) {
+                return match change {
+                    Change::Zeros(_) => change.len() - (at - start),
+                    Change::Page(_) => 0,
+                };
+            }
+            let next = self.changes.range(at..).next().map_or(u64::MAX, |(next, _)| *next);
+            self.source.zeros(at).min(next - at)
+        })
+    }
 }
 
 #[cfg(test)]

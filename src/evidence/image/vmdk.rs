@@ -287,6 +287,10 @@ impl ReadAt for Zeros {
         buf.fill(0);
         Ok(buf.len())
     }
+
+    fn zeros(&self, offset: u64) -> u64 {
+        self.0.saturating_sub(offset)
+    }
 }
 
 #[cfg(test)]

@@ -245,4 +245,15 @@ impl ReadAt for Sparse {
             }
         })
     }
+
+    fn zeros(&self, offset: u64) -> u64 {
+        read::zeros(self.size, offset, |at| {
+            let len = self.grain - at % self.grain;
+            match self.place(at / self.grain) {
+                Ok(Place::Zero) => len,
+                Ok(Place::Below) => read::zeros_below(self.parent.as_ref(), at, len),
+                Ok(Place::At(_)) | Err(_) => 0,
+            }
+        })
+    }
 }

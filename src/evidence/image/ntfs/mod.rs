@@ -10,6 +10,7 @@
 mod lznt1;
 mod record;
 mod scan;
+mod slack;
 mod stream;
 
 use super::{Damage, ImageFault, read};
@@ -291,7 +292,13 @@ impl Ntfs {
     /// Finds the event logs.
     #[must_use]
     pub fn scan(&self) -> Scan {
-        scan::scan(self)
+        scan::scan(self, false)
+    }
+
+    /// Finds the event logs, and the slack of all files.
+    #[must_use]
+    pub fn scan_with_slack(&self) -> Scan {
+        scan::scan(self, true)
     }
 
     /// The bitmap of clusters in use.

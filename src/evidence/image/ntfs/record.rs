@@ -138,7 +138,21 @@ pub(super) struct NonResident<'r> {
     pub(super) valid: u64,
 }
 
+/// Flags of an attribute.
+const COMPRESSED: u16 = 0x00ff;
+pub(super) const ENCRYPTED: u16 = 0x4000;
+
 impl<'r> Attribute<'r> {
+    /// Whether its value is compressed.
+    pub(super) fn is_compressed(&self) -> bool {
+        self.flags & COMPRESSED != 0
+    }
+
+    /// Whether its clusters hold something else than its value.
+    pub(super) fn is_packed(&self) -> bool {
+        self.is_compressed() || self.flags & ENCRYPTED != 0
+    }
+
     fn read(data: &'r [u8], at: usize) -> Option<Attribute<'r>> {
         let kind = bytes::u32(data, at)?;
         let len = usize::try_from(bytes::u32(data, at.checked_add(4)?)?).ok()?;
@@ -191,7 +205,8 @@ pub(super) struct FileName {
 impl FileName {
     pub(super) fn read(value: &[u8]) -> Option<FileName> {
         let parent = Reference::read(value, 0)?;
-        let units = usize::from(bytes::u8(value, 64)?);
+        // Without a name it is no name: nothing could be called by it.
+        let units = Some(usize::from(bytes::u8(value, 64)?)).filter(|units| *units > 0)?;
         let namespace = bytes::u8(value, 65)?;
         let units = bytes::slice(value, 66, units.checked_mul(2)?)?;
         let units = units.chunks_exact(2).map(|unit| u16::from_le_bytes([unit[0], unit[1]]));
@@ -244,5 +259,7 @@ mod tests {
         assert_eq!(FileName::read(&value).unwrap().name, "a\u{FFFD}b");
         value.pop();
         assert_eq!(FileName::read(&value), None);
+        value[64] = 0;
+        assert_eq!(FileName::read(&value), None, "of no letters");
     }
 }

@@ -10,7 +10,8 @@
 use super::{
     super::{super::sniff::LOG_MAGIC, Damage, read},
     Ntfs,
-    record::{self, Attribute, FileName, Fixed, Record, Reference, kind},
+    record::{self, Attribute, ENCRYPTED, FileName, Fixed, Record, Reference, kind},
+    slack::Slack,
     stream::{Runs, Units},
 };
 use crate::bytes::{self, ReadAt};
@@ -45,10 +46,6 @@ const ROOT: u64 = 5;
 /// The tag of a file that Windows compressed apart from the file system (`compact /exe`).
 const WOF: u32 = 0x8000_0017;
 
-/// Flags of an attribute.
-const COMPRESSED: u16 = 0x00ff;
-const ENCRYPTED: u16 = 0x4000;
-
 /// Whether a file is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
@@ -76,6 +73,8 @@ pub struct NtfsFile {
     pub bytes: Arc<dyn ReadAt>,
     /// Where on the volume its clusters are, in bytes; empty if it stands in the file table.
     pub extents: Vec<Range<u64>>,
+    /// Of these, what holds its bytes: the rest is its slack.
+    pub held: Vec<Range<u64>>,
     /// How many bytes of its clusters are in use by others now, if it was deleted.
     pub reused: u64,
     /// What is wrong with it.
@@ -109,6 +108,8 @@ pub struct Scan {
     pub unreadable: u64,
     /// What is wrong with the volume.
     pub faults: Vec<String>,
+    /// The slack of live files in bytes of the volume, in order and apart, if it was asked for.
+    pub slack: Vec<Range<u64>>,
 }
 
 struct Folder {
@@ -133,10 +134,12 @@ struct Pass<'v> {
     /// Files of which the first bytes are known only when they are decompressed.
     packed: Vec<u64>,
     too_many: bool,
+    /// If it is gathered.
+    slack: Option<Slack>,
 }
 
-/// Finds the event logs of a volume.
-pub(super) fn scan(ntfs: &Ntfs) -> Scan {
+/// Finds the event logs of a volume, and the slack of all files if that is asked for.
+pub(super) fn scan(ntfs: &Ntfs, slack: bool) -> Scan {
     let mut pass = Pass {
         ntfs,
         scan: Scan { faults: ntfs.faults.clone(), ..Scan::default() },
@@ -147,6 +150,7 @@ pub(super) fn scan(ntfs: &Ntfs) -> Scan {
         probes: Vec::new(),
         packed: Vec::new(),
         too_many: false,
+        slack: slack.then(Slack::default),
     };
     pass.run();
     pass.finish()
@@ -213,6 +217,11 @@ impl Pass<'_> {
         }
         let mut name: Option<FileName> = None;
         for attribute in record.attributes() {
+            if let (true, kind::DATA, Some(slack)) =
+                (record.in_use, attribute.kind, &mut self.slack)
+            {
+                slack.take(owner, &attribute, self.ntfs.clusters, self.ntfs.cluster);
+            }
             match attribute.kind {
                 kind::FILE_NAME => {
                     let found = attribute.value().and_then(FileName::read);
@@ -253,7 +262,7 @@ impl Pass<'_> {
         if place.start_vcn != 0 || place.valid.min(place.size) < LOG_MAGIC.len() as u64 {
             return;
         }
-        if attribute.flags & COMPRESSED != 0 {
+        if attribute.is_compressed() {
             self.packed.push(owner);
         } else {
             let mut runs = Runs::default();
@@ -327,6 +336,14 @@ impl Pass<'_> {
             }
         }
         self.scan.files.sort_by_key(|file| file.record);
+        if let Some(slack) = self.slack.take() {
+            let (ranges, more) = slack.finish(self.ntfs.clusters, self.ntfs.cluster);
+            if more {
+                let n = ranges.len();
+                self.scan.faults.push(format!("of the slack of its files, {n} ranges are known"));
+            }
+            self.scan.slack = ranges;
+        }
         if self.too_many {
             self.scan.faults.push(format!("of its event logs, {MAX_LOGS} are read"));
         }
@@ -422,7 +439,7 @@ impl Pass<'_> {
         if file.wof {
             faults.push("Windows keeps it compressed apart from the file system (WOF)".to_owned());
         }
-        let ready = |bytes: Arc<dyn ReadAt>, valid_len, extents, faults| NtfsFile {
+        let ready = |bytes: Arc<dyn ReadAt>, valid_len, extents, held, faults| NtfsFile {
             path,
             record: number,
             state,
@@ -430,13 +447,14 @@ impl Pass<'_> {
             valid_len,
             bytes,
             extents,
+            held,
             reused: 0,
             faults,
             damage: damage.clone(),
         };
         if let Some(value) = file.value {
             let len = value.len() as u64;
-            return ready(Arc::new(value), len, Vec::new(), faults);
+            return ready(Arc::new(value), len, Vec::new(), Vec::new(), faults);
         }
         file.parts.sort_by_key(|part| part.start_vcn);
         let mut runs = Runs::default();
@@ -456,21 +474,25 @@ impl Pass<'_> {
             faults.push(format!("it says that it has {size} bytes, of which {MAX_SIZE} are read"));
             size = MAX_SIZE;
         }
-        let flags = first.map_or(0, |part| part.flags);
-        if flags & ENCRYPTED != 0 {
+        let encrypted = first.is_some_and(|part| part.encrypted);
+        if encrypted {
             faults.push("it is encrypted (EFS)".to_owned());
         }
         let mut units = None;
-        if let Some(part) = first.filter(|_| flags & COMPRESSED != 0) {
+        if let Some(part) = first.filter(|part| part.compressed) {
             units = Units::new(part.unit, self.ntfs.cluster);
             if units.is_none() {
                 faults.push("it is compressed in a way that is not known".to_owned());
             }
         }
         let extents = runs.extents(self.ntfs.cluster);
+        let held = match first {
+            Some(part) if part.compressed => extents.clone(),
+            _ => runs.extents_of(&(0..valid.min(size)), self.ntfs.cluster),
+        };
         let stream = self.ntfs.stream(runs, size, valid, units, &damage);
         let valid = stream.valid;
-        ready(Arc::new(stream), valid, extents, faults)
+        ready(Arc::new(stream), valid, extents, held, faults)
     }
 
     /// The path of a file by its name.
@@ -525,7 +547,8 @@ struct Part {
     size: u64,
     valid: u64,
     unit: u16,
-    flags: u16,
+    compressed: bool,
+    encrypted: bool,
 }
 
 /// What is gathered of a file from its records.
@@ -571,7 +594,8 @@ impl Parts {
                 size: place.size,
                 valid: place.valid,
                 unit: place.unit,
-                flags: attribute.flags,
+                compressed: attribute.is_compressed(),
+                encrypted: attribute.flags & ENCRYPTED != 0,
             });
         } else {
             self.faults.push(format!("its data's attribute in record {number} is damaged"));

@@ -137,12 +137,18 @@ impl Runs {
 
     /// The ranges of bytes of the volume that hold it, in the order of the value.
     pub(super) fn extents(&self, cluster: u64) -> Vec<Range<u64>> {
-        let extent = |run: &Run| match run.place {
-            Place::At(lcn) => {
-                let start = lcn.saturating_mul(cluster);
-                Some(start..start.saturating_add(run.clusters.saturating_mul(cluster)))
-            }
-            _ => None,
+        self.extents_of(&(0..u64::MAX), cluster)
+    }
+
+    /// Those that hold these bytes of the value.
+    pub(super) fn extents_of(&self, bytes: &Range<u64>, cluster: u64) -> Vec<Range<u64>> {
+        let extent = |run: &Run| {
+            let Place::At(lcn) = run.place else { return None };
+            let first = run.vcn.saturating_mul(cluster);
+            let end = first.saturating_add(run.clusters.saturating_mul(cluster));
+            let (from, to) = (bytes.start.max(first), bytes.end.min(end));
+            let on_volume = |at: u64| lcn.saturating_mul(cluster).saturating_add(at - first);
+            (from < to).then(|| on_volume(from)..on_volume(to))
         };
         self.runs.iter().filter_map(extent).collect()
     }
