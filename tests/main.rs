@@ -12,6 +12,7 @@ mod evtx_forged;
 mod evtx_mutation;
 mod evtx_support;
 mod explain;
+mod fingerprints;
 mod forge;
 mod golden;
 mod images;

@@ -116,6 +116,13 @@ Output:
   A file is called FILE.partial until it is complete.
   Nothing is ever written into a folder of evidence.
 
+Copies:
+  An event that is found again in another place (a backup, an archive, a carved chunk) is reported once,
+  where it comes first in the evidence; so name what you trust most first. Two events are one if they
+  say the same: computer, channel, record id, time, and all else. How many copies were left out, and
+  of which log each log has copies, stands in the summary and the ledger. --all-copies leaves none
+  out; correlations count an event once all the same.
+
 Columns, besides the events' own fields (data.NAME if a name is in this list):
   TimeUTC Time Level Rule Computer Event Channel Provider EventID Title RecordID User TargetUser
   Process CommandLine Parent ParentCommandLine Target SourceIP DestinationIP Match1 Match2 Match3
@@ -287,6 +294,10 @@ pub struct OutputArgs {
     /// Write the hits that filters took away, too, marked with the filters' titles
     #[arg(long, conflicts_with = "group")]
     pub show_filtered: bool,
+    /// Write and count an event's hits wherever it is found: also again in backups, archives, shadow
+    /// copies, free space. Without, only where it comes first in the evidence
+    #[arg(long)]
+    pub all_copies: bool,
     /// Write an account of every source, chunk, record and rule to FILE, as JSON; - is standard output
     #[arg(long, value_name = "FILE")]
     pub ledger: Option<PathBuf>,

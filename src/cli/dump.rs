@@ -38,7 +38,8 @@ Output:
   A record that is in no log any more (--recover) always has it, with \"recovered\": true.
   xml is one document, Events, with an Event for each record; before it stands, where JSON has
   evidence, <?evidence path=\"...\" chunk=\"...\" offset=\"...\" record_id=\"...\" recovered=\"...\"?>.
-  Records come in the order of the evidence, the same bytes in every run.
+  Records come in the order of the evidence, the same bytes in every run; one that is in several
+  places comes from each of them.
   A file is called FILE.partial until it is complete.
   Nothing is ever written into a folder of evidence.
 

@@ -79,6 +79,7 @@ fn options(args: &HuntArgs) -> Value {
         "carve": evidence::carve_word(&args.evidence),
         "recover": args.evidence.recover,
         "full_scan": args.full_scan,
+        "all_copies": args.output.all_copies,
         "extended_sources": args.rules.extended_sources,
         "time_zone": args.events.time_zone,
         "order": match order::order(&args.timeline) {
@@ -107,6 +108,7 @@ fn look_into(args: &HuntArgs, begun: Begun, custody: &mut Custody) -> Result<Exi
         threads: threads(args.threads),
         full_scan: args.full_scan,
         show_filtered: out.show_filtered,
+        once: !out.all_copies,
         recover: args.evidence.recover,
         order: order::order(&args.timeline),
         sort_memory: args.timeline.sort_memory,

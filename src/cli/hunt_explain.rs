@@ -15,10 +15,10 @@ use harrier::{
     evidence::Walk,
     evtx::Record,
     explain::{Corpus, NotFound, Subject, Which, find, outcome},
-    hunt::{Visitor, visit},
+    hunt::{Fingerprint, Key, Visitor, visit},
     report::explain::Outcome,
 };
-use std::ops::ControlFlow;
+use std::{collections::HashSet, ops::ControlFlow};
 
 /// So many records are explained; a number may be in each of hundreds of logs.
 const MOST: usize = 20;
@@ -57,8 +57,15 @@ pub fn run(args: &HuntArgs, what: &str) -> Result<Exit> {
             bail!("--explain {what}: {}", not_found(&query, &why, &loaded))
         }
     };
-    let mut explaining =
-        Explaining { corpus, rule, which, outcomes: Vec::new(), more: 0, problems: Vec::new() };
+    let mut explaining = Explaining {
+        corpus,
+        rule,
+        which,
+        known: (!args.output.all_copies).then(|| (Key::draw(), HashSet::new())),
+        outcomes: Vec::new(),
+        more: 0,
+        problems: Vec::new(),
+    };
     let access = access.carving(evidence::carving(&args.evidence));
     visit(Walk::new(&paths).with(access), args.evidence.recover, &mut explaining);
     let Explaining { outcomes, more, problems, .. } = explaining;
@@ -123,6 +130,8 @@ struct Explaining<'a> {
     corpus: Corpus<'a>,
     rule: RuleId,
     which: Which,
+    /// The events that were met, if copies are left out.
+    known: Option<(Key, HashSet<Fingerprint>)>,
     outcomes: Vec<Outcome>,
     more: usize,
     problems: Vec<String>,
@@ -132,6 +141,12 @@ impl Visitor for Explaining<'_> {
     fn record(&mut self, path: &str, record: &Record<'_>) -> ControlFlow<()> {
         let (offset, id) = (record.offset(), record.header_record_id());
         if !self.which.is(path, offset, id, record) {
+            return ControlFlow::Continue(());
+        }
+        if let Some((key, known)) = &mut self.known
+            && let Some(print) = key.of(record, &mut Vec::new())
+            && !known.insert(print)
+        {
             return ControlFlow::Continue(());
         }
         if self.outcomes.len() >= MOST {

@@ -89,6 +89,8 @@ impl Progress {
         if self.drawing.is_some() {
             let mut last = self.state.last.lock().unwrap_or_else(PoisonError::into_inner);
             last.hits.iter_mut().zip(step.hits).for_each(|(sum, n)| *sum += n);
+            let copies = last.hits.iter_mut().zip(step.copies);
+            copies.for_each(|(sum, n)| *sum = sum.saturating_sub(n));
             last.source.clear();
             last.source.push_str(step.source);
         }

@@ -313,11 +313,13 @@ fn looked_at(ledger: &Ledger, verbose: bool, lines: &mut Vec<(&'static str, Stri
                     (correlated.without_group, "without a field to group by"),
                     (correlated.without_value, "without what is counted"),
                     (correlated.without_time, "without a time"),
+                    (correlated.copies, "of events that were counted before"),
                 ],
             ),
         ));
     }
     filtered(ledger, verbose, lines);
+    copies(ledger, lines);
     if ledger.context() > 0 {
         let events = counted(ledger.context(), "event");
         lines.push(("Context", format!("{events} around hits")));
@@ -345,6 +347,26 @@ fn filtered(ledger: &Ledger, verbose: bool, lines: &mut Vec<(&'static str, Strin
         let (hits, rules) = (counted(filter.hits, "hit"), counted(filter.rules, "rule"));
         let title = escape::lined(&filter.title);
         lines.push(("", format!("{title}: {hits} of {rules}")));
+    }
+}
+
+/// What was found before, in another place.
+fn copies(ledger: &Ledger, lines: &mut Vec<(&'static str, String)>) {
+    let counts = ledger.counts();
+    if counts.copies > 0 {
+        let (hits, logs) = (counted(counts.copies, "hit"), ledger.sources().with_copies);
+        let (records, logs) = (counted(counts.records_copied, "record"), counted(logs, "log"));
+        lines.push((
+            "Copies",
+            format!("{hits} left out, on {records} found again in {logs}: --all-copies shows them"),
+        ));
+    }
+    if ledger.forgotten() > 0 {
+        let records = counted(ledger.forgotten(), "record");
+        lines.push((
+            "",
+            format!("{records} with hits were too many to remember: copies of them are told again"),
+        ));
     }
 }
 

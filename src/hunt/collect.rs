@@ -4,8 +4,10 @@
 //! are known: they go through a [`Sorter`], by time, or, for groups, first by what they have in common
 //! and then by the time of the first.
 //!
-//! Invariant: whatever is handed over is written, unless the hunt ends with an error.
+//! Invariant: whatever is handed over is written, but for copies if they are not wanted, unless the hunt
+//! ends with an error.
 
+use super::copies::Copies;
 use super::group;
 use super::open::Settled;
 use super::rendered::{At, Rendered};
@@ -13,9 +15,9 @@ use super::sequence::{Consumer, Flow};
 use super::spill::{Sorter, malformed};
 use super::time::{Ticks, local_text};
 use super::work::{Finished, Note, OUTPUT_BYTES, rule_info};
-use super::{Hunt, HuntError, Order, Output, correlate};
+use super::{Hunt, HuntError, Order, Output, Step, correlate};
 use crate::event::format_file_time;
-use crate::ledger::{Correlated, Ledger, SourceEntry, SourceState};
+use crate::ledger::{Correlated, Ledger, Levels, SourceEntry, SourceState};
 use crate::report::{EventInfo, Fields, Format, Hit, Place, Repeats, Subject};
 use crate::sigma::About;
 use jiff::tz::TimeZone;
@@ -33,6 +35,9 @@ pub(super) struct Collector<'a> {
     /// How many things workers met in containers.
     met: u64,
     arrange: Arrange,
+    pub(super) copies: Copies,
+    /// Is told what was done.
+    progress: Option<&'a (dyn Fn(&Step<'_>) + Sync)>,
     /// The spans of time of which the context is wanted.
     around: Sorter,
     /// What correlations are to know.
@@ -74,7 +79,7 @@ impl Sink<'_> {
 impl<'a> Collector<'a> {
     /// A collector for a hunt; `context` says whether the context of hits is wanted.
     pub(super) fn new(
-        hunt: &Hunt<'_>,
+        hunt: &Hunt<'a>,
         context: bool,
         outputs: &'a mut [Output<'_>],
         ledger: &'a mut Ledger,
@@ -95,6 +100,8 @@ impl<'a> Collector<'a> {
             open: None,
             met: 0,
             arrange,
+            copies: Copies::new(hunt.once, hunt.rules.rules().count()),
+            progress: hunt.progress,
             around: Sorter::new(bound, Some(longer)),
             entries: Sorter::new(bound, None),
             temporary: None,
@@ -140,8 +147,11 @@ impl<'a> Collector<'a> {
         Some(HuntError::Output { which, error })
     }
 
-    /// Writes hits, or keeps them for later.
+    /// Writes hits, or keeps them for later; those on copies are left out if that is wanted.
     fn take(&mut self, rendered: &Rendered) -> Flow {
+        let copies = self.copies.sift(&rendered.records);
+        let rest = (!copies.is_empty()).then(|| rendered.without(&copies, self.copies.left_out()));
+        let rendered = rest.as_ref().unwrap_or(rendered);
         if let Err(error) = self.keep(rendered) {
             self.fail(error);
         }
@@ -332,13 +342,21 @@ impl<'a> Collector<'a> {
         match note {
             Note::Settled(Settled::Aside(aside)) => self.ledger.aside(aside),
             Note::Settled(Settled::Source(entry)) => self.ledger.source(*entry),
-            Note::Part { entry, last } => {
+            Note::Part { mut entry, last } => {
+                let copies = self.copies.settle(&mut entry, last);
+                if let (Some(progress), Some(copies)) = (self.progress, copies) {
+                    let hits = Levels::default();
+                    progress(&Step { source: &entry.path, bytes: 0, hits, copies });
+                }
                 let entry = match self.open.take() {
                     None => entry,
                     Some(mut whole) => {
                         whole.counts.add(&entry.counts);
                         whole.damages.append(entry.damages);
                         whole.findings.append(entry.findings);
+                        for first in entry.firsts {
+                            whole.add_first(first.path, first.records);
+                        }
                         whole
                     }
                 };
@@ -404,6 +422,8 @@ impl Consumer for Collector<'_> {
         self.ledger.found(piece.tally);
         self.ledger.correlated(&piece.correlated);
         self.ledger.taken(&piece.taken);
+        let again = self.copies.end_item();
+        self.ledger.found_again(again.tally, &again.taken, &again.correlated);
         self.met += piece.met;
         flow
     }

@@ -2,7 +2,8 @@
 //!
 //! Which spans of time these are is known only when all hits are, so the evidence is read a second
 //! time, and of each record no more than when and where it was; what lies in a span is rendered and goes
-//! the way of hits. A record that was hit itself is told by its place and not shown again.
+//! the way of hits. A record that was hit itself is told by its place and not shown again; nor, if
+//! copies are left out, is one that says the same as one that was shown.
 //!
 //! Context is there to see what a hit stands in: it is taken from all events of the host, whatever the
 //! event filter, and in whichever log they are.
@@ -10,7 +11,10 @@
 //! Bounds: spans are kept sorted by host ([`Sorter`]), those that meet are one. If there are more than
 //! fit into memory, the evidence is read once for as many as do.
 
+use super::copies::Met;
+use super::correlate::Joined;
 use super::feed::{Item, Piece};
+use super::fingerprint::Key;
 use super::open::{Opened, Readers, Whole};
 use super::rendered::{Around, At, Rendered};
 use super::sequence::Flow;
@@ -139,18 +143,23 @@ pub(super) struct Surveyor<'a> {
     rendered: Rendered,
     description: describe::Description,
     host: Vec<u8>,
+    /// With what records are made known, if copies are left out, and what that is made in.
+    prints: Option<Key>,
+    said: Vec<u8>,
 }
 
 impl<'a> Surveyor<'a> {
     pub(super) fn new(
         hunt: &'a Hunt<'a>,
-        formats: &'a [&'a Format],
+        (formats, prints): (&'a [&'a Format], Option<Key>),
         around: &'a Surroundings,
     ) -> Surveyor<'a> {
         Surveyor {
             hunt,
             formats,
             around,
+            prints: prints.filter(|_| hunt.once),
+            said: Vec::new(),
             reader: Readers::new(hunt),
             rendered: Rendered::new(formats.len(), true),
             description: describe::Description::new(formats),
@@ -172,6 +181,8 @@ impl<'a> Surveyor<'a> {
             rendered: &mut self.rendered,
             description: &mut self.description,
             host: &mut self.host,
+            prints: self.prints,
+            said: &mut self.said,
             source: &opened.source,
             item,
             record,
@@ -221,6 +232,8 @@ struct Visit<'v, 'a> {
     rendered: &'v mut Rendered,
     description: &'v mut describe::Description,
     host: &'v mut Vec<u8>,
+    prints: Option<Key>,
+    said: &'v mut Vec<u8>,
     source: &'v Source,
     item: u64,
     record: &'v mut u32,
@@ -256,6 +269,11 @@ impl evtx::Sink for Visit<'_, '_> {
         };
         let at = At { time, item: self.item, record: number, rule: At::CONTEXT };
         self.rendered.hit(self.formats, &hit, at);
+        if let Some(key) = self.prints {
+            let print = key.of(record, self.said);
+            let met = Met { print, part: 0, time, joined: Joined::default() };
+            self.rendered.end_record(met, "");
+        }
         if self.rendered.len() < OUTPUT_BYTES {
             return ControlFlow::Continue(());
         }

@@ -8,7 +8,7 @@ use super::open::{Content, Opened};
 use super::work::Note;
 use super::{Hunt, Step};
 use crate::evtx::{Bin, ChunkReport, Damage, DamageKind, Finding, Lane, Log, Record, State};
-use crate::ledger::{Counts, Damages, SourceEntry, SourceState, Span};
+use crate::ledger::{Counts, Damages, Levels, SourceEntry, SourceState, Span};
 use std::ops::Range;
 
 /// The counts of some slots of a log.
@@ -121,7 +121,8 @@ impl Counted {
         if let Some(progress) = hunt.progress {
             let part = (slots.end - slots.start) * CHUNK_BYTES;
             let bytes = if slots.start == 0 && last { source.size() } else { part };
-            progress(&Step { source: source.name(), bytes, hits: self.counts.hits });
+            let (source, hits) = (source.name(), self.counts.hits);
+            progress(&Step { source, bytes, hits, copies: Levels::default() });
         }
         let entry = Box::new(SourceEntry {
             path: source.name().to_owned(),
@@ -134,6 +135,7 @@ impl Counted {
             counts: self.counts,
             damages: self.damages,
             findings: self.findings,
+            firsts: Vec::new(),
         });
         Note::Part { entry, last }
     }

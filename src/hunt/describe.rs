@@ -147,6 +147,10 @@ impl Description {
         event
     }
 
+    pub(super) fn computer(&self) -> &str {
+        self.get(COMPUTER).unwrap_or("")
+    }
+
     pub(super) fn data(&self) -> &Fields {
         &self.data
     }

@@ -4,7 +4,8 @@
 //! other; a worker has its own reader and scanner and shares nothing while it reads (`work`). What
 //! it found it renders itself, once for each output (`rendered`), and `sequence` puts the rendered
 //! hits and the counts of all items back into evidence order; `collect` writes them, in that order or
-//! in another (`spill`, `group`). What is around hits takes a second reading (`context`), when the
+//! in another (`spill`, `group`), and leaves out what was found before in another place (`copies`,
+//! `fingerprint`). What is around hits takes a second reading (`context`), when the
 //! newest event was one before (`newest`).
 //!
 //! Invariants:
@@ -17,12 +18,14 @@
 
 mod collect;
 mod context;
+mod copies;
 mod correlate;
 mod count;
 mod describe;
 mod dump;
 mod feed;
 mod filter;
+mod fingerprint;
 mod glob;
 mod group;
 mod inventory;
@@ -59,6 +62,7 @@ use work::{Purpose, Work, Worker};
 
 pub use dump::Dump;
 pub use filter::EventFilter;
+pub use fingerprint::{Fingerprint, Key};
 pub use glob::Glob;
 pub use inventory::{Begun, CarvedChunk, Inventory, LogEntry, Maker};
 pub use learn::Learned;
@@ -91,6 +95,10 @@ pub struct Hunt<'a> {
     pub full_scan: bool,
     /// Whether hits that filters took away are written, too, as such. Groups have none of them.
     pub show_filtered: bool,
+    /// Whether an event that is found again, in a backup, an archive, free space, is left out: told and
+    /// counted where it comes first in the evidence, and nowhere else. Two events are one if they say
+    /// the same, record id and time included. Correlations count an event once in any case.
+    pub once: bool,
     /// Whether to look for records in the slack of chunks, too: what the logs have deleted.
     pub recover: bool,
     /// What was learned of all evidence before ([`Hunt::learn`]): of use where what is left of logs is
@@ -112,6 +120,8 @@ pub struct Step<'s> {
     pub bytes: u64,
     /// Hits in it, by level.
     pub hits: Levels,
+    /// Hits that were told of before and turned out to be copies.
+    pub copies: Levels,
 }
 
 /// In which order hits are written. In each, hits on one record come in the order of the rules.
@@ -194,6 +204,7 @@ impl<'a> Hunt<'a> {
             threads: 1,
             full_scan: false,
             show_filtered: false,
+            once: false,
             recover: false,
             learned: None,
             cancel: None,
@@ -255,7 +266,8 @@ impl<'a> Hunt<'a> {
             ledger.set_event_filter(filter.to_string());
         }
         let formats: Vec<&Format> = outputs.iter().map(|output| output.format).collect();
-        let purpose = Purpose { formats: &formats, context: again.map(|(reach, _)| reach) };
+        let prints = (self.once || !self.rules.correlations().all().is_empty()).then(Key::draw);
+        let purpose = Purpose { formats: &formats, context: again.map(|(reach, _)| reach), prints };
         let mut collector = Collector::new(self, again.is_some(), outputs, ledger);
         collector.begin(&formats);
         let make = || Worker::new(self, purpose);
@@ -272,11 +284,15 @@ impl<'a> Hunt<'a> {
             && let Some(mut before) = collector.take()
         {
             let spans = before.take_around();
-            (collector, stopped) = self.survey(&pool, &formats, evidence, spans, before);
+            let shown = (&*formats, prints);
+            (collector, stopped) = self.survey(&pool, shown, evidence, spans, before);
         }
         let Some(mut collector) = collector else { return Ok(hits) };
         collector.ledger.set_met(rest.met + collector.met());
         collector.ledger.set_kinds(kinds);
+        collector.ledger.set_forgotten(collector.copies.forgotten());
+        let again = collector.copies.by_rule();
+        hits.iter_mut().zip(again).for_each(|(hits, again)| *hits = hits.saturating_sub(*again));
         if rest.closed && !stopped {
             collector.interrupted(rest.not_ended);
         }
@@ -292,7 +308,7 @@ impl<'a> Hunt<'a> {
     fn survey<'c, W: Iterator<Item = Found> + Send>(
         &self,
         pool: &rayon::ThreadPool,
-        formats: &[&Format],
+        shown: (&[&Format], Option<Key>),
         evidence: &dyn Fn() -> W,
         spans: Sorter,
         collector: Collector<'c>,
@@ -301,7 +317,7 @@ impl<'a> Hunt<'a> {
         let (mut stopped, mut interrupted) = (false, false);
         let read = context::batches(spans, self.sort_memory, |around| {
             let Some(collector) = held.take() else { return ControlFlow::Break(()) };
-            let make = || Surveyor::new(self, formats, around);
+            let make = || Surveyor::new(self, shown, around);
             let passed = self.pass(pool, evidence(), collector, make);
             held = passed.collector;
             stopped = passed.stopped;

@@ -4,8 +4,12 @@
 //! be written in another order than that of the evidence, each has a mark, which says where it comes in
 //! that order and where its bytes end.
 //!
+//! Where copies are to be found out ([`super::copies`]), it is noted where what is of each record ends, so
+//! that it can be left out.
+//!
 //! Invariant: every output gets the same hits in the same order.
 
+use super::copies::{Met, Records};
 use super::correlate::Entries;
 use super::time::Ticks;
 use super::work::OUTPUT_BYTES;
@@ -84,6 +88,10 @@ pub(super) struct Rendered {
     around: Vec<Around>,
     /// What correlations are to know.
     pub(super) entries: Entries,
+    /// The records that all this is of, if copies are to be found out.
+    pub(super) records: Records,
+    /// For each of them, where what is of it ends: in each output, of the marks, of the entries.
+    cuts: Vec<usize>,
     /// Where the outputs' buffers come from, and go back to.
     buffers: Arc<Buffers>,
 }
@@ -97,6 +105,8 @@ impl Rendered {
             ends: Vec::new(),
             around: Vec::new(),
             entries: Entries::default(),
+            records: Records::default(),
+            cuts: Vec::new(),
             buffers: Arc::default(),
         }
     }
@@ -171,9 +181,69 @@ impl Rendered {
         })
     }
 
-    /// How many bytes there are for all outputs together, and for correlations.
+    /// Ends a record: all that was added since the last one was ended is of it.
+    pub(super) fn end_record(&mut self, met: Met, computer: &str) {
+        self.records.end(met, computer);
+        self.cuts.extend(self.outputs.iter().map(Vec::len));
+        self.cuts.extend([self.marks.as_ref().map_or(0, Vec::len), self.entries.count()]);
+    }
+
+    /// The same without what correlations are to know of some of the records, and, if `hits` says so,
+    /// without their hits. These are their places, in order. Of the records nothing more is said.
+    pub(super) fn without(&self, left_out: &[usize], hits: bool) -> Rendered {
+        let outputs = self.outputs.len();
+        let mut rest = Rendered::new(outputs, self.marks.is_some());
+        rest.around.clone_from(&self.around);
+        let none = vec![0; outputs + 2];
+        let cut = |end: usize| {
+            let at = end.checked_sub(1).map(|record| record * (outputs + 2));
+            at.and_then(|at| self.cuts.get(at..at + outputs + 2)).unwrap_or(&none)
+        };
+        let mut from = 0;
+        for to in left_out.iter().copied().chain([self.records.len()]) {
+            let (start, end) = (cut(from), cut(to));
+            if let ([.., entries], [.., entries_end]) = (start, end) {
+                rest.entries.extend(self.entries.iter_of(*entries..*entries_end));
+            }
+            if hits {
+                self.copy(start, end, &mut rest);
+            }
+            from = to.saturating_add(1);
+        }
+        if !hits {
+            rest.outputs.clone_from(&self.outputs);
+            rest.marks.clone_from(&self.marks);
+            rest.ends.clone_from(&self.ends);
+        }
+        rest
+    }
+
+    /// Adds hits from one cut to another.
+    fn copy(&self, start: &[usize], end: &[usize], to: &mut Rendered) {
+        let outputs = self.outputs.len();
+        let marks = start.get(outputs).copied()..end.get(outputs).copied();
+        if let (Some(first), Some(last)) = (marks.start, marks.end) {
+            let own = self.marks.as_deref().and_then(|marks| marks.get(first..last));
+            if let (Some(to), Some(own)) = (&mut to.marks, own) {
+                to.extend_from_slice(own);
+            }
+            let ends = self.ends.get(first * outputs..last * outputs).unwrap_or(&[]);
+            for ends in ends.chunks(outputs.max(1)) {
+                let moved = ends.iter().zip(start).zip(&to.outputs);
+                to.ends
+                    .extend(moved.map(|((end, start), to)| end.saturating_sub(*start) + to.len()));
+            }
+        }
+        for ((own, to), span) in self.outputs.iter().zip(&mut to.outputs).zip(start.iter().zip(end))
+        {
+            to.extend_from_slice(own.get(*span.0..*span.1).unwrap_or(&[]));
+        }
+    }
+
+    /// How many bytes there are for all outputs together, for correlations, and of records.
     pub(super) fn len(&self) -> usize {
-        self.outputs.iter().map(Vec::len).sum::<usize>() + self.entries.len()
+        let outputs = self.outputs.iter().map(Vec::len).sum::<usize>();
+        outputs + self.entries.len() + self.records.size() + self.cuts.len() * size_of::<usize>()
     }
 
     /// Forgets the hits and keeps the memory.
@@ -183,6 +253,8 @@ impl Rendered {
         self.ends.clear();
         self.around.clear();
         self.entries.clear();
+        self.records.clear();
+        self.cuts.clear();
     }
 
     /// Gives what there is; what comes next goes into buffers that were used before.
@@ -196,6 +268,8 @@ impl Rendered {
             ends: std::mem::take(&mut self.ends),
             around: std::mem::take(&mut self.around),
             entries: std::mem::take(&mut self.entries),
+            records: std::mem::take(&mut self.records),
+            cuts: std::mem::take(&mut self.cuts),
             buffers: Arc::clone(&self.buffers),
         }
     }
@@ -232,6 +306,7 @@ impl Buffers {
 
 #[cfg(test)]
 mod tests {
+    use super::super::correlate::Joined;
     use super::*;
 
     #[test]
@@ -268,6 +343,45 @@ mod tests {
         let mut unmarked = Rendered::new(1, false);
         unmarked.bytes(|out| out.push(b'x'), at(0));
         assert_eq!((unmarked.marked().count(), unmarked.len()), (0, 1));
+    }
+
+    /// What is of some records goes, and what stays is as if they had never been.
+    #[test]
+    fn records_are_left_out() {
+        let met = Met { print: None, part: 0, time: 0, joined: Joined::default() };
+        let add = |rendered: &mut Rendered, n: u32| {
+            for rule in 0..n % 3 {
+                let at = At { time: 1, item: 2, record: n, rule };
+                rendered.bytes(|out| out.extend_from_slice(format!("{n}.{rule};").as_bytes()), at);
+                rendered.append(1, format!("<{n}>").as_bytes());
+                rendered.entries.push(|out| out.push(b'k'), |out| out.push(n as u8));
+            }
+            rendered.end_record(met, "WS-01");
+        };
+        type Bytes = Vec<Vec<u8>>;
+        let told = |rendered: &Rendered| -> (Bytes, Vec<(At, Bytes)>, Bytes) {
+            let marked = rendered.marked();
+            let marked = marked.map(|(at, b)| (at, b.into_iter().map(<[u8]>::to_vec).collect()));
+            let entries = rendered.entries.iter().map(|(k, v)| [k, v].concat()).collect();
+            (rendered.outputs().map(<[u8]>::to_vec).collect(), marked.collect(), entries)
+        };
+        for marked in [true, false] {
+            for left_out in [&[][..], &[0], &[9], &[1, 2, 3, 7], &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]] {
+                let (mut all, mut want) = (Rendered::new(2, marked), Rendered::new(2, marked));
+                for n in 0..10 {
+                    add(&mut all, n);
+                    if !left_out.contains(&(n as usize)) {
+                        add(&mut want, n);
+                    }
+                }
+                let rest = all.without(left_out, true);
+                assert_eq!(told(&rest), told(&want), "{left_out:?}");
+                assert_eq!(rest.records.len(), 0);
+                let (outputs, marks, _) = told(&all);
+                let entries = told(&want).2;
+                assert_eq!(told(&all.without(left_out, false)), (outputs, marks, entries));
+            }
+        }
     }
 
     #[test]

@@ -4,11 +4,13 @@
 //! here but to count it; what is needed of a record to tell of its hits is copied out once, however
 //! many rules hit it.
 
-use super::correlate::gather;
+use super::copies::Met;
+use super::correlate::{Joined, gather};
 use super::count::Counted;
 use super::describe::{self, Description};
 use super::feed::{Item, Piece};
 use super::filter::Screen;
+use super::fingerprint::{Fingerprint, Key};
 use super::group;
 use super::open::{Opened, Readers, Settled, whole};
 use super::rendered::{At, Rendered};
@@ -65,6 +67,8 @@ pub(super) struct Purpose<'a> {
     pub(super) formats: &'a [&'a Format],
     /// How far around hits the context is wanted, if it is.
     pub(super) context: Option<Ticks>,
+    /// With what records are made known, if some are to be.
+    pub(super) prints: Option<Key>,
 }
 
 /// See the module.
@@ -84,6 +88,10 @@ pub(super) struct Worker<'a> {
     /// The item that is worked on, and how many records of it were met.
     item: u64,
     record: u32,
+    /// How many of its logs were begun.
+    parts: u32,
+    /// What fingerprints are made in.
+    said: Vec<u8>,
 }
 
 impl<'a> Worker<'a> {
@@ -107,6 +115,8 @@ impl<'a> Worker<'a> {
             rule_objects: RuleObjects::new(hunt.rules.rules().count()),
             item: 0,
             record: 0,
+            parts: 0,
+            said: Vec::new(),
         }
     }
 }
@@ -117,7 +127,7 @@ impl Work for Worker<'_> {
     }
 
     fn item(&mut self, item: Item, hand_on: HandOn<'_>) -> Option<Finished> {
-        (self.item, self.record) = (item.number, 0);
+        (self.item, self.record, self.parts) = (item.number, 0, 0);
         let mut notes = Vec::with_capacity(item.pieces.len());
         let (hunt, mut met) = (self.hunt, 0);
         for piece in item.pieces {
@@ -142,6 +152,8 @@ impl Worker<'_> {
     /// Reads some slots of a log.
     fn slots(&mut self, opened: &Opened, slots: Range<u64>, hand_on: HandOn<'_>) -> Option<Note> {
         let source = &opened.source;
+        let part = self.parts;
+        self.parts = part.saturating_add(1);
         let mut visit = Visit {
             hunt: self.hunt,
             purpose: self.purpose,
@@ -157,6 +169,8 @@ impl Worker<'_> {
             rule_objects: &mut self.rule_objects,
             item: self.item,
             record: &mut self.record,
+            part,
+            said: &mut self.said,
             source,
             hand_on,
             counted: Counted::begin(opened, &slots),
@@ -184,6 +198,8 @@ struct Visit<'v, 'a> {
     rule_objects: &'v mut RuleObjects,
     item: u64,
     record: &'v mut u32,
+    part: u32,
+    said: &'v mut Vec<u8>,
     source: &'v Source,
     hand_on: HandOn<'v>,
     counted: Counted,
@@ -216,17 +232,20 @@ impl evtx::Sink for Visit<'_, '_> {
         let filtered = filtered.to_vec();
         self.count_filtered(&filtered);
         let correlations = self.hunt.rules.correlations();
+        let mut joined = Joined::default();
         if rules.iter().any(|rule| !correlations.of_rule(*rule).is_empty()) {
             let asked = (correlations, &mut *self.scanner);
-            let to = (&mut self.rendered.entries, &mut *self.correlated);
-            gather(asked, record, &rules, self.source, to);
+            joined = gather(asked, record, &rules, self.source, &mut self.rendered.entries);
+            joined.count(self.correlated);
         }
         rules.retain(|rule| !self.hunt.rules.rule(*rule).quiet);
         let shown = if self.shows_filtered() { filtered.as_slice() } else { &[] };
-        if rules.is_empty() && shown.is_empty() {
-            return self.hand_on();
+        let is_shown = !(rules.is_empty() && shown.is_empty());
+        if is_shown {
+            self.hit(record, &rules, shown);
         }
-        self.hit(record, &rules, shown)
+        self.end_record(record, (&rules, &filtered), joined, is_shown);
+        self.hand_on()
     }
 
     fn chunk(&mut self, report: ChunkReport) {
@@ -256,12 +275,7 @@ impl Visit<'_, '_> {
     }
 
     /// Renders the hits of these rules on a record, and those that filters took away.
-    fn hit(
-        &mut self,
-        record: &Record<'_>,
-        rules: &[RuleId],
-        filtered: &[Filtered],
-    ) -> ControlFlow<()> {
+    fn hit(&mut self, record: &Record<'_>, rules: &[RuleId], filtered: &[Filtered]) {
         self.counted.counts.records_hit += u64::from(!rules.is_empty());
         self.description.read(record);
         let (set, at) = (self.hunt.rules, self.place(record, !rules.is_empty()));
@@ -319,7 +333,33 @@ impl Visit<'_, '_> {
         if !rules.is_empty() {
             self.tally.hit(event.computer.unwrap_or(""), Some(time), &levels);
         }
-        self.hand_on()
+    }
+
+    /// Says by what a record with hits is known, and what it was counted as, so that it can be left out
+    /// if it is a copy.
+    fn end_record(
+        &mut self,
+        record: &Record<'_>,
+        (rules, filtered): (&[RuleId], &[Filtered]),
+        joined: Joined,
+        is_shown: bool,
+    ) {
+        let Some(key) = self.purpose.prints else { return };
+        // If copies are wanted, only correlations have to know them.
+        if !self.hunt.once && !joined.any() {
+            return;
+        }
+        let print = key.of(record, self.said);
+        // What is shown nowhere may be shown as context.
+        let print = if is_shown { print } else { print.map(Fingerprint::other) };
+        let records = &mut self.rendered.records;
+        for rule in rules {
+            records.rule(rule.index(), self.hunt.rules.rule(*rule).level as u8);
+        }
+        filtered.iter().for_each(|f| records.taken(f.rule.index(), f.filter.index()));
+        let time = event_time(record).unwrap_or(record.header_time());
+        let computer = if is_shown { self.description.computer() } else { "" };
+        self.rendered.end_record(Met { print, part: self.part, time, joined }, computer);
     }
 
     /// Where a record's hits come, if that matters; notes that their context is wanted, if it is.

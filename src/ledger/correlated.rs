@@ -16,6 +16,8 @@ pub struct Correlated {
     pub without_value: u64,
     /// Hits on events that do not say when they were.
     pub without_time: u64,
+    /// Hits on events that were met before, in another place.
+    pub copies: u64,
     /// What was found and is reported, by level: part of all hits.
     pub findings: Levels,
 }
@@ -28,7 +30,21 @@ impl Correlated {
         self.without_group += other.without_group;
         self.without_value += other.without_value;
         self.without_time += other.without_time;
+        self.copies += other.copies;
         self.findings.iter_mut().zip(other.findings).for_each(|(a, b)| *a += b);
+    }
+
+    /// Counts these, which it has, as copies.
+    pub(super) fn again(&mut self, copies: &Correlated) {
+        for (own, copied) in [
+            (&mut self.joined, copies.joined),
+            (&mut self.without_group, copies.without_group),
+            (&mut self.without_value, copies.without_value),
+            (&mut self.without_time, copies.without_time),
+        ] {
+            *own = own.saturating_sub(copied);
+        }
+        self.copies += copies.met;
     }
 
     /// All findings.

@@ -4,7 +4,8 @@
 //! needs no memory; totals stand at the end.
 
 use super::{
-    Counts, DamageEntry, Damages, FilterEntry, Host, Ledger, RuleEntry, SourceEntry, SourceState,
+    Counts, DamageEntry, Damages, FilterEntry, First, Host, Ledger, RuleEntry, SourceEntry,
+    SourceState,
 };
 use crate::event::format_file_time as time;
 use serde_json::{Value, json};
@@ -47,6 +48,9 @@ impl LedgerFile {
             "records": records(&entry.counts),
             "hits": entry.counts.all_hits(),
             "filtered_hits": entry.counts.hits_filtered,
+            "copies": entry.counts.copies,
+            "copies_of": entry.firsts.iter().map(first).collect::<Vec<_>>(),
+            "more_copies": entry.more_firsts(),
             "first_time": entry.counts.times.map(|span| time(span.first)),
             "last_time": entry.counts.times.map(|span| time(span.last)),
             "damages": places(&entry.damages),
@@ -72,6 +76,10 @@ impl LedgerFile {
         writeln!(out, "\"totals\":{}\n}}", totals(ledger))?;
         out.flush()
     }
+}
+
+fn first(first: &First) -> Value {
+    json!({"path": first.path, "records": first.records})
 }
 
 fn places(damages: &Damages) -> Vec<Value> {
@@ -135,6 +143,7 @@ fn records(counts: &Counts) -> Value {
         "filtered": records.filtered,
         "unreadable": records.unreadable,
         "hit": counts.records_hit,
+        "copied": counts.records_copied,
     })
 }
 
@@ -155,6 +164,7 @@ fn correlations(ledger: &Ledger) -> Value {
         "without_group": correlated.without_group,
         "without_value": correlated.without_value,
         "without_time": correlated.without_time,
+        "copies": correlated.copies,
         "findings": correlated.all_findings(),
     })
 }
@@ -178,6 +188,7 @@ fn totals(ledger: &Ledger) -> Value {
             "interrupted": sources.state(SourceState::Interrupted),
             "encrypted": sources.state(SourceState::Encrypted),
             "unsupported": sources.state(SourceState::Unsupported),
+            "with_copies": sources.with_copies,
             "bytes": sources.bytes,
         },
         "beside": {
@@ -208,9 +219,11 @@ fn totals(ledger: &Ledger) -> Value {
             "low": low,
             "informational": informational,
             "filtered": ledger.counts.hits_filtered,
+            "copies": ledger.counts.copies,
         },
         "correlations": correlations(ledger),
         "context": ledger.context,
+        "records_forgotten": ledger.forgotten,
         "first_time": ledger.counts.times.map(|span| time(span.first)),
         "last_time": ledger.counts.times.map(|span| time(span.last)),
         "tactics": ledger.tactics().into_iter().map(|(name, hits)| (name.to_owned(), hits.into()))

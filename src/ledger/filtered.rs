@@ -21,6 +21,17 @@ impl Taken {
         *self.by_filter.entry(number(filter)).or_default() += 1;
     }
 
+    /// Takes back these, which it has.
+    pub(super) fn again(&mut self, copies: &Taken) {
+        for (own, copied) in
+            [(&mut self.by_rule, &copies.by_rule), (&mut self.by_filter, &copies.by_filter)]
+        {
+            for (index, copied) in copied {
+                own.entry(*index).and_modify(|n| *n = n.saturating_sub(*copied));
+            }
+        }
+    }
+
     /// Adds what was counted elsewhere.
     pub fn add(&mut self, other: &Taken) {
         for (own, other) in

@@ -37,6 +37,10 @@ pub const DAMAGES_KEPT: usize = 32;
 /// So many things that went wrong are kept for the summary; all of them stand in the ledger's file.
 pub const PROBLEMS_KEPT: usize = 64;
 
+/// Of a source with copies this many places where records are first are named, the rest counted: copies
+/// of a log are of one or a few, those in free space of all there are.
+pub const FIRSTS_KEPT: usize = 32;
+
 /// Bytes of a chunk.
 const CHUNK_BYTES: u64 = 64 << 10;
 
@@ -143,6 +147,11 @@ pub struct Counts {
     pub hits_filtered: u64,
     /// Records with at least one hit.
     pub records_hit: u64,
+    /// Hits on records that were found before, in another place, and are left out; they are none of
+    /// `hits`.
+    pub copies: u64,
+    /// Those records; they are none of `records_hit`.
+    pub records_copied: u64,
     /// When the first and the last record were written, left-over ones aside.
     pub times: Option<Span>,
 }
@@ -167,7 +176,20 @@ impl Counts {
         self.hits.iter_mut().zip(other.hits).for_each(|(a, b)| *a += b);
         self.hits_filtered += other.hits_filtered;
         self.records_hit += other.records_hit;
+        self.copies += other.copies;
+        self.records_copied += other.records_copied;
         Span::merge(&mut self.times, other.times);
+    }
+
+    /// Counts as copies what is counted as hits: takes back the hits, filtered ones, and records hit of
+    /// `copied`, and adds the copies.
+    pub fn take_back(&mut self, copied: &Counts) {
+        let hits = self.hits.iter_mut().zip(copied.hits);
+        hits.for_each(|(a, b)| *a = a.saturating_sub(b));
+        self.hits_filtered = self.hits_filtered.saturating_sub(copied.hits_filtered);
+        self.records_hit = self.records_hit.saturating_sub(copied.records_hit);
+        self.copies += copied.copies;
+        self.records_copied += copied.records_copied;
     }
 
     /// All hits.
@@ -218,6 +240,15 @@ impl Damages {
     }
 }
 
+/// A source in which records stand first of which others are copies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct First {
+    /// Its path.
+    pub path: String,
+    /// How many.
+    pub records: u64,
+}
+
 /// A source and what became of it.
 #[derive(Debug, Clone)]
 pub struct SourceEntry {
@@ -242,9 +273,27 @@ pub struct SourceEntry {
     /// What in it is not as it should be, though nothing is missing for it: a checksum that does not
     /// fit, a log that was open when it was copied.
     pub findings: Damages,
+    /// Where the records with hits that are copies stand first: the first of these sources.
+    pub firsts: Vec<First>,
 }
 
 impl SourceEntry {
+    /// Notes where so many of its records stand first, if there is room.
+    pub fn add_first(&mut self, path: String, records: u64) {
+        if let Some(first) = self.firsts.iter_mut().find(|first| first.path == path) {
+            first.records += records;
+        } else if self.firsts.len() < FIRSTS_KEPT {
+            self.firsts.push(First { path, records });
+        }
+    }
+
+    /// Of how many copies it is not said where they stand first.
+    #[must_use]
+    pub fn more_firsts(&self) -> u64 {
+        let told: u64 = self.firsts.iter().map(|first| first.records).sum();
+        self.counts.records_copied.saturating_sub(told)
+    }
+
     /// A source of which nothing was read.
     #[must_use]
     pub fn unread(path: String, size: u64, state: SourceState, reason: String) -> SourceEntry {
@@ -259,6 +308,7 @@ impl SourceEntry {
             counts: Counts::default(),
             damages: Damages::default(),
             findings: Damages::default(),
+            firsts: Vec::new(),
         }
     }
 }
@@ -283,6 +333,8 @@ pub struct Sources {
     pub met: u64,
     /// By [`SourceState`], in its order.
     pub by_state: [u64; 8],
+    /// Those with copies of records with hits.
+    pub with_copies: u64,
     /// Containers whose content was looked at.
     pub containers: u64,
     /// Those of them of which some could not be.
@@ -344,6 +396,8 @@ pub struct Ledger {
     context: u64,
     /// Files that changed or could not be hashed, if somebody looked for that.
     custody: Option<Vec<(String, String)>>,
+    /// Records with hits that are not remembered any more.
+    forgotten: u64,
 }
 
 impl Ledger {
@@ -379,6 +433,7 @@ impl Ledger {
             _ => 0,
         };
         self.counts.add(&entry.counts);
+        self.sources.with_copies += u64::from(entry.counts.records_copied > 0);
         self.keep_problems(&entry);
         self.write(|file| file.source(&entry));
     }
@@ -453,6 +508,24 @@ impl Ledger {
     /// Adds what filters took away.
     pub fn taken(&mut self, taken: &Taken) {
         self.taken.add(taken);
+    }
+
+    /// Takes back what was counted of copies besides what is in the counts of their sources.
+    pub fn found_again(&mut self, tally: Tally, taken: &Taken, correlated: &Correlated) {
+        self.tally.again(tally);
+        self.taken.again(taken);
+        self.correlated.again(correlated);
+    }
+
+    /// Notes how many records with hits are not remembered any more: copies of them were no copies.
+    pub fn set_forgotten(&mut self, records: u64) {
+        self.forgotten = records;
+    }
+
+    /// How many records with hits are not remembered any more.
+    #[must_use]
+    pub fn forgotten(&self) -> u64 {
+        self.forgotten
     }
 
     /// Notes all filters, in the order of the rule set.
@@ -641,13 +714,19 @@ impl Ledger {
         let unread = records.unrecoverable + records.filtered + records.unreadable;
         check("records", records.seen, read + unread);
         let correlated = &self.correlated;
-        check("hits for correlations", correlated.met, correlated.joined + correlated.left_out());
+        let counted = correlated.joined + correlated.left_out() + correlated.copies;
+        check("hits for correlations", correlated.met, counted);
         check("filtered hits", self.counts.hits_filtered, self.taken.hits());
         if !self.taken.is_sound() {
             out.push("filtered hits: filters took away others than rules lost".to_owned());
         }
-        if *records_hit > read {
-            out.push(format!("records: {read} read, {records_hit} hit"));
+        let with_hits = records_hit + self.counts.records_copied;
+        if with_hits > read {
+            out.push(format!("records: {read} read, {with_hits} hit"));
+        }
+        if self.counts.copies < self.counts.records_copied {
+            let (hits, records) = (self.counts.copies, self.counts.records_copied);
+            out.push(format!("copies: {records} records, {hits} hits"));
         }
         out
     }

@@ -117,6 +117,17 @@ impl Timeline {
         self.fit();
     }
 
+    /// Takes back these, which it has.
+    fn again(&mut self, mut copies: Timeline) {
+        self.undated = self.undated.saturating_sub(copies.undated);
+        copies.widen(self.width);
+        for (bar, levels) in &copies.bars {
+            if let Some(own) = self.bars.get_mut(bar) {
+                take(own, levels);
+            }
+        }
+    }
+
     fn fit(&mut self) {
         while let Some((first, _)) = self.bars.first_key_value()
             && let Some((last, _)) = self.bars.last_key_value()
@@ -211,6 +222,18 @@ impl Tally {
         }
     }
 
+    /// Takes back what was found on copies, all of which it has. Their hosts and times stay: those of
+    /// the first of each are the same.
+    pub(super) fn again(&mut self, copies: Tally) {
+        self.timeline.again(copies.timeline);
+        let mut elsewhere = copies.elsewhere;
+        for copied in copies.hosts {
+            let host = self.by_name.get(&copied.name).and_then(|at| self.hosts.get_mut(*at));
+            elsewhere += host.map_or(copied.all_hits(), |own| take(&mut own.hits, &copied.hits));
+        }
+        self.elsewhere = self.elsewhere.saturating_sub(elsewhere);
+    }
+
     /// The hosts with hits, in the order in which they were met.
     #[must_use]
     pub fn hosts(&self) -> &[Host] {
@@ -232,6 +255,16 @@ impl Tally {
 
 fn add(to: &mut Levels, levels: &Levels) {
     to.iter_mut().zip(levels).for_each(|(to, n)| *to += n);
+}
+
+/// Takes away what is there; gives how much was not.
+fn take(from: &mut Levels, levels: &Levels) -> u64 {
+    let each = from.iter_mut().zip(levels).map(|(from, n)| {
+        let there = (*from).min(*n);
+        *from -= there;
+        n - there
+    });
+    each.sum()
 }
 
 #[cfg(test)]
@@ -292,6 +325,29 @@ mod tests {
             assert!(span / whole.timeline().width() < BARS_KEPT);
             assert!(spread > 4000 || whole.timeline().width() == 1);
         }
+    }
+
+    /// What is taken back of copies leaves what there was without them.
+    #[test]
+    fn copies_are_taken_back() {
+        let hit = |tally: &mut Tally, n: u64| {
+            let host = format!("HOST-{}", n % (HOSTS_KEPT as u64 + 3));
+            tally.hit(&host, Some(BASE + n * n * SECOND), &[0, 1, n % 2, 0, 0]);
+        };
+        let (mut whole, mut once, mut copies) =
+            (Tally::default(), Tally::default(), Tally::default());
+        for n in 0..HOSTS_KEPT as u64 + 20 {
+            hit(&mut whole, n);
+            hit(&mut once, n);
+        }
+        // Of the last, hosts that are kept and hosts that are not; all of them came before.
+        for n in HOSTS_KEPT as u64 - 5..HOSTS_KEPT as u64 + 20 {
+            hit(&mut whole, n);
+            hit(&mut copies, n);
+        }
+        assert!(whole != once && whole.elsewhere > 0);
+        whole.again(copies);
+        assert!(whole == once);
     }
 
     #[test]

@@ -42,9 +42,8 @@ fn counts(records: u64, hits: u64) -> Counts {
         chunks: Chunks { slots: 3, read: 1, irregular: 1, unused: 1, unreadable: 0 },
         records: Records { seen: records + 1, fast: records, unreadable: 1, ..Records::default() },
         hits: [0, 0, 0, hits, 0],
-        hits_filtered: 0,
         records_hit: hits.min(records),
-        times: None,
+        ..Counts::default()
     }
 }
 
@@ -60,6 +59,7 @@ fn source(path: &str, damages: u64) -> SourceEntry {
         counts: counts(10, 2),
         damages: Damages::default(),
         findings: Damages::default(),
+        firsts: Vec::new(),
     };
     (0..damages).for_each(|n| entry.damages.push(n, || format!("wrong {n}")));
     entry
@@ -113,7 +113,7 @@ fn filled(file: Option<LedgerFile>) -> Ledger {
 fn bins_add_up_and_it_shows_if_they_do_not() {
     assert_eq!(filled(None).imbalances(), [""; 0]);
     type Spoil = fn(&mut Ledger);
-    let spoils: [(&str, Spoil); 7] = [
+    let spoils: [(&str, Spoil); 9] = [
         ("sources: 11 met, 10", |ledger| ledger.set_met(11)),
         ("sources: 10 met, 11", |ledger| ledger.aside(Aside::Link)),
         ("chunks: 7 met, 6", |ledger| ledger.counts.chunks.slots += 1),
@@ -121,6 +121,12 @@ fn bins_add_up_and_it_shows_if_they_do_not() {
         ("hits of rules: 4 met, 3", |ledger| ledger.rules[0].hits -= 1),
         ("hits on hosts: 4 met, 5", |ledger| ledger.tally.hit("A", None, &[1, 0, 0, 0, 0])),
         ("records: 20 read, 21 hit", |ledger| ledger.counts.records_hit = 21),
+        ("records: 20 read, 21 hit", |ledger| {
+            (ledger.counts.copies, ledger.counts.records_copied) = (17, 17);
+        }),
+        ("copies: 2 records, 1 hits", |ledger| {
+            (ledger.counts.copies, ledger.counts.records_copied) = (1, 2);
+        }),
     ];
     for (want, spoil) in spoils {
         let mut ledger = filled(None);

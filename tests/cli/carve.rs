@@ -37,8 +37,9 @@ fn an_unknown_file_that_is_named_is_searched() {
     assert_eq!((plain.code, plain.hits().len()), (1, 0), "{}", plain.err);
     let mut first = None;
     for threads in ["1", "2", "8"] {
-        let args =
-            format!("hunt dump/memory.raw -r rules -q --carve --threads {threads} --ledger l");
+        let args = format!(
+            "hunt dump/memory.raw -r rules -q --carve --all-copies --threads {threads} --ledger l"
+        );
         let run = bench.harrier(&words(&args));
         assert_eq!(run.code, 0, "{}", run.err);
         let ledger = std::fs::read(bench.path("l")).unwrap();

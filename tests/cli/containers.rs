@@ -103,7 +103,7 @@ fn folder(bench: &Bench) {
 }
 
 fn hunt(bench: &Bench, args: &str) -> (i32, Vec<Value>, Value, String) {
-    let line = format!("hunt {args} -r rules -q --format jsonl --ledger ledger.json");
+    let line = format!("hunt {args} -r rules -q --all-copies --format jsonl --ledger ledger.json");
     let run = bench.harrier(&words(&line));
     let ledger = std::fs::read(bench.path("ledger.json")).unwrap_or_default();
     (run.code, run.hits(), serde_json::from_slice(&ledger).unwrap_or(Value::Null), run.err)
@@ -198,7 +198,8 @@ fn passwords_are_taken_from_files_and_the_environment() {
                 assert_eq!(ledger["totals"]["sources"]["encrypted"], 1, "{err}");
             }
         }
-        let mut command = bench.command(&words(&format!("hunt {name} -r rules -q --format jsonl")));
+        let mut command =
+            bench.command(&words(&format!("hunt {name} -r rules -q --all-copies --format jsonl")));
         let run = super::bench::run(command.env("HARRIER_PASSWORDS", "x\nopen sesame"));
         assert_eq!((run.code, run.hits().len()), (0, 2605), "{}", run.err);
     }

@@ -368,7 +368,7 @@ fn the_summary_and_the_ledger_count_findings() {
     assert_eq!(ledger["totals"]["hits"]["total"], 1);
     let want = json!({
         "hits_met": 6, "counted": 5, "without_group": 1, "without_value": 0, "without_time": 0,
-        "findings": 1,
+        "copies": 0, "findings": 1,
     });
     assert_eq!(ledger["totals"]["correlations"], want);
     let rules = ledger["rules"].as_array().unwrap();

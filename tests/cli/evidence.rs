@@ -5,7 +5,8 @@ use super::words;
 use serde_json::{Value, json};
 
 fn ledger(bench: &Bench, args: &str) -> (i32, Value, String) {
-    let run = bench.harrier(&words(&format!("hunt {args} -r rules -q --ledger l -o hits")));
+    let run =
+        bench.harrier(&words(&format!("hunt {args} --all-copies -r rules -q --ledger l -o hits")));
     (run.code, serde_json::from_slice(&std::fs::read(bench.path("l")).unwrap()).unwrap(), run.err)
 }
 

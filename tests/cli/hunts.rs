@@ -123,7 +123,7 @@ fn two_thousand_small_logs_are_all_read() {
     for n in 0..2000 {
         bench.file(&format!("logs/{:02}/{n}.evtx", n % 50), &one);
     }
-    let run = bench.harrier(&words("hunt logs -r rules --threads 3"));
+    let run = bench.harrier(&words("hunt logs -r rules --all-copies --threads 3"));
     assert_eq!(run.code, 0, "{}", run.err);
     assert_eq!(run.hits().len(), 2000);
     assert!(run.err.contains("Logs       2,000 read\n"), "{}", run.err);
@@ -131,6 +131,10 @@ fn two_thousand_small_logs_are_all_read() {
     let paths: std::collections::BTreeSet<String> =
         run.hits().iter().map(|hit| hit["evidence"]["path"].to_string()).collect();
     assert_eq!(paths.len(), 2000);
+    let run = bench.harrier(&words("hunt logs -r rules --threads 3"));
+    assert_eq!((run.code, run.hits().len()), (0, 1), "{}", run.err);
+    let copies = "1,999 hits left out, on 1,999 records found again in 1,999 logs";
+    assert!(run.err.contains(copies), "{}", run.err);
 }
 
 const RULE: &str = super::EVIL;

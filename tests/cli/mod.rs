@@ -4,6 +4,7 @@ mod bench;
 mod carve;
 mod checker;
 mod containers;
+mod copies;
 mod correlations;
 mod custody;
 mod dump;

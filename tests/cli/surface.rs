@@ -224,7 +224,7 @@ fn lists_of_paths() {
     }
     bench.file("lines", b"a.evtx\r\n\n./d\n");
     bench.file("nuls", b"b c.evtx\0a.evtx\0");
-    let hunt = ["hunt", "-q", "-r", "rules"];
+    let hunt = ["hunt", "-q", "--all-copies", "-r", "rules"];
     for (args, input, want) in [
         (&["-"][..], &b"d\na.evtx\n"[..], &["d/e.evtx", "a.evtx"][..]),
         (&["b c.evtx", "-"], b"a.evtx", &["b c.evtx", "a.evtx"]),
@@ -279,14 +279,14 @@ fn lists_may_have_any_name() {
         list.extend_from_slice(name);
         list.push(0);
     }
-    let args = ["hunt", "-q", "-r", "rules", "-0", "-"];
+    let args = ["hunt", "-q", "--all-copies", "-r", "rules", "-0", "-"];
     let (code, paths, err) = logs_hit(&bench, &args, &list);
     assert_eq!((code, err.as_str()), (0, ""));
     assert_eq!(paths, ["./new\nline.evtx", "./cr\r", ".//xFF/xFE.evtx", "./\u{feff}bom"]);
-    let (_, paths, _) = logs_hit(&bench, &args[..5], b"");
+    let (_, paths, _) = logs_hit(&bench, &args[..6], b"");
     assert!(paths.is_empty());
     // Without --null a line cannot hold a line's end.
-    let args = ["hunt", "-q", "-r", "rules", "-"];
+    let args = ["hunt", "-q", "--all-copies", "-r", "rules", "-"];
     let (code, paths, _) = logs_hit(&bench, &args, b"./\xff\xfe.evtx\n./\xef\xbb\xbfbom\n");
     assert_eq!((code, paths.len()), (0, 2));
 }
@@ -299,7 +299,7 @@ fn patterns_that_the_shell_left_alone() {
     }
     bench.log("odd[1].evtx", 1, 0);
     bench.log("odd1.evtx", 1, 0);
-    let hunt = ["hunt", "-q", "-r", "rules"];
+    let hunt = ["hunt", "-q", "--all-copies", "-r", "rules"];
     for (pattern, want) in [
         ("*/Security.evtx", &["h1/Security.evtx", "h2/Security.evtx"][..]),
         ("h?/*.evtx", &["h1/Security.evtx", "h2/Security.evtx"]),
@@ -340,7 +340,7 @@ fn a_long_list_is_not_slow() {
     let list: String =
         (0..50_000).map(|n| format!("none/{n}.evtx\n")).collect::<String>() + "a.evtx";
     let begun = std::time::Instant::now();
-    let args = ["hunt", "-q", "-r", "rules", "-"];
+    let args = ["hunt", "-q", "--all-copies", "-r", "rules", "-"];
     let (code, paths, err) = logs_hit(&bench, &args, list.as_bytes());
     assert_eq!((code, paths.len()), (1, 1));
     assert!(err.contains("49,980 more places could not be read") || err.contains("more places"));
@@ -547,7 +547,7 @@ fn progress_is_for_terminals_and_long_hunts() {
     let program = env!("CARGO_BIN_EXE_harrier");
     // What the hunt says on its terminal, and what its output gets, which nobody reads at first.
     let hunt = |options: &str, wait: u64| {
-        let call = format!("'{program}' hunt -r rules -o pipe {options}");
+        let call = format!("'{program}' hunt -r rules --all-copies -o pipe {options}");
         let mut command = Command::new("script");
         command.args(["-qec", &call, "/dev/null"]).current_dir(bench.path(""));
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();

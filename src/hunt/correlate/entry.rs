@@ -12,6 +12,7 @@
 use super::super::rendered::At;
 use super::super::time::Ticks;
 use crate::engine::{Decimal, Keys, Occurrence, Part};
+use std::ops::Range;
 
 /// Where an event of a finding is to be found, and what it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -265,7 +266,7 @@ pub(in super::super) struct Entries {
 
 impl Entries {
     /// Adds an entry.
-    pub(super) fn push(
+    pub(in super::super) fn push(
         &mut self,
         key: impl FnOnce(&mut Vec<u8>),
         payload: impl FnOnce(&mut Vec<u8>),
@@ -278,12 +279,44 @@ impl Entries {
 
     /// The entries.
     pub(in super::super) fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        let mut start = 0;
-        self.ends.iter().map(move |(middle, end)| {
+        self.slices(&self.ends, 0)
+    }
+
+    fn slices<'e>(
+        &'e self,
+        ends: &'e [(usize, usize)],
+        mut start: usize,
+    ) -> impl Iterator<Item = (&'e [u8], &'e [u8])> {
+        ends.iter().map(move |(middle, end)| {
             let start = std::mem::replace(&mut start, *end);
             let slice = |from, to| self.bytes.get(from..to).unwrap_or(&[]);
             (slice(start, *middle), slice(*middle, *end))
         })
+    }
+
+    /// Those of these places.
+    pub(in super::super) fn iter_of(
+        &self,
+        places: Range<usize>,
+    ) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let before = places.start.checked_sub(1).and_then(|before| self.ends.get(before));
+        let start = before.map_or(0, |(_, end)| *end);
+        self.slices(self.ends.get(places).unwrap_or(&[]), start)
+    }
+
+    /// Adds entries as they are.
+    pub(in super::super) fn extend<'e>(
+        &mut self,
+        entries: impl Iterator<Item = (&'e [u8], &'e [u8])>,
+    ) {
+        for (key, payload) in entries {
+            self.push(|out| out.extend_from_slice(key), |out| out.extend_from_slice(payload));
+        }
+    }
+
+    /// How many there are.
+    pub(in super::super) fn count(&self) -> usize {
+        self.ends.len()
     }
 
     /// How many bytes there are.

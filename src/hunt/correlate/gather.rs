@@ -4,12 +4,41 @@ use super::super::describe;
 use super::super::rendered::At;
 use super::super::time::{Ticks, event_time};
 use super::Part;
-use super::entry::{Entries, Reference, append_key, append_payload};
+use super::entry::{Entries, Reference, append_key, append_payload, narrow};
 use crate::engine::{Correlations, Join, RuleId, Scanner};
 use crate::event::{Event as _, LeafId};
 use crate::evidence::Source;
 use crate::evtx::Record;
 use crate::ledger::Correlated;
+
+/// What correlations made of the hits on a record.
+#[derive(Debug, Default, Clone, Copy)]
+pub(in super::super) struct Joined {
+    met: u32,
+    joined: u32,
+    without_group: u32,
+    without_value: u32,
+    without_time: u32,
+}
+
+impl Joined {
+    /// Whether correlations refer to any of them.
+    pub(in super::super) fn any(self) -> bool {
+        self.met > 0
+    }
+
+    /// Counts them.
+    pub(in super::super) fn count(self, to: &mut Correlated) {
+        to.add(&Correlated {
+            met: self.met.into(),
+            joined: self.joined.into(),
+            without_group: self.without_group.into(),
+            without_value: self.without_value.into(),
+            without_time: self.without_time.into(),
+            ..Correlated::default()
+        });
+    }
+}
 
 /// Writes down what correlations are to know of the hits of these rules on a record.
 pub(in super::super) fn gather(
@@ -17,10 +46,11 @@ pub(in super::super) fn gather(
     record: &Record<'_>,
     rules: &[RuleId],
     source: &Source,
-    (entries, counts): (&mut Entries, &mut Correlated),
-) {
-    let parts = rules.iter().map(|rule| all.of_rule(*rule).len() as u64);
-    counts.met += parts.sum::<u64>();
+    entries: &mut Entries,
+) -> Joined {
+    let mut counts = Joined::default();
+    let parts = rules.iter().map(|rule| all.of_rule(*rule).len());
+    counts.met = narrow(parts.sum());
     let mut reference = None;
     scanner.join(record, rules, &mut |_, part, join| {
         let event = reference.get_or_insert_with(|| refer(record, source));
@@ -31,6 +61,7 @@ pub(in super::super) fn gather(
             Entered::WithoutTime => &mut counts.without_time,
         } += 1;
     });
+    counts
 }
 
 /// Whether an event has its part in a correlation.

@@ -13,6 +13,8 @@
 //! Invariants:
 //! - What is found, and its members, depend on the events alone, not on the order in which evidence is
 //!   named: ties in time are broken by what events say of themselves and by their paths.
+//! - An event counts once, in how many places it ever is ([`super::copies`]); told is where it comes
+//!   first in the evidence.
 //! - Memory is bounded by [`Hunt::sort_memory`], but for one entry for each distinct value that a
 //!   window counts, and up to [`MEMBERS_KEPT`] members of a finding.
 //!
@@ -35,7 +37,7 @@ use std::io;
 use std::ops::ControlFlow;
 
 pub(super) use entry::Entries;
-pub(super) use gather::gather;
+pub(super) use gather::{Joined, gather};
 
 /// So many members of a finding are kept, and written in a line; of the others only how many there
 /// are. A window over a case can have millions, and a thousand are more than anybody reads.
