@@ -342,7 +342,8 @@ impl Open {
             let done = shared.done.load(Ordering::Relaxed);
             let name = shared.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
             let bytes = done.saturating_sub(shown);
-            progress.advance(&Step { source: &name, bytes, hits: [0; 5] });
+            let (source, none) = (name.as_str(), [0; 5]);
+            progress.advance(&Step { source, bytes, hits: none, copies: none });
             shown = done;
         }
         progress.finish();
