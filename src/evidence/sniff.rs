@@ -78,12 +78,17 @@ const UNSUPPORTED: &[(usize, &[u8], &str)] = &[
     (0, b"Rar!\x1a\x07", "a RAR archive: unpack it and hunt in the folder"),
     (0, b"ElfChnk\0", "a chunk of an event log without the file header: search it with --carve"),
     (4096, b"ElfChnk\0", "an event log whose file header is gone: search it with --carve"),
+    // ELF_LOGFILE_HEADER: its size, then the signature.
+    (
+        4,
+        b"LfLe",
+        "an event log of Windows XP or Server 2003 (EVT): convert it with wevtutil epl /lf",
+    ),
 ];
 
 /// Containers of disks.
 const IMAGES: &[(usize, &[u8], &str)] = &[
     (0, b"EVF\x09\x0d\x0a\xff\0", "an E01 image"),
-    (0, b"EVF2\x0d\x0a\x81\0", "an Ex01 image"),
     (0, b"vhdxfile", "a VHDX image"),
     (0, b"conectix", "a VHD image"),
     (0, b"KDMV", "a VMDK image"),
@@ -130,8 +135,9 @@ pub(super) fn kind(start: &[u8]) -> Kind {
             return Kind::Container(Format::Bzip2);
         }
     }
-    match UNSUPPORTED.iter().find(|(at, magic, _)| has(*at, magic)) {
-        Some((.., what)) => Kind::Unsupported(what),
+    let unsupported = UNSUPPORTED.iter().find(|(at, magic, _)| has(*at, magic));
+    match unsupported.map(|(.., what)| *what).or_else(|| super::image::unsupported(start)) {
+        Some(what) => Kind::Unsupported(what),
         None if image(start).is_some() || DISKS.iter().any(|(at, magic)| has(*at, magic)) => {
             Kind::Disk
         }

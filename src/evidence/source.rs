@@ -65,7 +65,7 @@ pub struct Source {
 
 /// Where a source's bytes are.
 #[derive(Clone)]
-enum Place {
+pub(super) enum Place {
     File(PathBuf),
     Bytes(Arc<dyn ReadAt>),
     Zip {
@@ -386,6 +386,9 @@ impl Source {
             Kind::Unsupported(_) if self.carves() && sniff::is_headless(&start) => {
                 Ok(raw(bytes()?))
             }
+            Kind::Other if self.is_dmg() => {
+                Ok(Look::Unsupported("a DMG image: convert it to raw".to_owned()))
+            }
             Kind::Other => Ok(Look::Other(start)),
             Kind::Unsupported(what) => Ok(Look::Unsupported(what.to_owned())),
             Kind::Container(_) | Kind::Disk if self.depth >= DEPTH => {
@@ -425,8 +428,26 @@ impl Source {
         }
     }
 
+    pub(super) fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// Whether it ends like a disk image of macOS. Those begin with anything; only files of that name
+    /// are asked, so that not every file is read at its end.
+    fn is_dmg(&self) -> bool {
+        let named = self.name.len().checked_sub(4).and_then(|at| self.name.get(at..));
+        if !named.is_some_and(|end| end.eq_ignore_ascii_case(".dmg")) {
+            return false;
+        }
+        let mut magic = [0; 4];
+        self.open().is_ok_and(|bytes| {
+            let at = bytes.size().checked_sub(512);
+            at.is_some_and(|at| bytes.read_at(at, &mut magic).is_ok() && magic == *b"koly")
+        })
+    }
+
     /// Whether raw bytes are searched.
-    fn carves(&self) -> bool {
+    pub(super) fn carves(&self) -> bool {
         self.access.carve() != Carving::No
     }
 

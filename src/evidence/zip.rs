@@ -242,6 +242,13 @@ impl Members {
                 ),
                 error => told(error),
             })?;
+        // The AFF4 Standard 4: every volume has these.
+        if zip.index_for_name("container.description").is_some()
+            && zip.index_for_name("information.turtle").is_some()
+        {
+            let what = "an AFF4 image, whose disk is not looked into: convert it to raw or E01";
+            return Err(io::Error::new(io::ErrorKind::Unsupported, what));
+        }
         if zip.has_duplicate_names() {
             account.fault("members have the same name: only the last of each is read".to_owned());
         }

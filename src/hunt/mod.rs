@@ -64,7 +64,7 @@ pub use dump::Dump;
 pub use filter::EventFilter;
 pub use fingerprint::{Fingerprint, Fingerprinter, Key};
 pub use glob::Glob;
-pub use inventory::{CarvedChunk, Inventory, LogEntry};
+pub use inventory::{Begun, CarvedChunk, Inventory, LogEntry, Maker};
 pub use learn::Learned;
 pub use time::{Ticks, first_tick, timestamp};
 pub use visit::{Visitor, visit};
