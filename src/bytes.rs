@@ -48,6 +48,13 @@ pub fn read_full(source: &dyn ReadAt, offset: u64, buf: &mut [u8]) -> io::Result
     Ok(done)
 }
 
+/// Bytes as hexadecimal digits, in small letters, as `sha256sum` writes them.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    let digit = |n: u8| char::from_digit(u32::from(n), 16).unwrap_or('0');
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
+
 impl ReadAt for [u8] {
     fn size(&self) -> u64 {
         self.len() as u64

@@ -23,11 +23,12 @@
 //!    first.
 //! 4. [`report`] says what hits look like: a table, CSV, JSON lines of several schemas, Markdown. It
 //!    knows nothing of where they come from.
-//! 5. [`hunt`] is the pipeline that brings these together, and [`ledger`] its account.
+//! 5. [`hunt`] is the pipeline that brings these together, [`ledger`] its account, and [`custody`]
+//!    which files it was of.
 //!
 //! A module names only modules of lower layers, in the order `bytes` and `utf16`; `event`;
-//! `evidence`, `evtx`, `sigma` and `report`; `taxonomy`; `engine`; `hunt` and `ledger`. A test
-//! reads the sources for it.
+//! `evidence`, `evtx`, `sigma` and `report`; `taxonomy`; `engine`; `hunt`, `ledger` and `custody`.
+//! A test reads the sources for it.
 //!
 //! # What always holds
 //!
@@ -82,6 +83,7 @@
 
 pub mod attack;
 pub mod bytes;
+pub mod custody;
 pub mod engine;
 pub mod event;
 pub mod evidence;

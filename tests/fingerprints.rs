@@ -4,11 +4,11 @@ use crate::support::logs::{each_record, evtx_files};
 use crate::support::{Made, corpora};
 use harrier::event::{LeafKind, Section};
 use harrier::evtx::{Options, Reader};
-use harrier::hunt::{Fingerprint, Key};
+use harrier::hunt::{Fingerprint, Fingerprinter, Key};
 use std::path::Path;
 
 fn of(key: Key, made: &Made) -> Option<Fingerprint> {
-    key.of(made, &mut Vec::new())
+    Fingerprinter::new(key).of(made)
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn lanes_do_not_matter() {
     for path in logs {
         let log = std::fs::read(&path).unwrap();
         let prints = |slow_only| {
-            let mut prints = Vec::new();
+            let (mut made, mut prints) = (Fingerprinter::new(key), Vec::new());
             let options = Options { slow_only, ..Options::default() };
             each_record(&mut Reader::new(options), &log, |record| {
                 let mut masked = false;
@@ -72,7 +72,7 @@ fn lanes_do_not_matter() {
                         masked |= value.to_text().contains(|c: char| c < ' ' || c == '\u{fffd}');
                     });
                 }
-                prints.push((masked, key.of(record, &mut Vec::new())));
+                prints.push((masked, made.of(record)));
             });
             prints
         };

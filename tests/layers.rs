@@ -17,6 +17,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("report", 2),
     ("taxonomy", 3),
     ("engine", 4),
+    ("custody", 5),
     ("ledger", 5),
     ("hunt", 5),
     ("explain", 6),

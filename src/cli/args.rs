@@ -1,5 +1,6 @@
 //! The arguments as typed. Parsing does no I/O and decides nothing that needs it.
 
+use super::custody::CustodyArgs;
 use super::dump::DumpArgs;
 use super::event_filter::EventArgs;
 use super::extract::ExtractArgs;
@@ -149,6 +150,9 @@ pub struct HuntArgs {
 
     #[command(flatten)]
     pub output: OutputArgs,
+
+    #[command(flatten)]
+    pub custody: CustodyArgs,
 
     /// How many threads; all processors if not given
     #[arg(long, value_name = "N", value_parser = threads, help_heading = "Running")]

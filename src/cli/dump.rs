@@ -1,25 +1,27 @@
 //! `harrier dump`.
 
-use super::args::{EvidenceArgs, threads};
+use super::args::{self, EvidenceArgs};
+use super::custody::{self, About, Custody, CustodyArgs};
 use super::event_filter::{EventArgs, Events, Said};
-use super::output::Place;
+use super::output::{Accounts, Place};
 use super::progress::Progress;
-use super::target::{Pending, incomplete};
-use super::{Exit, account, evidence, interrupt, passwords, say_warning, summary};
+use super::target::{Pending, Target, incomplete};
+use super::{Exit, account, evidence, interrupt, passwords, say_warning, summary, threads};
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::{Args, ValueEnum};
 use harrier::{
     engine::RuleSet,
-    evidence::Walk,
+    evidence::{Access, Walk},
     evtx::Format,
     hunt::{Dump, Hunt, HuntError, Step},
     ledger::Ledger,
     taxonomy::{Options, Taxonomy},
 };
+use serde_json::{Value, json};
 use std::{
     io::ErrorKind,
     path::{Path, PathBuf},
-    thread::available_parallelism,
+    sync::{Arc, atomic::AtomicBool},
     time::Instant,
 };
 
@@ -72,8 +74,11 @@ pub struct DumpArgs {
     #[arg(short, long, help_heading = "Output")]
     pub verbose: bool,
 
+    #[command(flatten)]
+    pub custody: CustodyArgs,
+
     /// How many threads; all processors if not given
-    #[arg(long, value_name = "N", value_parser = threads, help_heading = "Running")]
+    #[arg(long, value_name = "N", value_parser = args::threads, help_heading = "Running")]
     pub threads: Option<usize>,
 }
 
@@ -88,35 +93,88 @@ pub enum DumpFormat {
 
 /// Writes all records and tells of it.
 pub fn run(args: &DumpArgs) -> Result<Exit> {
+    args.custody.check()?;
     let paths = evidence::resolve(&args.evidence)?;
     let access =
         passwords::access(&args.evidence, args.quiet)?.carving(evidence::carving(&args.evidence));
-    let walk = || Walk::new(&paths).with(access.clone());
     let events = Events::build(&args.events)?;
     let interrupt = interrupt::watch().context("interruptions cannot be handled")?;
+    let output = Place::new(&args.output);
+    let dump = Dump { format: format(args.format, &output)?, with_place: args.with_place };
+    let accounts = Accounts::new(args.ledger.as_deref(), args.custody.manifest.as_deref());
+    Place::check("records", &output, &accounts, &paths)?;
+    let target = output.open()?;
+    let ledger = accounts.ledger.as_ref().map(Place::open).transpose()?;
+    let manifest = accounts.manifest.as_ref().map(Place::open).transpose()?;
+    let about = About {
+        hash: args.custody.hash.hash,
+        paths: &paths,
+        access: &access,
+        threads: threads(args.threads),
+        interrupt: &interrupt,
+        progress: !args.no_progress && !args.quiet,
+        options: options(args),
+        rules: None,
+        inputs: inputs(args),
+    };
+    let mut custody = Custody::begin(manifest, &about)?;
+    let target = custody.noted("records", target);
+    let ledger = ledger.map(|ledger| custody.noted("ledger", ledger));
+    let on_terminal = output.on_terminal();
+    let begun = Begun { paths, access, events, dump, target, on_terminal, ledger, interrupt };
+    let done = write(args, begun, &mut custody);
+    custody.finish(done)
+}
+
+/// What a dump needs.
+struct Begun {
+    paths: Vec<PathBuf>,
+    access: Access,
+    events: Events,
+    dump: Dump,
+    target: Target,
+    on_terminal: bool,
+    ledger: Option<Target>,
+    interrupt: Arc<AtomicBool>,
+}
+
+/// What is in effect of what changes what is written.
+fn options(args: &DumpArgs) -> Value {
+    json!({
+        "threads": threads(args.threads),
+        "carve": evidence::carve_word(&args.evidence),
+        "recover": args.evidence.recover,
+        "with_place": args.with_place,
+    })
+}
+
+/// Files that options name.
+fn inputs(args: &DumpArgs) -> Vec<(String, PathBuf)> {
+    let mut inputs = custody::inputs_of_evidence(&args.evidence);
+    inputs.append(&mut custody::inputs_of_events(&args.events));
+    inputs
+}
+
+/// Writes with all that is there.
+fn write(args: &DumpArgs, begun: Begun, custody: &mut Custody) -> Result<Exit> {
+    let Begun { paths, access, events, dump, target, on_terminal, ledger, interrupt } = begun;
+    let walk = || Walk::new(&paths).with(access.clone());
     let rules = RuleSet::compile(Vec::new(), Taxonomy::builtin(Options::default()));
     let hunt = Hunt {
-        threads: args.threads.unwrap_or_else(|| available_parallelism().map_or(1, Into::into)),
+        threads: threads(args.threads),
         recover: args.evidence.recover,
         cancel: Some(&interrupt),
         ..Hunt::new(&rules)
     };
     let said = Said { quiet: args.quiet, verbose: args.verbose };
     let filter = events.resolve(&args.events, &hunt, &walk, said)?;
-    let output = Place::new(&args.output);
-    let ledger = args.ledger.as_deref().map(Place::new);
-    let dump = Dump { format: format(args.format, &output)?, with_place: args.with_place };
-    Place::check("records", &output, ledger.as_ref(), &paths)?;
-    let target = output.open()?;
-    let (ledger_file, ledger_pending) =
-        account::open_ledger(ledger.as_ref().map(Place::open).transpose()?)?;
+    let (ledger_file, ledger_pending) = account::open_ledger(ledger)?;
     let mut ledger = Ledger::new(ledger_file);
 
     let begun = Instant::now();
     let mut progress = Progress::begin(!args.no_progress && !args.quiet, false, &paths);
     let pending = target.pending;
-    let mut writer =
-        if output.on_terminal() { progress.beside(target.writer) } else { target.writer };
+    let mut writer = if on_terminal { progress.beside(target.writer) } else { target.writer };
     let learned = evidence::needs_learning(&args.evidence)
         .then(|| hunt.learn(walk()))
         .transpose()
@@ -129,8 +187,10 @@ pub fn run(args: &DumpArgs) -> Result<Exit> {
     drop(writer);
     if let Err(error) = done {
         drop(ledger);
+        custody.because("the reader of the records went away");
         return failed(error, &pending, ledger_pending.as_ref());
     }
+    custody.settle(Some(&mut ledger))?;
     if ledger.sources().all() == 0 && !ledger.interrupted() {
         pending.discard();
     } else if ledger.cut_short() {
@@ -138,10 +198,13 @@ pub fn run(args: &DumpArgs) -> Result<Exit> {
         say_warning(&format!("interrupted: what was read is written, the rest is not{rest}"));
     } else {
         pending.complete()?;
+        custody.written("records");
     }
+    custody.set_complete(ledger.complete());
     if account::finish(&mut ledger, ledger_pending)?.is_break() {
         return Ok(Exit::Complete);
     }
+    custody.written("ledger");
     summary::problems(&ledger, args.verbose);
     if ledger.sources().all() == 0 && !ledger.interrupted() {
         bail!("{}: no event logs there: check the path", evidence::names(&paths));

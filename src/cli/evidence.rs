@@ -68,6 +68,14 @@ pub fn carving(args: &EvidenceArgs) -> Carving {
     }
 }
 
+/// How that is called.
+pub fn carve_word(args: &EvidenceArgs) -> Option<&'static str> {
+    args.carve.map(|carve| match carve {
+        CarveArg::Free => "free",
+        CarveArg::All => "all",
+    })
+}
+
 /// Whether records may be met whose templates are elsewhere.
 pub fn needs_learning(args: &EvidenceArgs) -> bool {
     args.recover || args.carve.is_some()

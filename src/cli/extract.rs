@@ -6,17 +6,21 @@
 //!   from evidence are cut into parts, none of which leads anywhere ([`part`]).
 //! - Nothing is written into evidence.
 //! - The manifest has every file with its SHA-256, counted while it was written.
+//! - What is written does not depend on threads: logs are copied by all of them, under names without
+//!   meaning, and get their own in the order of the evidence.
 
-use super::args::EvidenceArgs;
+use super::args::{self, EvidenceArgs};
+use super::custody::{self, About, Custody, HashArgs};
 use super::summary::grouped;
-use super::{Exit, evidence, interrupt, passwords, say, say_error};
+use super::target::Target;
+use super::{Exit, evidence, interrupt, passwords, say, say_error, threads};
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use harrier::{
-    bytes::ReadAt,
+    bytes::{ReadAt, hex},
     engine::RuleSet,
-    evidence::Walk,
-    hunt::{CarvedChunk, Hunt, Inventory, LogEntry},
+    evidence::{Access, Walk},
+    hunt::{Begun, CarvedChunk, Hunt, Inventory, LogEntry},
     ledger::{Aside, SourceEntry, SourceState},
     taxonomy::{Options, Taxonomy},
 };
@@ -27,8 +31,12 @@ use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read as _, Seek as _, SeekFrom, Write as _},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
+use tempfile::NamedTempFile;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -38,7 +46,8 @@ use std::{
 Every event log is written as it is in the evidence, byte for byte, below DIR, under the path that it
 has there with characters that file systems do not like replaced. With --carve the whole chunks that
 are found are put together to logs, one for each channel and computer, in DIR/carved. DIR/manifest.json
-has source, size, and SHA-256 of each file. DIR must not exist, or be empty, and not lie in evidence.
+has source, size, and SHA-256 of each file, and what 'harrier hunt --manifest' has. DIR must not exist,
+or be empty, and not lie in evidence.
 
 Exit codes: 0 all logs were written; 1 something could not be read; 2 nothing was written.")]
 pub struct ExtractArgs {
@@ -47,6 +56,13 @@ pub struct ExtractArgs {
     /// Write to this folder
     #[arg(short, long, value_name = "DIR", required = true)]
     pub output: PathBuf,
+
+    #[command(flatten)]
+    pub hash: HashArgs,
+
+    /// How many threads; all processors if not given
+    #[arg(long, value_name = "N", value_parser = args::threads)]
+    pub threads: Option<usize>,
     /// Say nothing but errors on standard error
     #[arg(short, long)]
     pub quiet: bool,
@@ -59,33 +75,74 @@ pub fn run(args: &ExtractArgs) -> Result<Exit> {
     let access = access.carving(evidence::carving(&args.evidence));
     let interrupt = interrupt::watch().context("interruptions cannot be handled")?;
     let folder = &args.output;
-    evidence::refuse(&folder.join("manifest.json"), &paths)?;
+    evidence::refuse(&folder.join(MANIFEST), &paths)?;
     evidence::refuse(folder, &paths)?;
     let name = folder.display();
     fs::create_dir_all(folder).with_context(|| format!("{name}: cannot be made"))?;
-    evidence::refuse(&folder.join("manifest.json"), &paths)?;
+    evidence::refuse(&folder.join(MANIFEST), &paths)?;
     if fs::read_dir(folder).with_context(|| format!("{name}: cannot be read"))?.next().is_some() {
         bail!("{name}: is not empty: name a new folder");
     }
-    let rules = RuleSet::compile(Vec::new(), Taxonomy::builtin(Options::default()));
-    let hunt = Hunt { cancel: Some(&interrupt), ..Hunt::new(&rules) };
+    let target = Target::file(&folder.join(MANIFEST));
+    let target = target.with_context(|| format!("{name}: cannot be written"))?;
+    let about = About {
+        hash: args.hash.hash,
+        paths: &paths,
+        access: &access,
+        threads: threads(args.threads),
+        interrupt: &interrupt,
+        progress: !args.quiet,
+        options: json!({
+            "threads": threads(args.threads),
+            "carve": evidence::carve_word(&args.evidence),
+        }),
+        rules: None,
+        inputs: custody::inputs_of_evidence(&args.evidence),
+    };
+    let mut custody = Custody::begin(Some(target), &about)?;
     let mut out = Extract::new(folder);
-    hunt.inventory(Walk::new(&paths).with(access), false, &mut out)
+    let done = extract(args, &paths, access, &interrupt, &mut out, &mut custody);
+    custody.finish_with(&[("files", out.files)], done)
+}
+
+fn extract(
+    args: &ExtractArgs,
+    paths: &[PathBuf],
+    access: Access,
+    interrupt: &Arc<AtomicBool>,
+    out: &mut Extract<'_>,
+    custody: &mut Custody,
+) -> Result<Exit> {
+    let folder = &args.output;
+    let rules = RuleSet::compile(Vec::new(), Taxonomy::builtin(Options::default()));
+    let hunt =
+        Hunt { threads: threads(args.threads), cancel: Some(interrupt), ..Hunt::new(&rules) };
+    let maker = |_: &str, bytes: &Arc<dyn ReadAt>| copied(folder, &**bytes);
+    hunt.inventory(Walk::new(paths).with(access), false, &maker, out)
         .and_then(|()| out.finish())
-        .with_context(|| format!("{name}: cannot be written"))?;
-    if out.files.is_empty() && out.unread == 0 {
-        bail!("{}: no event logs there: check the path", evidence::names(&paths));
+        .with_context(|| format!("{}: cannot be written", folder.display()))?;
+    custody.settle(None)?;
+    let changed = custody.faults();
+    changed.iter().for_each(|fault| say_error(fault));
+    let interrupted = interrupt.load(Ordering::Relaxed);
+    if out.files.is_empty() && out.unread == 0 && !interrupted {
+        bail!("{}: no event logs there: check the path", evidence::names(paths));
     }
     if !args.quiet {
         let (files, unread) = (grouped(out.files.len() as u64), grouped(out.unread));
         say(&format!("Extracted  {files} logs; {unread} things could not be read"));
     }
-    Ok(match interrupt.load(std::sync::atomic::Ordering::Relaxed) {
+    let complete = out.unread == 0 && changed.is_empty();
+    custody.set_complete(complete);
+    Ok(match interrupted {
         true => Exit::Interrupted,
-        false if out.unread > 0 => Exit::Incomplete,
-        false => Exit::Complete,
+        false if complete => Exit::Complete,
+        false => Exit::Incomplete,
     })
 }
+
+/// The account's name in the folder.
+const MANIFEST: &str = "manifest.json";
 
 struct Extract<'a> {
     folder: &'a Path,
@@ -100,6 +157,45 @@ struct Extract<'a> {
     unread: u64,
 }
 
+/// A log that was copied and has no name yet.
+struct Copied {
+    file: NamedTempFile,
+    size: u64,
+    sha256: String,
+    /// Why not all of it is there.
+    fault: Option<String>,
+}
+
+/// Copies a log. That it cannot be read is told of it; an error is that of writing.
+fn copied(folder: &Path, bytes: &dyn ReadAt) -> io::Result<Copied> {
+    // Beside where it will be, so that it gets its name without being copied once more.
+    let mut file = tempfile::Builder::new().prefix(".log-").make_in(folder, |path| {
+        OpenOptions::new().read(true).write(true).create_new(true).open(path)
+    })?;
+    let (mut at, mut hash, mut buffer) = (0, Sha256::new(), vec![0; 1 << 20]);
+    let mut fault = None;
+    while at < bytes.size() {
+        let read = match bytes.read_at(at, &mut buffer) {
+            Ok(0) => break,
+            Ok(read) => read,
+            Err(error) => {
+                fault = Some(error.to_string());
+                break;
+            }
+        };
+        let part = buffer.get(..read).unwrap_or(&[]);
+        file.write_all(part)?;
+        hash.update(part);
+        at += read as u64;
+    }
+    if at < bytes.size() && fault.is_none() {
+        fault = Some("it ends before its size".to_owned());
+    }
+    // What it was unpacked from may be at fault, which shows at its end.
+    fault = fault.or(bytes.read_at(bytes.size(), &mut []).err().map(|error| error.to_string()));
+    Ok(Copied { file, size: at, sha256: hex(&hash.finalize()), fault })
+}
+
 /// A log of carved chunks.
 struct Carved {
     path: PathBuf,
@@ -112,7 +208,7 @@ impl<'a> Extract<'a> {
     fn new(folder: &'a Path) -> Extract<'a> {
         Extract {
             folder,
-            taken: HashSet::from(["manifest.json".to_owned()]),
+            taken: HashSet::from([MANIFEST.to_owned(), format!("{MANIFEST}.partial")]),
             files: Vec::new(),
             carved: HashMap::new(),
             order: Vec::new(),
@@ -121,8 +217,8 @@ impl<'a> Extract<'a> {
         }
     }
 
-    /// A file for this name, which is new.
-    fn create(&mut self, parts: &[String]) -> io::Result<(File, PathBuf, String)> {
+    /// A path for this name, which is new, and how it is shown.
+    fn place(&mut self, parts: &[String]) -> io::Result<(PathBuf, String)> {
         let Some((last, folders)) = parts.split_last() else {
             return Err(io::Error::other("a source has no name"));
         };
@@ -136,12 +232,9 @@ impl<'a> Extract<'a> {
                 n => format!("{stem} ({n}).{extension}"),
             };
             let shown = folders.iter().chain([&name]).cloned().collect::<Vec<_>>().join("/");
-            if !self.taken.insert(shown.to_lowercase()) {
-                continue;
+            if self.taken.insert(shown.to_lowercase()) {
+                return Ok((folder.join(&name), shown));
             }
-            let path = folder.join(&name);
-            let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path)?;
-            return Ok((file, path, shown));
         }
         Err(io::Error::other("too many files of one name"))
     }
@@ -159,18 +252,17 @@ impl<'a> Extract<'a> {
                 "computer": computer, "chunks": carved.chunks, "size": size, "sha256": hash,
             }));
         }
-        let manifest = json!({
-            "schema": "harrier.manifest/1",
-            "harrier": env!("CARGO_PKG_VERSION"),
-            "command": std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect::<Vec<_>>(),
-            "files": self.files,
-        });
-        let text = serde_json::to_string_pretty(&manifest).map_err(io::Error::other)?;
-        fs::write(self.folder.join("manifest.json"), text + "\n")
+        Ok(())
     }
 }
 
 impl Inventory for Extract<'_> {
+    type Made = Copied;
+
+    fn begun(&mut self, _: &Begun) -> io::Result<()> {
+        Ok(())
+    }
+
     fn chunk(&mut self, _: &str, chunk: CarvedChunk<'_>) -> io::Result<()> {
         let CarvedChunk { channel, computer, bytes, .. } = chunk;
         let field = |at: usize| harrier::bytes::u64(bytes, at).unwrap_or_default();
@@ -184,7 +276,8 @@ impl Inventory for Extract<'_> {
         let key = (channel.to_owned(), computer.to_owned());
         if self.carved.get(&key).is_none_or(|carved| carved.chunks == u16::MAX) {
             let parts = ["carved".to_owned(), part(computer), part(&format!("{channel}.evtx"))];
-            let (mut file, path, name) = self.create(&parts)?;
+            let (path, name) = self.place(&parts)?;
+            let mut file = OpenOptions::new().write(true).create_new(true).open(&path)?;
             file.write_all(&[0; 4096])?;
             self.order.push(key.clone());
             self.carved.insert(key.clone(), Carved { path, name, chunks: 0, next_id: 1 });
@@ -198,40 +291,20 @@ impl Inventory for Extract<'_> {
         Ok(())
     }
 
-    fn log(&mut self, entry: LogEntry, bytes: &Arc<dyn ReadAt>) -> io::Result<()> {
-        if entry.raw {
-            return Ok(());
-        }
-        let (mut file, _, name) = self.create(&parts(&entry.path))?;
-        let (mut at, mut hash, mut buffer) = (0, Sha256::new(), vec![0; 1 << 20]);
-        let mut fault = None;
-        while at < bytes.size() {
-            let read = match bytes.read_at(at, &mut buffer) {
-                Ok(0) => break,
-                Ok(read) => read,
-                Err(error) => {
-                    fault = Some(error.to_string());
-                    break;
-                }
-            };
-            let part = buffer.get(..read).unwrap_or(&[]);
-            file.write_all(part)?;
-            hash.update(part);
-            at += read as u64;
-        }
-        if at < bytes.size() && fault.is_none() {
-            fault = Some("it ends before its size".to_owned());
-        }
+    fn log(&mut self, entry: LogEntry, made: Option<Copied>) -> io::Result<()> {
+        let Some(Copied { file, size, sha256, fault }) = made else { return Ok(()) };
+        let (path, name) = self.place(&parts(&entry.path))?;
+        file.persist_noclobber(path).map_err(|error| error.error)?;
         if let Some(fault) = &fault {
             self.unread += 1;
             say_error(&format!(
-                "{} at offset {at}: {fault}: the rest is not extracted",
+                "{} at offset {size}: {fault}: the rest is not extracted",
                 entry.path
             ));
         }
         self.files.push(json!({
-            "file": name, "source": entry.path, "found": entry.found, "size": at,
-            "whole": fault.is_none(), "sha256": hex(&hash.finalize()),
+            "file": name, "source": entry.path, "found": entry.found, "size": size,
+            "whole": fault.is_none(), "sha256": sha256,
         }));
         Ok(())
     }
@@ -282,10 +355,6 @@ fn hashed(file: &mut File) -> io::Result<(u64, String)> {
         hash.update(buffer.get(..read).unwrap_or(&[]));
         size += read as u64;
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The parts of a path in evidence, as names of folders and a file.

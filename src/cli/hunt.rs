@@ -2,21 +2,31 @@
 
 use super::account::{self, open_ledger};
 use super::args::HuntArgs;
+use super::custody::{self, About, Custody};
 use super::event_filter::{Events, Said};
 use super::order;
 use super::output::Look;
+use super::output::Outputs;
 use super::progress::Progress;
 use super::rules::Rules;
 use super::target::{Pending, incomplete};
-use super::{Exit, evidence, hunt_explain, interrupt, output, passwords, say_warning, summary};
+use super::{
+    Exit, evidence, hunt_explain, interrupt, output, passwords, say_warning, summary, threads,
+};
 use anyhow::{Context as _, Result, anyhow, bail};
 use harrier::{
-    evidence::Walk,
-    hunt::{Hunt, HuntError, Output, Step},
+    evidence::{Access, Walk},
+    hunt::{Hunt, HuntError, Order, Output, Step},
     ledger::Ledger,
     sigma::Level,
 };
-use std::{io::ErrorKind, path::PathBuf, thread::available_parallelism, time::Instant};
+use serde_json::{Value, json};
+use std::{
+    io::ErrorKind,
+    path::PathBuf,
+    sync::{Arc, atomic::AtomicBool},
+    time::Instant,
+};
 
 /// Hunts and tells of it.
 pub fn run(args: &HuntArgs) -> Result<Exit> {
@@ -24,16 +34,78 @@ pub fn run(args: &HuntArgs) -> Result<Exit> {
         return hunt_explain::run(args, what);
     }
     let out = &args.output;
+    args.custody.check()?;
     let paths = evidence::resolve(&args.evidence)?;
     let access =
         passwords::access(&args.evidence, out.quiet)?.carving(evidence::carving(&args.evidence));
-    let walk = || Walk::new(&paths).with(access.clone());
     let events = Events::build(&args.events)?;
     let interrupt = interrupt::watch().context("interruptions cannot be handled")?;
     let rules = Rules::load(&args.rules)?;
     rules.report(out.verbose, out.quiet)?;
+    let local = events.shown_zone().is_some();
+    let look = Look { grouped: args.timeline.group, local, filtered: out.show_filtered };
+    let mut outputs = output::open(out, args.custody.manifest.as_deref(), &paths, look)?;
+    let about = About {
+        hash: args.custody.hash.hash,
+        paths: &paths,
+        access: &access,
+        threads: threads(args.threads),
+        interrupt: &interrupt,
+        progress: !out.no_progress && !out.quiet,
+        options: options(args),
+        rules: Some(&rules),
+        inputs: inputs(args),
+    };
+    let mut custody = Custody::begin(outputs.manifest.take(), &about)?;
+    let done =
+        look_into(args, Begun { paths, access, events, rules, outputs, interrupt }, &mut custody);
+    custody.finish(done)
+}
+
+/// What a hunt needs.
+struct Begun {
+    paths: Vec<PathBuf>,
+    access: Access,
+    events: Events,
+    rules: Rules,
+    outputs: Outputs,
+    interrupt: Arc<AtomicBool>,
+}
+
+/// What is in effect of what changes what is found, and how it is shown.
+fn options(args: &HuntArgs) -> Value {
+    json!({
+        "threads": threads(args.threads),
+        "carve": evidence::carve_word(&args.evidence),
+        "recover": args.evidence.recover,
+        "full_scan": args.full_scan,
+        "all_copies": args.output.all_copies,
+        "extended_sources": args.rules.extended_sources,
+        "time_zone": args.events.time_zone,
+        "order": match order::order(&args.timeline) {
+            Order::Evidence => "evidence",
+            Order::Time => "time",
+            Order::Grouped => "grouped",
+        },
+        "context_seconds": args.timeline.context.map(|context| context.as_secs()),
+    })
+}
+
+/// Files that options name.
+fn inputs(args: &HuntArgs) -> Vec<(String, PathBuf)> {
+    let mut inputs = custody::inputs_of_evidence(&args.evidence);
+    inputs.append(&mut custody::inputs_of_rules(&args.rules));
+    inputs.append(&mut custody::inputs_of_events(&args.events));
+    inputs
+}
+
+/// Hunts with all that is there.
+fn look_into(args: &HuntArgs, begun: Begun, custody: &mut Custody) -> Result<Exit> {
+    let Begun { paths, access, events, rules, outputs, interrupt } = begun;
+    let out = &args.output;
+    let walk = || Walk::new(&paths).with(access.clone());
     let hunt = Hunt {
-        threads: args.threads.unwrap_or_else(|| available_parallelism().map_or(1, Into::into)),
+        threads: threads(args.threads),
         full_scan: args.full_scan,
         show_filtered: out.show_filtered,
         once: !out.all_copies,
@@ -45,10 +117,8 @@ pub fn run(args: &HuntArgs) -> Result<Exit> {
     };
     let said = Said { quiet: out.quiet, verbose: out.verbose };
     let filter = events.resolve(&args.events, &hunt, &walk, said)?;
-    let local = events.shown_zone().is_some();
-    let look = Look { grouped: args.timeline.group, local, filtered: out.show_filtered };
-    let outputs = output::open(out, &paths, look)?;
-    let (ledger_file, ledger_pending) = open_ledger(outputs.ledger)?;
+    let ledger = outputs.ledger.map(|target| custody.noted("ledger", target));
+    let (ledger_file, ledger_pending) = open_ledger(ledger)?;
     let mut ledger = Ledger::new(ledger_file);
 
     let begun = Instant::now();
@@ -56,7 +126,8 @@ pub fn run(args: &HuntArgs) -> Result<Exit> {
     let (mut places, mut pending) = (Vec::new(), Vec::new());
     for output in outputs.hits {
         let beside = output.on_terminal;
-        let writer = if beside { progress.beside(output.writer) } else { output.writer };
+        let writer = custody.noting("hits", output.pending.name(), output.writer);
+        let writer = if beside { progress.beside(writer) } else { writer };
         places.push((output.format, writer));
         pending.push(output.pending);
     }
@@ -90,6 +161,7 @@ pub fn run(args: &HuntArgs) -> Result<Exit> {
             if !rest.is_empty() {
                 say_warning(&format!("the reader of the hits went away{rest}"));
             }
+            custody.because("the reader of the hits went away");
             return Ok(Exit::Complete);
         }
         Err(HuntError::Output { which, error }) => {
@@ -112,6 +184,7 @@ pub fn run(args: &HuntArgs) -> Result<Exit> {
         Err(error) => bail!("{error}: try fewer with --threads"),
     };
     drop(places);
+    custody.settle(Some(&mut ledger))?;
     let sources_complete = rules.log_sources_complete();
     ledger.set_filters(rules.filters(&ledger));
     ledger.set_rules(rules.with_hits(&hits, &ledger));
@@ -127,8 +200,10 @@ pub fn run(args: &HuntArgs) -> Result<Exit> {
         }
     } else {
         pending.drain(..).try_for_each(Pending::complete)?;
+        custody.written("hits");
     }
-    let exit = finish(args, &paths, &mut ledger, ledger_pending, begun)?;
+    custody.set_complete(ledger.complete() && sources_complete);
+    let exit = finish(args, &paths, &mut ledger, (ledger_pending, custody), begun)?;
     Ok(if exit == Exit::Complete && !sources_complete { Exit::Incomplete } else { exit })
 }
 
@@ -136,13 +211,14 @@ fn finish(
     args: &HuntArgs,
     paths: &[PathBuf],
     ledger: &mut Ledger,
-    pending: Option<Pending>,
+    (pending, custody): (Option<Pending>, &mut Custody),
     begun: Instant,
 ) -> Result<Exit> {
     let out = &args.output;
     if account::finish(ledger, pending)?.is_break() {
         return Ok(Exit::Complete);
     }
+    custody.written("ledger");
     summary::problems(ledger, out.verbose);
     if ledger.sources().all() == 0 && !ledger.interrupted() {
         bail!("{}: no event logs there: check the path", evidence::names(paths));

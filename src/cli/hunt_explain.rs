@@ -15,7 +15,7 @@ use harrier::{
     evidence::Walk,
     evtx::Record,
     explain::{Corpus, NotFound, Subject, Which, find, outcome},
-    hunt::{Fingerprint, Key, Visitor, visit},
+    hunt::{Fingerprint, Fingerprinter, Key, Visitor, visit},
     report::explain::Outcome,
 };
 use std::{collections::HashSet, ops::ControlFlow};
@@ -61,7 +61,7 @@ pub fn run(args: &HuntArgs, what: &str) -> Result<Exit> {
         corpus,
         rule,
         which,
-        known: (!args.output.all_copies).then(|| (Key::draw(), HashSet::new())),
+        known: (!args.output.all_copies).then(|| (Fingerprinter::new(Key::draw()), HashSet::new())),
         outcomes: Vec::new(),
         more: 0,
         problems: Vec::new(),
@@ -131,7 +131,7 @@ struct Explaining<'a> {
     rule: RuleId,
     which: Which,
     /// The events that were met, if copies are left out.
-    known: Option<(Key, HashSet<Fingerprint>)>,
+    known: Option<(Fingerprinter, HashSet<Fingerprint>)>,
     outcomes: Vec<Outcome>,
     more: usize,
     problems: Vec<String>,
@@ -143,8 +143,8 @@ impl Visitor for Explaining<'_> {
         if !self.which.is(path, offset, id, record) {
             return ControlFlow::Continue(());
         }
-        if let Some((key, known)) = &mut self.known
-            && let Some(print) = key.of(record, &mut Vec::new())
+        if let Some((prints, known)) = &mut self.known
+            && let Some(print) = prints.of(record)
             && !known.insert(print)
         {
             return ControlFlow::Continue(());

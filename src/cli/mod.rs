@@ -9,6 +9,7 @@ mod args;
 mod bars;
 mod checker;
 mod correlations;
+mod custody;
 mod dump;
 mod event_filter;
 mod evidence;
@@ -59,6 +60,17 @@ pub enum Exit {
 }
 
 impl Exit {
+    /// The word in a manifest; of what was found nobody knows by the code whether it is all.
+    pub fn word(self, complete: bool) -> &'static str {
+        match self {
+            Exit::Complete => "complete",
+            Exit::Found if complete => "complete",
+            Exit::Found | Exit::Incomplete => "incomplete",
+            Exit::Fatal => "failed",
+            Exit::Interrupted => "interrupted",
+        }
+    }
+
     /// The process's exit code.
     pub fn code(self) -> u8 {
         match self {
@@ -124,6 +136,11 @@ fn usage(error: &clap::Error, program: &str) -> Exit {
     let said = said.strip_prefix("error: ").unwrap_or(&said).to_owned();
     say_error(&format!("{said}: see '{program} --help'"));
     Exit::Fatal
+}
+
+/// How many threads: as many as there are processors, if nobody says.
+pub fn threads(asked: Option<usize>) -> usize {
+    asked.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into))
 }
 
 /// A line on standard error. That nobody listens is no reason to fail.

@@ -1,4 +1,4 @@
-//! Where hits and the ledger go, and how hits look there.
+//! Where hits and the accounts of a run go, and how hits look there.
 //!
 //! Nothing is opened before all of it is known to be sound: the formats, that no two outputs are one
 //! file, that none is evidence.
@@ -20,12 +20,14 @@ const PAGE: usize = 160;
 /// How wide text is that goes to no terminal: fits a page of paper.
 pub const PAGE_OF_TEXT: usize = 100;
 
-/// Where hits go, and the ledger.
+/// Where hits go, and the accounts.
 pub struct Outputs {
     /// Hits: one place at least.
     pub hits: Vec<Output>,
     /// The ledger, if it is wanted.
     pub ledger: Option<Target>,
+    /// The manifest, if it is wanted.
+    pub manifest: Option<Target>,
 }
 
 /// One of the places that hits go to.
@@ -82,14 +84,35 @@ impl Place {
         target(self)
     }
 
-    /// Fails if output and ledger are one place, or one would touch evidence.
+    /// Fails if output and accounts are one place, or one would touch evidence.
     pub fn check(
         what: &str,
         output: &Place,
-        ledger: Option<&Place>,
+        accounts: &Accounts,
         evidence: &[PathBuf],
     ) -> Result<()> {
-        check(what, &[(None, output.clone())], ledger, evidence)
+        check(what, &[(None, output.clone())], accounts, evidence)
+    }
+}
+
+/// Where accounts of a run go.
+#[derive(Debug, Default)]
+pub struct Accounts {
+    /// The ledger.
+    pub ledger: Option<Place>,
+    /// The manifest.
+    pub manifest: Option<Place>,
+}
+
+impl Accounts {
+    /// As named.
+    pub fn new(ledger: Option<&Path>, manifest: Option<&Path>) -> Accounts {
+        Accounts { ledger: ledger.map(Place::new), manifest: manifest.map(Place::new) }
+    }
+
+    fn all(&self) -> impl Iterator<Item = (&'static str, &Place)> {
+        let ledger = self.ledger.as_ref().map(|place| ("ledger", place));
+        ledger.into_iter().chain(self.manifest.as_ref().map(|place| ("manifest", place)))
     }
 }
 
@@ -105,10 +128,15 @@ pub struct Look {
 }
 
 /// Opens all outputs.
-pub fn open(args: &OutputArgs, evidence: &[PathBuf], look: Look) -> Result<Outputs> {
+pub fn open(
+    args: &OutputArgs,
+    manifest: Option<&Path>,
+    evidence: &[PathBuf],
+    look: Look,
+) -> Result<Outputs> {
     let named = places(args);
-    let ledger = args.ledger.as_deref().map(Place::new);
-    check("hits", &named, ledger.as_ref(), evidence)?;
+    let accounts = Accounts::new(args.ledger.as_deref(), manifest);
+    check("hits", &named, &accounts, evidence)?;
     let places = formats(named, args)?;
     let has_columns =
         |format| matches!(format, FormatArg::Table | FormatArg::Csv | FormatArg::Markdown);
@@ -128,7 +156,9 @@ pub fn open(args: &OutputArgs, evidence: &[PathBuf], look: Look) -> Result<Outpu
         let Target { writer, pending } = target(&place)?;
         hits.push(Output { writer, pending, format, on_terminal });
     }
-    Ok(Outputs { hits, ledger: ledger.as_ref().map(target).transpose()? })
+    let ledger = accounts.ledger.as_ref().map(target).transpose()?;
+    let manifest = accounts.manifest.as_ref().map(target).transpose()?;
+    Ok(Outputs { hits, ledger, manifest })
 }
 
 fn target(place: &Place) -> Result<Target> {
@@ -201,12 +231,7 @@ fn by_ending(path: &Path) -> Result<FormatArg> {
 }
 
 /// Fails if two outputs are one, or one would touch evidence.
-fn check(
-    what: &str,
-    outputs: &[Named],
-    ledger: Option<&Place>,
-    evidence: &[PathBuf],
-) -> Result<()> {
+fn check(what: &str, outputs: &[Named], accounts: &Accounts, evidence: &[PathBuf]) -> Result<()> {
     // Where letters' case does not tell files apart, it may not tell outputs apart.
     let same_file = |path: &Path| match real(path) {
         Some(path) if cfg!(any(windows, target_os = "macos")) => {
@@ -226,11 +251,17 @@ fn check(
         if outputs.iter().take(n).any(|(_, other)| same(other, place)) {
             bail!("{}: is named for {what} twice: give two places", place.name());
         }
-        if ledger.is_some_and(|ledger| same(ledger, place)) {
-            bail!("{}: is named for {what} and ledger both: give two places", place.name());
+        if let Some((account, _)) = accounts.all().find(|(_, account)| same(account, place)) {
+            bail!("{}: is named for {what} and {account} both: give two places", place.name());
         }
     }
-    for place in outputs.iter().map(|(_, place)| place).chain(ledger) {
+    if let (Some(ledger), Some(manifest)) = (&accounts.ledger, &accounts.manifest)
+        && same(ledger, manifest)
+    {
+        bail!("{}: is named for ledger and manifest both: give two places", ledger.name());
+    }
+    let accounts = accounts.all().map(|(_, place)| place);
+    for place in outputs.iter().map(|(_, place)| place).chain(accounts) {
         if let Place::File(path) = place {
             refuse(path, evidence)?;
         }

@@ -67,10 +67,19 @@ impl Progress {
             let (counting, paths) = (Arc::clone(&state), evidence.to_vec());
             // It ends with the run, or soon after: nobody waits for it.
             std::thread::spawn(move || count(&counting, &paths));
-            let (end, ended) = mpsc::channel();
-            let (drawn, state) = (bar.clone(), Arc::clone(&state));
-            (end, std::thread::spawn(move || draw(&drawn, &state, hits, &ended)))
+            draw_beside(&bar, &state, hits, "")
         });
+        Progress { bar, state, drawing }
+    }
+
+    /// The same for hashing so many bytes.
+    pub fn hashing(wanted: bool, bytes: u64) -> Progress {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
+        let state = Arc::new(State::default());
+        state.found.store(bytes, Ordering::Relaxed);
+        state.all_found.store(true, Ordering::Relaxed);
+        let drawing = (wanted && io::stderr().is_terminal())
+            .then(|| draw_beside(&bar, &state, false, "hashing, "));
         Progress { bar, state, drawing }
     }
 
@@ -134,8 +143,20 @@ fn logs_in(inside: Inside) -> u64 {
     inside.map(size).sum()
 }
 
+/// Draws in a thread of its own, until the other end of the channel is gone.
+fn draw_beside(
+    bar: &ProgressBar,
+    state: &Arc<State>,
+    hits: bool,
+    what: &'static str,
+) -> (mpsc::Sender<()>, JoinHandle<()>) {
+    let (end, ended) = mpsc::channel();
+    let (drawn, state) = (bar.clone(), Arc::clone(state));
+    (end, std::thread::spawn(move || draw(&drawn, &state, hits, what, &ended)))
+}
+
 /// Draws until the other end of `ended` is gone.
-fn draw(bar: &ProgressBar, state: &State, hits: bool, ended: &mpsc::Receiver<()>) {
+fn draw(bar: &ProgressBar, state: &State, hits: bool, what: &str, ended: &mpsc::Receiver<()>) {
     let begun = Instant::now();
     if ended.recv_timeout(SHORT) != Err(mpsc::RecvTimeoutError::Timeout) {
         return;
@@ -156,7 +177,10 @@ fn draw(bar: &ProgressBar, state: &State, hits: bool, ended: &mpsc::Receiver<()>
         let line = Line { done, found, all_found, elapsed: begun.elapsed(), hits };
         bar.set_length(found.max(done).max(1));
         bar.set_position(if all_found { done } else { 0 });
-        bar.set_message(format!("{line}{}{source}", if source.is_empty() { "" } else { "  " }));
+        bar.set_message(format!(
+            "{what}{line}{}{source}",
+            if source.is_empty() { "" } else { "  " }
+        ));
         if !shown {
             bar.set_draw_target(ProgressDrawTarget::stderr());
             shown = true;

@@ -10,7 +10,7 @@ use harrier::{
     ledger::{FilterEntry, Ledger, RuleEntry, RuleState, reasons, tactics},
     sigma::{
         self, About, Filter, LoadOptions, LoadedRules, LogSource, Member, RefusalKind, Rule,
-        WarningCode,
+        RuleRoot, WarningCode,
     },
     taxonomy::Taxonomy,
 };
@@ -81,6 +81,8 @@ pub struct Rules {
     pub not_rules: usize,
     /// What of the files of log sources was not understood.
     doubts: Vec<Doubt>,
+    /// Where they come from, with digests.
+    pub roots: Vec<RuleRoot>,
 }
 
 impl Rules {
@@ -101,10 +103,12 @@ impl Rules {
         let options = LoadOptions {
             expand: lists.values,
             include_inactive: filter.includes_inactive(),
+            // Next to reading them it costs nothing.
+            digest: true,
             ..LoadOptions::default()
         };
         let mut loaded = if args.rules.is_empty() {
-            sigma::load_builtin()
+            sigma::load_builtin_with(&LoadOptions { digest: true, ..LoadOptions::default() })
         } else {
             sigma::load(&args.rules, &options)
                 .map_err(|error| anyhow::anyhow!("rules: {error}: check the path"))?
@@ -112,9 +116,10 @@ impl Rules {
         add_filters(args, &mut loaded, options)?;
         let unmet = filter.check(&loaded)?;
         let used = loaded.lists_used.clone();
+        let roots = std::mem::take(&mut loaded.roots);
         let documents = if to_list { documents(&loaded, &filter, &taxonomy) } else { Vec::new() };
         let mut rules = Rules { documents, ..Rules::compile(loaded, &filter, taxonomy) };
-        (rules.unmet, rules.doubts) = (unmet, doubts);
+        (rules.unmet, rules.doubts, rules.roots) = (unmet, doubts, roots);
         rules.idle_lists = lists.typed.difference(&used).cloned().collect();
         Ok(rules)
     }
@@ -183,6 +188,7 @@ impl Rules {
             idle_lists: Vec::new(),
             not_rules,
             doubts: Vec::new(),
+            roots: Vec::new(),
         }
     }
 

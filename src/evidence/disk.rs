@@ -29,6 +29,41 @@ pub(super) enum Disk {
 pub(super) struct Members {
     found: std::vec::IntoIter<Member>,
     pub(super) account: Account,
+    pub(super) layout: Layout,
+}
+
+/// How a disk is laid out.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Layout {
+    /// What kind of an image it is in; `raw image` if in none.
+    pub image: &'static str,
+    /// The size of the disk.
+    pub size: u64,
+    /// How it is divided: `GPT`, `MBR`; `None` if it is one volume.
+    pub scheme: Option<&'static str>,
+    /// Its partitions, or the volume that it is.
+    pub partitions: Vec<Partition>,
+}
+
+/// A partition of a disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Partition {
+    /// Its name, that of the disk included: `DC01.E01#p3`.
+    pub name: String,
+    /// Where it begins on the disk.
+    pub offset: u64,
+    /// How long it is.
+    pub size: u64,
+    /// What is in it: `NTFS`, `BitLocker`.
+    pub holds: &'static str,
+    /// How many logs were found in it, and how many of them are deleted.
+    pub logs: u64,
+    /// How many of the logs are deleted.
+    pub deleted: u64,
+    /// How many snapshots (volume shadow copies) it has, which are not looked into.
+    pub shadow_copies: u64,
+    /// Why it was not looked into, if it was not.
+    pub reason: Option<String>,
 }
 
 enum Member {
@@ -57,16 +92,35 @@ pub(super) fn open(
         });
     }
     let mut account = Account::default();
+    // First what is wrong with the image: it may be why the rest is.
+    for fault in image.iter().flat_map(|image| &image.faults) {
+        // Of what is there twice nothing is missing.
+        let whole = fault.contains("its copy is used");
+        if whole { account.note(fault.clone()) } else { account.fault(fault.clone()) }
+    }
     disk.faults.into_iter().for_each(|fault| account.fault(fault));
     let mut found = Vec::new();
     let carving = source.access().carve();
     let mut logs = Vec::new();
     let windows =
         disk.volumes.iter().any(|volume| matches!(volume.kind, Kind::Ntfs | Kind::BitLocker));
+    let kind = image.as_ref().map_or("a raw image", |image| image.kind);
+    let mut layout = Layout {
+        image: kind.split_once(' ').map_or(kind, |(_, kind)| kind),
+        size: whole.size(),
+        scheme: match disk.scheme {
+            image::Scheme::Gpt => Some("GPT"),
+            image::Scheme::Mbr => Some("MBR"),
+            image::Scheme::Bare | image::Scheme::None => None,
+        },
+        partitions: Vec::new(),
+    };
     for volume in disk.volumes {
         let name = volume_name(source.name(), &volume);
         let offset = volume.offset;
+        let (before, about) = (found.len(), volume.clone());
         let read = self::volume(volume, &name, carving, windows, &mut found, &mut account);
+        layout.partitions.push(partition(name, &about, found.get(before..).unwrap_or(&[])));
         logs.extend(
             read.into_iter()
                 .map(|range| range.start.saturating_add(offset)..range.end.saturating_add(offset)),
@@ -79,7 +133,28 @@ pub(super) fn open(
     }
     account.members = found.len() as u64;
     told_damage(image.as_ref(), &mut account);
-    Ok(Disk::Volumes(Members { found: found.into_iter(), account }))
+    Ok(Disk::Volumes(Members { found: found.into_iter(), account, layout }))
+}
+
+/// What there is to say of a volume in which this was found.
+fn partition(name: String, volume: &Volume, found: &[Member]) -> Partition {
+    let is_deleted = |member: &&Member| matches!(member, Member::File(_, file) if file.state == image::State::Deleted);
+    let unread = found.iter().find_map(|member| match member {
+        Member::Unread(_, why) => Some(why.to_string()),
+        _ => None,
+    });
+    let searched = found.iter().any(|member| matches!(member, Member::Raw(..)));
+    let other = (volume.kind != Kind::Ntfs && !searched).then(|| "not looked into".to_owned());
+    Partition {
+        name,
+        offset: volume.offset,
+        size: volume.size,
+        holds: volume.kind.name(),
+        logs: found.iter().filter(|member| matches!(member, Member::File(..))).count() as u64,
+        deleted: found.iter().filter(is_deleted).count() as u64,
+        shadow_copies: u64::from(volume.shadow_copies),
+        reason: unread.or(other),
+    }
 }
 
 /// `DC01.E01#p3`; a disk without a table is its only volume.

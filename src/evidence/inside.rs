@@ -190,6 +190,8 @@ pub struct Inside {
     members: Members,
     account: Account,
     closed: bool,
+    /// How it is laid out, if it is a disk.
+    layout: Option<disk::Layout>,
 }
 
 impl std::fmt::Debug for Inside {
@@ -245,14 +247,21 @@ impl Inside {
             account.fault(error.to_string());
             Members::None
         });
-        Ok(Inside { source, format, members, account, closed: false })
+        Ok(Inside { source, format, members, account, closed: false, layout: None })
     }
 
     /// What is in a disk.
     pub(super) fn disk(source: &Source, mut disk: disk::Members) -> Inside {
         let account = std::mem::take(&mut disk.account);
-        let members = Members::Disk(disk);
-        Inside { source: source.clone(), format: Format::Disk, members, account, closed: false }
+        let layout = Some(std::mem::take(&mut disk.layout));
+        let (members, source) = (Members::Disk(disk), source.clone());
+        Inside { source, format: Format::Disk, members, account, closed: false, layout }
+    }
+
+    /// How it is laid out, if it is a disk.
+    #[must_use]
+    pub fn layout(&self) -> Option<&disk::Layout> {
+        self.layout.as_ref()
     }
 
     /// The container's name.

@@ -28,6 +28,7 @@ mod collection;
 mod descend;
 mod disk;
 mod file;
+mod given;
 pub mod image;
 mod inside;
 mod layout;
@@ -47,6 +48,8 @@ use std::{ffi::OsStr, fmt::Write as _, path::Path};
 
 pub use access::{Access, Carving, Locked, Prompt};
 pub use descend::Descend;
+pub use disk::{Layout, Partition};
+pub use given::{Given, Media};
 pub use inside::{Container, DEPTH, Inside, Outcome, UNPACKED, UNPACKED_RATIO};
 pub use sniff::begins_like_a_log;
 pub use source::{Look, Ranges, Source, State};

@@ -3,7 +3,6 @@
 //! A file's name says nothing here: what is looked at are the bytes that a format has at its start,
 //! [`SNIFFED`] at the most, so that of a packed thing only as much is unpacked.
 
-use super::image::unsupported;
 use crate::bytes::{self, ReadAt};
 use std::io;
 
@@ -92,15 +91,14 @@ const UNSUPPORTED: &[(usize, &[u8], &str)] = &[
         b"PK\x07\x08PK\x03\x04",
         "the first part of a zip archive in parts: join them (zip -s 0 NAME.zip --out WHOLE.zip)",
     ),
-    // [MS-EVEN] has no such file; the size of its header, 48, and `LfLe`.
-    (
-        0,
-        b"\x30\0\0\0LfLe",
-        "an event log in the old format of Windows XP and 2003 (EVT): export it from the Event \
-         Viewer as EVTX",
-    ),
     (0, b"ElfChnk\0", "a chunk of an event log without the file header: search it with --carve"),
     (4096, b"ElfChnk\0", "an event log whose file header is gone: search it with --carve"),
+    // ELF_LOGFILE_HEADER: its size, then the signature.
+    (
+        4,
+        b"LfLe",
+        "an event log of Windows XP or Server 2003 (EVT): convert it with wevtutil epl /lf",
+    ),
 ];
 
 /// Containers of disks.
@@ -194,15 +192,13 @@ pub(super) fn kind(start: &[u8]) -> Kind {
             return Kind::Container(Format::Bzip2);
         }
     }
-    match UNSUPPORTED.iter().find(|(at, magic, _)| has(*at, magic)) {
-        Some((.., what)) => Kind::Unsupported(what),
-        None => match unsupported(start) {
-            Some(what) => Kind::Unsupported(what),
-            None if image(start).is_some() || DISKS.iter().any(|(at, magic)| has(*at, magic)) => {
-                Kind::Disk
-            }
-            None => Kind::Other,
-        },
+    let unsupported = UNSUPPORTED.iter().find(|(at, magic, _)| has(*at, magic));
+    match unsupported.map(|(.., what)| *what).or_else(|| super::image::unsupported(start)) {
+        Some(what) => Kind::Unsupported(what),
+        None if image(start).is_some() || DISKS.iter().any(|(at, magic)| has(*at, magic)) => {
+            Kind::Disk
+        }
+        None => Kind::Other,
     }
 }
 

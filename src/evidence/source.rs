@@ -71,7 +71,7 @@ pub struct Source {
 
 /// Where a source's bytes are.
 #[derive(Clone)]
-enum Place {
+pub(super) enum Place {
     File(PathBuf),
     Bytes(Arc<dyn ReadAt>),
     Zip {
@@ -489,6 +489,10 @@ impl Source {
         }
     }
 
+    pub(super) fn place(&self) -> &Place {
+        &self.place
+    }
+
     /// What it is by what stands further on in it, if that can be looked at without unpacking.
     fn further_on(&self, opened: Option<&dyn ReadAt>) -> io::Result<Option<&'static str>> {
         match &self.place {
@@ -500,7 +504,7 @@ impl Source {
     }
 
     /// Whether raw bytes are searched.
-    fn carves(&self) -> bool {
+    pub(super) fn carves(&self) -> bool {
         self.access.carve() != Carving::No
     }
 

@@ -14,7 +14,7 @@
 use super::copies::Met;
 use super::correlate::Joined;
 use super::feed::{Item, Piece};
-use super::fingerprint::Key;
+use super::fingerprint::{Fingerprinter, Key};
 use super::open::{Opened, Readers, Whole};
 use super::rendered::{Around, At, Rendered};
 use super::sequence::Flow;
@@ -143,9 +143,8 @@ pub(super) struct Surveyor<'a> {
     rendered: Rendered,
     description: describe::Description,
     host: Vec<u8>,
-    /// With what records are made known, if copies are left out, and what that is made in.
-    prints: Option<Key>,
-    said: Vec<u8>,
+    /// By what records are known, if copies are left out.
+    prints: Option<Fingerprinter>,
 }
 
 impl<'a> Surveyor<'a> {
@@ -158,8 +157,7 @@ impl<'a> Surveyor<'a> {
             hunt,
             formats,
             around,
-            prints: prints.filter(|_| hunt.once),
-            said: Vec::new(),
+            prints: prints.filter(|_| hunt.once).map(Fingerprinter::new),
             reader: Readers::new(hunt),
             rendered: Rendered::new(formats.len(), true),
             description: describe::Description::new(formats),
@@ -181,8 +179,7 @@ impl<'a> Surveyor<'a> {
             rendered: &mut self.rendered,
             description: &mut self.description,
             host: &mut self.host,
-            prints: self.prints,
-            said: &mut self.said,
+            prints: self.prints.as_mut(),
             source: &opened.source,
             item,
             record,
@@ -232,8 +229,7 @@ struct Visit<'v, 'a> {
     rendered: &'v mut Rendered,
     description: &'v mut describe::Description,
     host: &'v mut Vec<u8>,
-    prints: Option<Key>,
-    said: &'v mut Vec<u8>,
+    prints: Option<&'v mut Fingerprinter>,
     source: &'v Source,
     item: u64,
     record: &'v mut u32,
@@ -269,8 +265,8 @@ impl evtx::Sink for Visit<'_, '_> {
         };
         let at = At { time, item: self.item, record: number, rule: At::CONTEXT };
         self.rendered.hit(self.formats, &hit, at);
-        if let Some(key) = self.prints {
-            let print = key.of(record, self.said);
+        if let Some(prints) = &mut self.prints {
+            let print = prints.of(record);
             let met = Met { print, part: 0, time, joined: Joined::default() };
             self.rendered.end_record(met, "");
         }

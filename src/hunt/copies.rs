@@ -309,7 +309,7 @@ mod tests {
     use super::*;
     use crate::event::{Event, Layout, LeafId, Value};
     use crate::event::{Leaf, LeafKind, Section};
-    use crate::hunt::fingerprint::Key;
+    use crate::hunt::fingerprint::{Fingerprinter, Key};
     use std::sync::Arc;
 
     /// An event with this record id and time, if it has any.
@@ -343,7 +343,7 @@ mod tests {
     fn prints(numbers: std::ops::Range<u64>, key: Key) -> Vec<Fingerprint> {
         let print = |n: u64| {
             let event = made(&n.to_string(), "2026-03-01T10:00:00Z");
-            key.of(&event, &mut Vec::new()).unwrap()
+            Fingerprinter::new(key).of(&event).unwrap()
         };
         numbers.map(print).collect()
     }
@@ -377,11 +377,11 @@ mod tests {
     #[test]
     fn who_lacks_an_id_or_a_time_is_no_copy() {
         let key = Key::draw();
-        let print = |id, time| key.of(&made(id, time), &mut Vec::new());
+        let print = |id, time| Fingerprinter::new(key).of(&made(id, time));
         let time = "2026-03-01T10:00:00Z";
         assert_eq!(print("1", time), print("1", time));
         assert_ne!(print("1", time), print("2", time));
-        assert_ne!(print("1", time), Key::draw().of(&made("1", time), &mut Vec::new()));
+        assert_ne!(print("1", time), Fingerprinter::new(Key::draw()).of(&made("1", time)));
         assert_ne!(print("1", time), print("1", time).map(Fingerprint::other));
         assert_eq!((print("", time), print("1", ""), print("1", "now")), (None, None, None));
     }

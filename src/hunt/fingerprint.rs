@@ -11,7 +11,8 @@
 //! What is compared is a keyed hash (SipHash-1-3). Its key is drawn for each run, so that nobody who
 //! writes to a log, which is before that, can make one event pass for another; and nothing but whether
 //! two are equal ever depends on it, so that the output does not. Of its 128 bits 96 are kept: among ten
-//! million events two that differ are taken for one with a chance of one in 10^15.
+//! million events two that differ are taken for one with a chance of one in 10^15. A name is hashed once
+//! for all events of its layout, to 64 bits with the same key: a layout has some dozens.
 //!
 //! Invariants:
 //! - What is hashed are the texts of values ([`Value::append_text`](crate::event::Value)), which do not
@@ -19,9 +20,11 @@
 //! - An event that lacks its record id or its time has no fingerprint: it is never a copy.
 
 use super::time::event_time;
-use crate::event::Event;
+use crate::event::{Event, Layout, Leaf};
+use hashbrown::HashMap;
 use siphasher::sip128::{Hasher128 as _, SipHasher13};
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::sync::Arc;
 
 /// By what an event is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -54,30 +57,76 @@ impl Key {
         Key(random.hash_one(0), random.hash_one(1))
     }
 
-    /// The fingerprint of an event, if it has one. `buffer` is used again.
-    pub fn of(&self, event: &impl Event, buffer: &mut Vec<u8>) -> Option<Fingerprint> {
-        buffer.clear();
+    fn hash(self, parts: &[&[u8]]) -> (u64, u64) {
+        let mut hasher = SipHasher13::new_with_keys(self.0, self.1);
+        parts.iter().for_each(|part| hasher.write(part));
+        let hash = hasher.finish128();
+        (hash.h1, hash.h2)
+    }
+}
+
+/// Makes fingerprints. What it has worked out for a layout it keeps.
+#[derive(Debug)]
+pub struct Fingerprinter {
+    key: Key,
+    said: Vec<u8>,
+    /// By the layouts' addresses.
+    names: HashMap<usize, Names>,
+    /// Leaves of all of them.
+    leaves: usize,
+}
+
+/// What stands for the names of a layout's leaves.
+#[derive(Debug)]
+struct Names {
+    /// Keeps the layout, by whose address this is found.
+    _layout: Arc<Layout>,
+    hashes: Vec<u64>,
+}
+
+impl Fingerprinter {
+    /// How many leaves there may be before all are dropped: some megabytes, which evidence with some
+    /// hundreds of layouts does not reach.
+    const MOST: usize = 1 << 16;
+
+    /// One that makes fingerprints of this key.
+    #[must_use]
+    pub fn new(key: Key) -> Fingerprinter {
+        Fingerprinter { key, said: Vec::new(), names: HashMap::new(), leaves: 0 }
+    }
+
+    /// The fingerprint of an event, if it has one.
+    pub fn of(&mut self, event: &impl Event) -> Option<Fingerprint> {
+        let Fingerprinter { key, said, names, leaves } = self;
+        let layout = event.layout();
         event_time(event)?;
-        if !event.first_text(event.layout().system().record_id, buffer) || buffer.is_empty() {
+        said.clear();
+        if !event.first_text(layout.system().record_id, said) || said.is_empty() {
             return None;
         }
-        buffer.clear();
-        for (id, leaf) in event.layout().iter() {
+        if *leaves > Fingerprinter::MOST {
+            names.clear();
+            *leaves = 0;
+        }
+        let names = names.entry(Arc::as_ptr(layout).addr()).or_insert_with(|| {
+            *leaves += layout.leaves().len() + 1;
+            let name = |leaf: &Leaf| key.hash(&[&[leaf.section as u8], leaf.name.as_bytes()]).0;
+            Names {
+                _layout: Arc::clone(layout),
+                hashes: layout.leaves().iter().map(name).collect(),
+            }
+        });
+        said.clear();
+        for ((id, _), name) in layout.iter().zip(&names.hashes) {
             event.values(id, |value| {
-                let start = buffer.len();
-                value.append_text(buffer);
+                let start = said.len();
+                value.append_text(said);
                 // From the end, each can be told from what stands before it.
-                let length = buffer.len() - start;
-                buffer.extend_from_slice(leaf.name.as_bytes());
-                buffer.extend_from_slice(&(length as u64).to_le_bytes());
-                buffer.extend_from_slice(&(leaf.name.len() as u64).to_le_bytes());
-                buffer.push(leaf.section as u8);
+                let end = u128::from(*name) << 64 | (said.len() - start) as u128;
+                said.extend_from_slice(&end.to_le_bytes());
             });
         }
-        let mut hasher = SipHasher13::new_with_keys(self.0, self.1);
-        hasher.write(buffer);
-        let hash = hasher.finish128();
-        let (high, low) = (hash.h1, hash.h2);
+        let (high, low) = key.hash(&[said]);
         // Cut on purpose: see the module.
         Some(Fingerprint([(high >> 32) as u32, high as u32, low as u32]))
     }

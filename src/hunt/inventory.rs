@@ -1,17 +1,26 @@
 //! What is there: every log with what it says of itself, chunks that were carved, containers, and what
 //! could not be looked at.
 //!
-//! One thing after the other, in evidence order. Records are read for their ids, times, channels and
-//! computers alone.
+//! All threads work on it, a log each, and what they saw is told in evidence order. Records are read
+//! for their ids, times, channels and computers alone.
+//!
+//! Invariant: what is told does not depend on threads. Memory is bounded by them: what waits for its
+//! turn is the entries of a window of logs, and the chunks of a window of raw bytes.
 
-use super::open::{Content, Opened, Readers, Settled, Whole};
-use super::{Hunt, open};
+use super::open::{Content, Opened, Opening, Readers, Settled, Whole};
+use super::sequence::{Consumer, Flow, Sequencer};
+use super::{Hunt, StopUnlessDone, WINDOW, open, pool};
 use crate::bytes::ReadAt;
 use crate::event::{Event, LeafId};
-use crate::evidence::Found;
+use crate::evidence::{Found, Inside, Layout, Source};
 use crate::evtx::{self, Bin, ChunkReport, Damage, DamageKind, Record, State};
 use crate::ledger::{Aside, SourceEntry, Span};
-use std::{collections::BTreeMap, ops::ControlFlow, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    io,
+    ops::{ControlFlow, Range},
+    sync::{Arc, Mutex, PoisonError},
+};
 
 /// So many names of channels and computers of one log are told apart; a collector's has thousands.
 const NAMES: usize = 1024;
@@ -45,6 +54,8 @@ pub struct LogEntry {
     pub recovered: u64,
     /// Records that cannot be read.
     pub unreadable: u64,
+    /// The first thing that could not be read, where it is and why.
+    pub damage: Option<String>,
     /// The ids of the first and last record.
     pub ids: Option<(u64, u64)>,
     /// How many ids between these have no record.
@@ -70,77 +81,225 @@ pub struct CarvedChunk<'c> {
     pub offset: u64,
 }
 
-/// What is told of evidence.
-pub trait Inventory {
+/// A container, before all that is in it.
+#[derive(Debug, Clone)]
+pub struct Begun {
+    /// Its path.
+    pub path: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// What it is: `zip`, `disk image`.
+    pub format: &'static str,
+    /// How it is laid out, if it is a disk.
+    pub layout: Option<Layout>,
+}
+
+/// What is told of evidence, in its order.
+pub trait Inventory: Send {
+    /// What is made of each log, by whatever thread is free.
+    type Made: Send;
+
+    /// A container, before all that is in it.
+    ///
+    /// # Errors
+    /// Ends everything.
+    fn begun(&mut self, begun: &Begun) -> io::Result<()>;
+
     /// A whole chunk of raw bytes, before their entry.
     ///
     /// # Errors
     /// Ends everything.
-    fn chunk(&mut self, path: &str, chunk: CarvedChunk<'_>) -> std::io::Result<()>;
+    fn chunk(&mut self, path: &str, chunk: CarvedChunk<'_>) -> io::Result<()>;
 
-    /// A log, with its bytes, or raw bytes.
+    /// A log with what was made of it, or raw bytes, of which nothing is.
     ///
     /// # Errors
     /// Ends everything.
-    fn log(&mut self, entry: LogEntry, bytes: &Arc<dyn ReadAt>) -> std::io::Result<()>;
+    fn log(&mut self, entry: LogEntry, made: Option<Self::Made>) -> io::Result<()>;
 
-    /// A container, or something that could not be looked at.
+    /// A container, after all that is in it, or something that could not be looked at.
     ///
     /// # Errors
     /// Ends everything.
-    fn other(&mut self, entry: &SourceEntry) -> std::io::Result<()>;
+    fn other(&mut self, entry: &SourceEntry) -> io::Result<()>;
 
     /// Something that is no log.
     fn aside(&mut self, aside: Aside);
 }
 
+/// Makes something of a log: its path and bytes.
+pub type Maker<'m, M> = &'m (dyn Fn(&str, &Arc<dyn ReadAt>) -> io::Result<M> + Sync);
+
 impl Hunt<'_> {
-    /// Tells of all that `walk` finds; `records` says whether logs are read, or only opened.
+    /// Tells of all that `walk` finds, by all threads; `records` says whether logs are read, or only
+    /// opened and handed to `maker`.
     ///
     /// # Errors
-    /// Those of the inventory.
-    pub fn inventory(
+    /// Those of the inventory and of the maker, and if threads cannot be started.
+    pub fn inventory<I: Inventory>(
         &self,
-        walk: impl Iterator<Item = Found>,
+        walk: impl Iterator<Item = Found> + Send,
         records: bool,
-        inventory: &mut impl Inventory,
-    ) -> std::io::Result<()> {
-        let mut readers = Readers::new(self);
-        let settled = |settled, inventory: &mut _| match settled {
-            Settled::Source(entry) => Inventory::other(inventory, &entry),
-            Settled::Aside(aside) => {
-                Inventory::aside(inventory, aside);
-                Ok(())
-            }
-        };
-        for found in walk {
-            let source = match open::settle(found) {
-                Ok(source) => source,
-                Err(other) => {
-                    settled(other, &mut *inventory)?;
-                    continue;
+        maker: Maker<'_, I::Made>,
+        inventory: &mut I,
+    ) -> io::Result<()> {
+        let pool = pool(self.threads).map_err(|error| io::Error::other(error.to_string()))?;
+        let stream = Mutex::new(Stream { walk, within: Vec::new(), raw: None, number: 0 });
+        let window = pool.current_num_threads().saturating_mul(WINDOW);
+        let teller = Teller { inventory, open: None, error: None };
+        let sequencer = Sequencer::new(teller, window as u64);
+        pool.broadcast(|_| {
+            let guard = StopUnlessDone(&sequencer);
+            let mut readers = Readers::new(self);
+            while !sequencer.stopped() {
+                let next = {
+                    let mut stream = stream.lock().unwrap_or_else(PoisonError::into_inner);
+                    if self.cancelled() { None } else { stream.next() }
+                };
+                let Some((number, item)) = next else { break };
+                if sequencer.admit(number) == Flow::Stop {
+                    break;
                 }
-            };
-            for opened in Whole::new(source) {
-                match opened {
-                    Ok(opened) => one(&mut readers, &opened, records, inventory)?,
-                    Err(other) => settled(other, &mut *inventory)?,
-                }
-                if self.cancelled() {
-                    return Ok(());
+                let told = tell(&mut readers, item, records, maker);
+                if sequencer.deliver(number, told) == Flow::Stop {
+                    break;
                 }
             }
-        }
-        Ok(())
+            std::mem::forget(guard);
+        });
+        let error = sequencer.into_consumer().and_then(|teller| teller.error);
+        error.map_or(Ok(()), Err)
     }
 }
 
-fn one(
-    readers: &mut Readers,
-    opened: &Opened,
-    records: bool,
-    inventory: &mut impl Inventory,
-) -> std::io::Result<()> {
+/// What comes next in the evidence. Containers are gone into here, so that what is in one is work for
+/// all threads; whoever gets a log opens it.
+struct Stream<W> {
+    walk: W,
+    within: Vec<Inside>,
+    /// Raw bytes that are being cut, and how far.
+    raw: Option<(Arc<Opened>, u64)>,
+    number: u64,
+}
+
+/// A piece of work.
+enum Item {
+    Settled(Settled),
+    Begun(Begun),
+    /// Not opened yet.
+    Source(Source),
+    /// These slots of raw bytes, and whether they are the last.
+    Raw(Arc<Opened>, Range<u64>, bool),
+}
+
+/// What came of one.
+enum Told<M> {
+    Settled(Settled),
+    Begun(Begun),
+    Log(Box<LogEntry>, io::Result<M>),
+    Raw { seen: Box<Seen>, last: bool },
+}
+
+impl<W: Iterator<Item = Found>> Stream<W> {
+    fn next(&mut self) -> Option<(u64, Item)> {
+        let item = self.slots().or_else(|| self.item())?;
+        let number = self.number;
+        self.number += 1;
+        Some((number, item))
+    }
+
+    /// The next of the raw bytes that are being cut.
+    fn slots(&mut self) -> Option<Item> {
+        let (raw, from) = self.raw.as_mut()?;
+        let slots = *from..from.saturating_add(raw.slots_at_once()).min(raw.slots());
+        *from = slots.end;
+        let (raw, last) = (Arc::clone(raw), slots.end >= raw.slots());
+        if last {
+            self.raw = None;
+        }
+        Some(Item::Raw(raw, slots, last))
+    }
+
+    fn item(&mut self) -> Option<Item> {
+        let source = match open::settle(self.found()?) {
+            Ok(source) => source,
+            Err(settled) => return Some(Item::Settled(settled)),
+        };
+        // Opened here is what has other things in it, and what may turn out to be raw bytes.
+        if !source.is_container().unwrap_or(false) && !source.opens_cheaply() {
+            return Some(Item::Source(source));
+        }
+        match open::open(source.clone()) {
+            Opening::Settled(settled) => Some(Item::Settled(settled)),
+            Opening::Log(opened) if matches!(opened.content, Content::Raw(_)) => {
+                self.raw = Some((Arc::new(opened), 0));
+                self.slots()
+            }
+            Opening::Log(_) => Some(Item::Source(source)),
+            Opening::Inside(inside) => {
+                let begun = Begun {
+                    path: inside.name().to_owned(),
+                    size: inside.size(),
+                    format: inside.format(),
+                    layout: inside.layout().cloned(),
+                };
+                self.within.push(*inside);
+                Some(Item::Begun(begun))
+            }
+        }
+    }
+
+    fn found(&mut self) -> Option<Found> {
+        while let Some(inside) = self.within.last_mut() {
+            match inside.next() {
+                Some(found) => return Some(found),
+                None => drop(self.within.pop()),
+            }
+        }
+        self.walk.next()
+    }
+}
+
+/// Does a piece of work; of a source that is a container after all, all that is in it.
+fn tell<M>(readers: &mut Readers, item: Item, records: bool, maker: Maker<'_, M>) -> Vec<Told<M>> {
+    let source = match item {
+        Item::Settled(settled) => return vec![Told::Settled(settled)],
+        Item::Begun(begun) => return vec![Told::Begun(begun)],
+        Item::Raw(opened, slots, last) => {
+            let mut look = Look::new(entry_of(&opened));
+            // It never breaks off.
+            let _ = readers.read(&opened, slots, &mut look);
+            return vec![Told::Raw { seen: Box::new(look.seen), last }];
+        }
+        Item::Source(source) => source,
+    };
+    let mut told = Vec::new();
+    for opened in Whole::new(source) {
+        let opened = match opened {
+            Ok(opened) => opened,
+            Err(settled) => {
+                told.push(Told::Settled(settled));
+                continue;
+            }
+        };
+        let mut look = Look::new(entry_of(&opened));
+        let raw = look.seen.entry.raw;
+        if records || raw {
+            let _ = readers.read(&opened, 0..opened.slots(), &mut look);
+        }
+        if records && !raw {
+            look.at_end(&opened);
+        }
+        told.push(if raw {
+            Told::Raw { seen: Box::new(look.seen), last: true }
+        } else {
+            Told::Log(Box::new(look.seen.finish()), maker(opened.source.name(), &opened.bytes))
+        });
+    }
+    told
+}
+
+fn entry_of(opened: &Opened) -> LogEntry {
     let mut entry = LogEntry {
         path: opened.source.name().to_owned(),
         stored_as: opened.source.stored_as().map(str::to_owned),
@@ -153,52 +312,102 @@ fn one(
     if let Content::Log(log) = &opened.content {
         (entry.dirty, entry.full) = (log.dirty, log.full);
     }
-    if records || entry.raw {
-        let mut look = Look::new(entry, inventory);
-        let flow = readers.read(opened, 0..opened.slots(), &mut look);
-        debug_assert!(flow.is_continue() || look.error.is_some());
-        if let Some(error) = look.error {
-            return Err(error);
-        }
-        entry = look.finish();
-    }
-    inventory.log(entry, &opened.bytes)
+    entry
 }
 
-/// Reads a log for its entry.
-struct Look<'l, I> {
+/// Hands on what is told, in order.
+struct Teller<'i, I> {
+    inventory: &'i mut I,
+    /// Raw bytes of which not all are known yet.
+    open: Option<Box<Seen>>,
+    error: Option<io::Error>,
+}
+
+impl<I: Inventory> Teller<'_, I> {
+    fn told(&mut self, told: Told<I::Made>) -> io::Result<()> {
+        match told {
+            Told::Settled(Settled::Source(entry)) => self.inventory.other(&entry),
+            Told::Settled(Settled::Aside(aside)) => {
+                self.inventory.aside(aside);
+                Ok(())
+            }
+            Told::Begun(begun) => self.inventory.begun(&begun),
+            Told::Log(entry, made) => self.inventory.log(*entry, Some(made?)),
+            Told::Raw { mut seen, last } => {
+                for chunk in std::mem::take(&mut seen.chunks) {
+                    let (channel, computer) = (&chunk.channel, &chunk.computer);
+                    let (bytes, offset) = (chunk.bytes.as_slice(), chunk.offset);
+                    let chunk = CarvedChunk { channel, computer, bytes, offset };
+                    self.inventory.chunk(&seen.entry.path, chunk)?;
+                }
+                let seen = match self.open.take() {
+                    None => seen,
+                    Some(mut before) => {
+                        before.append(*seen);
+                        before
+                    }
+                };
+                if last {
+                    return self.inventory.log(seen.finish(), None);
+                }
+                self.open = Some(seen);
+                Ok(())
+            }
+        }
+    }
+}
+
+impl<I: Inventory> Consumer for Teller<'_, I> {
+    type Part = ();
+    type Piece = Vec<Told<I::Made>>;
+
+    fn part(&mut self, (): &()) -> Flow {
+        Flow::Go
+    }
+
+    fn piece(&mut self, piece: Vec<Told<I::Made>>) -> Flow {
+        let told = piece.into_iter().try_for_each(|told| self.told(told));
+        self.error = told.err();
+        if self.error.is_some() { Flow::Stop } else { Flow::Go }
+    }
+}
+
+/// What was seen of a log or of raw bytes.
+struct Seen {
     entry: LogEntry,
-    inventory: &'l mut I,
-    error: Option<std::io::Error>,
     /// Of each chunk the first and last id, and how many records.
     spans: Vec<(u64, u64, u64)>,
-    here: Option<(u64, u64, u64)>,
-    /// The channel and computer of the chunk's first record.
-    first: Option<(String, String)>,
-    chunk: Vec<u8>,
-    damaged: bool,
-    text: Vec<u8>,
+    /// Whole chunks of raw bytes.
+    chunks: Vec<Chunk>,
 }
 
-impl<'l, I: Inventory> Look<'l, I> {
-    fn new(entry: LogEntry, inventory: &'l mut I) -> Look<'l, I> {
-        Look {
-            entry,
-            inventory,
-            error: None,
-            spans: Vec::new(),
-            here: None,
-            first: None,
-            chunk: Vec::new(),
-            damaged: false,
-            text: Vec::new(),
-        }
-    }
+/// A chunk that was found in raw bytes.
+struct Chunk {
+    channel: String,
+    computer: String,
+    bytes: Vec<u8>,
+    offset: u64,
+}
 
-    fn text(&mut self, event: &impl Event, leaf: Option<LeafId>) -> String {
-        self.text.clear();
-        event.first_text(leaf, &mut self.text);
-        String::from_utf8_lossy(&self.text).into_owned()
+impl Seen {
+    /// Adds what was seen behind this.
+    fn append(&mut self, later: Seen) {
+        let (entry, more) = (&mut self.entry, later.entry);
+        entry.chunks += more.chunks;
+        entry.chunks_bad += more.chunks_bad;
+        entry.records += more.records;
+        entry.recovered += more.recovered;
+        entry.unreadable += more.unreadable;
+        entry.damage = entry.damage.take().or(more.damage);
+        Span::merge(&mut entry.times, more.times);
+        for (names, more) in
+            [(&mut entry.channels, more.channels), (&mut entry.computers, more.computers)]
+        {
+            for (name, n) in more {
+                count(names, &name, n);
+            }
+        }
+        self.spans.extend(later.spans);
     }
 
     fn finish(mut self) -> LogEntry {
@@ -215,35 +424,79 @@ impl<'l, I: Inventory> Look<'l, I> {
     }
 }
 
-impl<I: Inventory> evtx::Sink for Look<'_, I> {
+/// Counts a name, if it is known or there is room.
+fn count(names: &mut BTreeMap<String, u64>, name: &str, n: u64) {
+    if let Some(count) = names.get_mut(name) {
+        *count += n;
+    } else if names.len() < NAMES {
+        names.insert(name.to_owned(), n);
+    }
+}
+
+/// Reads a log for its entry.
+struct Look {
+    seen: Seen,
+    here: Option<(u64, u64, u64)>,
+    /// The channel and computer of the chunk's first record.
+    first: Option<(String, String)>,
+    chunk: Vec<u8>,
+    damaged: bool,
+    text: Vec<u8>,
+}
+
+impl Look {
+    fn new(entry: LogEntry) -> Look {
+        let seen = Seen { entry, spans: Vec::new(), chunks: Vec::new() };
+        let (chunk, text) = (Vec::new(), Vec::new());
+        Look { seen, here: None, first: None, chunk, damaged: false, text }
+    }
+
+    /// Notes what shows only at the end of a log, as the hunt does.
+    fn at_end(&mut self, opened: &Opened) {
+        let mut note = |what: String| {
+            let text = || format!("at offset {}: {what}", opened.bytes.size());
+            self.seen.entry.damage.get_or_insert_with(text);
+        };
+        if let Content::Log(log) = &opened.content
+            && u64::from(log.chunk_count) > log.slots
+        {
+            let (counted, there) = (log.chunk_count, log.slots);
+            note(format!("cut off: the header counts {counted} chunks, {there} are there"));
+        }
+        if let Err(error) = opened.bytes.read_at(opened.bytes.size(), &mut []) {
+            note(error.to_string());
+        }
+    }
+
+    fn text(&mut self, event: &impl Event, leaf: Option<LeafId>) -> String {
+        self.text.clear();
+        event.first_text(leaf, &mut self.text);
+        String::from_utf8_lossy(&self.text).into_owned()
+    }
+}
+
+impl evtx::Sink for Look {
     fn record(&mut self, record: &Record<'_>) -> ControlFlow<()> {
         if record.state() != State::Live {
-            self.entry.recovered += 1;
+            self.seen.entry.recovered += 1;
             return ControlFlow::Continue(());
         }
-        self.entry.records += 1;
-        Span::reach(&mut self.entry.times, record.header_time());
+        self.seen.entry.records += 1;
+        Span::reach(&mut self.seen.entry.times, record.header_time());
         let id = record.header_record_id();
         let (first, last, n) = self.here.get_or_insert((id, id, 0));
         (*first, *last, *n) = ((*first).min(id), (*last).max(id), *n + 1);
         let system = *record.layout().system();
         let channel = self.text(record, system.channel);
         let computer = self.text(record, system.computer);
-        for (names, name) in
-            [(&mut self.entry.channels, &channel), (&mut self.entry.computers, &computer)]
-        {
-            if let Some(count) = names.get_mut(name.as_str()) {
-                *count += 1;
-            } else if names.len() < NAMES {
-                names.insert(name.clone(), 1);
-            }
-        }
+        count(&mut self.seen.entry.channels, &channel, 1);
+        count(&mut self.seen.entry.computers, &computer, 1);
         self.first.get_or_insert((channel, computer));
         ControlFlow::Continue(())
     }
 
     fn end(&mut self, chunk: &[u8]) -> ControlFlow<()> {
-        if self.entry.raw {
+        if self.seen.entry.raw {
             self.chunk.clear();
             self.chunk.extend_from_slice(chunk);
         }
@@ -254,30 +507,34 @@ impl<I: Inventory> evtx::Sink for Look<'_, I> {
         let bad = self.damaged || !report.findings.is_empty();
         self.damaged = false;
         let first = self.first.take();
-        self.spans.extend(self.here.take());
+        let Seen { entry, spans, chunks } = &mut self.seen;
+        spans.extend(self.here.take());
         match report.bin {
             Bin::Read(_) => {
-                self.entry.chunks += 1;
-                self.entry.chunks_bad += u64::from(bad);
+                entry.chunks += 1;
+                entry.chunks_bad += u64::from(bad);
             }
             Bin::Unreadable(_) => {
-                self.entry.chunks += 1;
-                self.entry.chunks_bad += 1;
+                entry.chunks += 1;
+                entry.chunks_bad += 1;
             }
             Bin::Empty | Bin::Orphans(_) => return,
         }
-        if let (true, Some((channel, computer)), None) = (self.entry.raw, first, &self.error) {
-            let (channel, computer) = (channel.as_str(), computer.as_str());
-            let (bytes, offset) = (self.chunk.as_slice(), report.offset);
-            let chunk = CarvedChunk { channel, computer, bytes, offset };
-            self.error = self.inventory.chunk(&self.entry.path, chunk).err();
+        if let (true, Some((channel, computer))) = (entry.raw, first) {
+            let (bytes, offset) = (std::mem::take(&mut self.chunk), report.offset);
+            chunks.push(Chunk { channel, computer, bytes, offset });
         }
     }
 
     fn damage(&mut self, damage: Damage) {
         self.damaged = true;
-        if matches!(damage.kind, DamageKind::Record | DamageKind::LeftOver) {
-            self.entry.unreadable += 1;
+        let Damage { kind, offset, reason, .. } = damage;
+        if matches!(kind, DamageKind::Record | DamageKind::LeftOver) {
+            self.seen.entry.unreadable += 1;
+        }
+        if kind != DamageKind::LeftOver {
+            let text = || format!("at offset {offset}: {reason}");
+            self.seen.entry.damage.get_or_insert_with(text);
         }
     }
 }

@@ -62,9 +62,9 @@ use work::{Purpose, Work, Worker};
 
 pub use dump::Dump;
 pub use filter::EventFilter;
-pub use fingerprint::{Fingerprint, Key};
+pub use fingerprint::{Fingerprint, Fingerprinter, Key};
 pub use glob::Glob;
-pub use inventory::{CarvedChunk, Inventory, LogEntry};
+pub use inventory::{Begun, CarvedChunk, Inventory, LogEntry, Maker};
 pub use learn::Learned;
 pub use time::{Ticks, first_tick, timestamp};
 pub use visit::{Visitor, visit};

@@ -288,7 +288,8 @@ pub(super) fn open(source: Source) -> Opening {
         }
         // What may hold logs that nobody looked into is no mere other file.
         Ok(Look::Unsupported(what)) => {
-            let reason = format!("not looked into: it is {what}");
+            let is = if what.starts_with("it ") { "" } else { "it is " };
+            let reason = format!("not looked into: {is}{what}");
             return unread(source.size(), SourceState::Unsupported, reason);
         }
         Ok(Look::Part) => return Opening::Settled(Settled::Aside(Aside::Part)),

@@ -10,7 +10,7 @@ use super::count::Counted;
 use super::describe::{self, Description};
 use super::feed::{Item, Piece};
 use super::filter::Screen;
-use super::fingerprint::{Fingerprint, Key};
+use super::fingerprint::{Fingerprint, Fingerprinter, Key};
 use super::group;
 use super::open::{Opened, Readers, Settled, whole};
 use super::rendered::{At, Rendered};
@@ -90,8 +90,7 @@ pub(super) struct Worker<'a> {
     record: u32,
     /// How many of its logs were begun.
     parts: u32,
-    /// What fingerprints are made in.
-    said: Vec<u8>,
+    prints: Option<Fingerprinter>,
 }
 
 impl<'a> Worker<'a> {
@@ -116,7 +115,7 @@ impl<'a> Worker<'a> {
             item: 0,
             record: 0,
             parts: 0,
-            said: Vec::new(),
+            prints: purpose.prints.map(Fingerprinter::new),
         }
     }
 }
@@ -170,7 +169,7 @@ impl Worker<'_> {
             item: self.item,
             record: &mut self.record,
             part,
-            said: &mut self.said,
+            prints: self.prints.as_mut(),
             source,
             hand_on,
             counted: Counted::begin(opened, &slots),
@@ -199,7 +198,7 @@ struct Visit<'v, 'a> {
     item: u64,
     record: &'v mut u32,
     part: u32,
-    said: &'v mut Vec<u8>,
+    prints: Option<&'v mut Fingerprinter>,
     source: &'v Source,
     hand_on: HandOn<'v>,
     counted: Counted,
@@ -344,12 +343,12 @@ impl Visit<'_, '_> {
         joined: Joined,
         is_shown: bool,
     ) {
-        let Some(key) = self.purpose.prints else { return };
+        let Some(prints) = &mut self.prints else { return };
         // If copies are wanted, only correlations have to know them.
         if !self.hunt.once && !joined.any() {
             return;
         }
-        let print = key.of(record, self.said);
+        let print = prints.of(record);
         // What is shown nowhere may be shown as context.
         let print = if is_shown { print } else { print.map(Fingerprint::other) };
         let records = &mut self.rendered.records;

@@ -74,7 +74,8 @@ impl LedgerFile {
         for (n, filter) in ledger.filters.iter().enumerate() {
             item(out, n == 0, &filter_line(filter))?;
         }
-        writeln!(out, "\n],\n\"totals\":{}\n}}", totals(ledger))?;
+        writeln!(out, "\n],\n\"custody\":{},", custody(ledger))?;
+        writeln!(out, "\"totals\":{}\n}}", totals(ledger))?;
         out.flush()
     }
 }
@@ -114,6 +115,12 @@ fn filter_line(filter: &FilterEntry) -> Value {
         "rules": filter.rules,
         "hits_taken": filter.hits,
     })
+}
+
+/// Null if nobody looked after the files.
+fn custody(ledger: &Ledger) -> Value {
+    let fault = |(path, reason): &(String, String)| json!({"path": path, "reason": reason});
+    ledger.custody.as_ref().map(|faults| faults.iter().map(fault).collect::<Vec<_>>()).into()
 }
 
 fn chunks(counts: &Counts) -> Value {

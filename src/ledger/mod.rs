@@ -400,6 +400,8 @@ pub struct Ledger {
     event_filter: Option<String>,
     /// Events that were shown for what is around them.
     context: u64,
+    /// Files that changed or could not be hashed, if somebody looked for that.
+    custody: Option<Vec<(String, String)>>,
     /// Records with hits that are not remembered any more.
     forgotten: u64,
 }
@@ -471,6 +473,20 @@ impl Ledger {
     /// Notes all rules, in the order of the rule set.
     pub fn set_rules(&mut self, rules: Vec<RuleEntry>) {
         self.rules = rules;
+    }
+
+    /// Notes which files of the evidence changed during the run or could not be hashed, by name, and what
+    /// is wrong: what was read of them may not be what they are.
+    pub fn set_custody(&mut self, faults: Vec<(String, String)>) {
+        for (path, reason) in &faults {
+            self.problems_total += 1;
+            if self.problems.len() < PROBLEMS_KEPT {
+                let (path, reason) = (path.clone(), reason.clone());
+                let state = SourceState::Read;
+                self.problems.push(Problem { path, state, offset: None, reason });
+            }
+        }
+        self.custody = Some(faults);
     }
 
     /// Notes which events were looked at, if not all.

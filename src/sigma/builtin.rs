@@ -6,6 +6,7 @@
 //! of SigmaHQ can be given beside them. Where a rule covers what a public rule covers, its `related`
 //! names that rule.
 
+use super::digest::RuleRoot;
 use super::load::{LoadOptions, LoadedRules, load_str};
 
 /// Names and texts of files in `builtin/`.
@@ -14,6 +15,9 @@ macro_rules! files {
         &[$((concat!("builtin/", $name, ".yml"), include_str!(concat!("builtin/", $name, ".yml")))),*]
     };
 }
+
+/// What the embedded rules are called where a path would stand.
+const BUILTIN: &str = "(built-in)";
 
 /// Name and text of each embedded rule, in the order of names.
 const FILES: &[(&str, &str)] = files![
@@ -94,6 +98,10 @@ pub fn load_builtin_with(options: &LoadOptions) -> LoadedRules {
     let mut loaded = LoadedRules::default();
     for (name, text) in FILES {
         loaded.append(load_str(name, text, options));
+    }
+    if options.digest {
+        let names = FILES.iter().map(|(name, text)| (name.trim_start_matches("builtin/"), *text));
+        loaded.roots = vec![RuleRoot::of_texts(BUILTIN, names)];
     }
     loaded
 }

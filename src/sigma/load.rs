@@ -22,6 +22,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::correlation::{Correlation, Filter};
+use super::digest::{self, RuleRoot};
 use super::fault::{Refused, Warning};
 use super::lint::Finding;
 use super::resolve::{self, Drafts, Resolved};
@@ -52,6 +53,8 @@ pub struct LoadOptions {
     pub lint: bool,
     /// Whether to keep the text of files, for [`LoadedRules::text_of`].
     pub keep_text: bool,
+    /// Whether to digest files, for [`LoadedRules::roots`].
+    pub digest: bool,
 }
 
 /// All that was found.
@@ -82,6 +85,9 @@ pub struct LoadedRules {
     pub lists_used: BTreeSet<String>,
     /// Files in folders and archives that are not named `.yml` or `.yaml`; they were not read.
     pub other_files: u64,
+    /// The paths that were given, with the digests of what was read below each, if
+    /// [`LoadOptions::digest`] was set.
+    pub roots: Vec<RuleRoot>,
     /// Correlations and filters as they were read.
     drafts: Drafts,
     /// How many of the last in `refused` and `warnings` came of resolving these.
@@ -118,6 +124,7 @@ impl LoadedRules {
         self.lists_used.append(&mut other.lists_used);
         self.files += other.files;
         self.other_files += other.other_files;
+        self.roots.append(&mut other.roots);
         self.texts.append(&mut other.texts);
         self.resolve();
     }
@@ -227,27 +234,40 @@ pub fn load<P: AsRef<Path>>(
 ) -> Result<LoadedRules, RulePathError> {
     let mut loaded = LoadedRules::default();
     let mut inputs = Vec::new();
+    let mut ends = Vec::new();
     for path in paths {
         let path = path.as_ref();
         let result = find(path, &mut inputs, &mut loaded);
         result.map_err(|source| RulePathError { path: path.to_owned(), source })?;
+        ends.push(inputs.len());
     }
-    let read: Vec<Result<FileRules, io::Error>> = inputs
+    let of_bytes = |input: &Input, bytes: &[u8]| {
+        let line = options.digest.then(|| digest::line(input.name_below(), bytes));
+        (stream::read_bytes(&input.name, bytes, options), line)
+    };
+    let read: Vec<Result<_, io::Error>> = inputs
         .par_iter()
         .map(|input| match &input.bytes {
-            Bytes::File(path) => Ok(stream::read_bytes(&input.name, &read_file(path)?, options)),
-            Bytes::Member(bytes) => Ok(stream::read_bytes(&input.name, bytes, options)),
+            Bytes::File(path) => Ok(of_bytes(input, &read_file(path)?)),
+            Bytes::Member(bytes) => Ok(of_bytes(input, bytes)),
         })
         .collect();
-    for (input, result) in inputs.iter().zip(read) {
+    let root = |path: &P| RuleRoot::new(path.as_ref().display().to_string(), options.only_filters);
+    let mut roots: Vec<RuleRoot> = paths.iter().map(root).collect();
+    for (at, (input, result)) in inputs.iter().zip(read).enumerate() {
         match result {
-            Ok(file) => loaded.add_file(&input.name, file),
+            Ok((file, line)) => {
+                loaded.add_file(&input.name, file);
+                let root = roots.get_mut(ends.partition_point(|end| *end <= at));
+                root.into_iter().for_each(|root| root.lines.extend(line.clone()));
+            }
             Err(error) => {
                 let (path, reason) = (input.name.shown.clone(), error.to_string());
                 loaded.unreadable.push(Unreadable { path, reason });
             }
         }
     }
+    loaded.roots = if options.digest { roots } else { Vec::new() };
     Ok(loaded.finish())
 }
 
@@ -273,7 +293,20 @@ pub fn load_bytes(name: &str, bytes: &[u8], options: &LoadOptions) -> LoadedRule
 /// A file to read.
 struct Input {
     name: Arc<RuleFile>,
+    /// Where in its path the name of an archive's member begins.
+    inner: Option<usize>,
     bytes: Bytes,
+}
+
+impl Input {
+    /// The file's name below the path that was given: in an archive, that of the member.
+    fn name_below(&self) -> &str {
+        let path = &self.name.path;
+        match self.bytes {
+            Bytes::File(_) => path,
+            Bytes::Member(_) => self.inner.and_then(|at| path.get(at..)).unwrap_or(path),
+        }
+    }
 }
 
 enum Bytes {
@@ -302,7 +335,8 @@ fn find(path: &Path, inputs: &mut Vec<Input>, loaded: &mut LoadedRules) -> io::R
     if is_zip {
         find_in_archive(&name, File::open(path)?, inputs, loaded)
     } else {
-        inputs.push(Input { name: Arc::new(name), bytes: Bytes::File(path.to_owned()) });
+        let bytes = Bytes::File(path.to_owned());
+        inputs.push(Input { name: Arc::new(name), inner: None, bytes });
         Ok(())
     }
 }
@@ -329,7 +363,7 @@ fn find_in_folder(folder: &Path, inputs: &mut Vec<Input>, loaded: &mut LoadedRul
                 if is_yaml(&name) {
                     let shown = path.display().to_string();
                     let name = Arc::new(RuleFile { path: name, shown });
-                    inputs.push(Input { name, bytes: Bytes::File(path) });
+                    inputs.push(Input { name, inner: None, bytes: Bytes::File(path) });
                 } else {
                     loaded.other_files += 1;
                 }
@@ -411,7 +445,9 @@ fn find_in_archive(
         match result {
             Ok(bytes) => {
                 unpacked = unpacked.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
-                inputs.push(Input { name: Arc::new(name), bytes: Bytes::Member(bytes) });
+                let at = Some(path.len() + 1);
+                let bytes = Bytes::Member(bytes);
+                inputs.push(Input { name: Arc::new(name), inner: at, bytes });
             }
             Err(error) => {
                 // What was unpacked in vain counts too, or many bombs would keep it busy for long.

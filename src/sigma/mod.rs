@@ -20,6 +20,7 @@ mod builtin;
 mod condition;
 mod correlation;
 mod detection;
+mod digest;
 mod document;
 mod drafts;
 mod expression;
@@ -42,6 +43,7 @@ pub use builtin::{load_builtin, load_builtin_with};
 pub use correlation::{
     Alias, Correlation, CorrelationKind, Filter, FilterRules, Member, RangeBound, RangeTest,
 };
+pub use digest::{RuleRoot, digest_of};
 pub use expression::REGEX_SIZE_LIMIT;
 pub use fault::{RefusalKind, Refused, Warning, WarningCode};
 pub use lint::{Code, Finding, Severity, TACTICS};

@@ -2,6 +2,7 @@
 
 use super::bench::{Bench, event, log};
 use super::words;
+use crate::images_support::unpacked;
 use evtx::{EvtxParser, ParserSettings};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -48,7 +49,14 @@ fn every_log_is_told_of() {
     assert!(lines.iter().all(|line| !line.iter().any(|cell| cell.starts_with('='))));
     let table = bench.harrier(&words("list logs -q"));
     let table = String::from_utf8(table.out).unwrap();
-    assert!(table.contains("8 records, 1 damaged chunks, 1 ids missing"), "{table}");
+    let want = [
+        "  Records     Size  First (UTC)       Last              Computer         Log",
+        "logs/",
+        "        3  69.6 kB  2026-03-01 10:00  2026-03-01 10:00  WS-01.example    =b.evtx",
+        "        8  69.6 kB  2026-03-01 10:00  2026-03-01 10:00  WS-01.example    a.evtx  [1 of 1 chunks damaged, 1 ids missing]",
+        "        -      0 B  empty.evtx: not hunted: the file is empty",
+    ];
+    assert_eq!(table.lines().collect::<Vec<_>>(), want);
     for (args, code, says) in
         [("list rules", 2, "no event logs there"), ("list nowhere", 2, "no such file")]
     {
@@ -130,4 +138,102 @@ fn carved_chunks_become_logs() {
     // Harrier has nothing to say against them either.
     let run = bench.harrier(&words("dump out/carved -q"));
     assert_eq!((run.code, run.hits().len()), (0, 320), "{}", run.err);
+}
+
+/// What every kind of evidence looks like in the list, and in which order.
+#[test]
+fn containers_and_partitions_are_told_of() {
+    let bench = Bench::new();
+    for (file, name) in [
+        ("disk/disk.raw", "disk.raw"),
+        ("disk/stored.E01", "stored.E01"),
+        ("disk/stored.E02", "stored.E02"),
+        ("disk/stored.E03", "stored.E03"),
+        ("disk/stored.E04", "stored.E04"),
+        ("disk/fixed.vhd", "fixed.vhd"),
+        ("gone/stored.E01", "stored.E01"),
+        ("gone/stored.E03", "stored.E03"),
+        ("gone/stored.E04", "stored.E04"),
+    ] {
+        bench.file(file, &unpacked(name));
+    }
+    let rows = |args: &str| {
+        let run = bench.harrier(&words(args));
+        (run.code, run.hits(), run.err)
+    };
+    let (code, disk, err) = rows("list disk --format json -q");
+    assert_eq!(code, 1, "{err}");
+    for path in ["disk/disk.raw", "disk/stored.E01", "disk/fixed.vhd"] {
+        let of: Vec<&Value> =
+            disk.iter().filter(|row| row["path"].as_str().unwrap().starts_with(path)).collect();
+        let kinds: Vec<&str> = of.iter().map(|row| row["kind"].as_str().unwrap()).collect();
+        // Partitions stand first, the container last, and in between what is in it.
+        let first = kinds.iter().rposition(|kind| *kind == "partition").unwrap();
+        assert!(kinds[..=first].iter().all(|kind| *kind == "partition"), "{path}: {kinds:?}");
+        assert_eq!(kinds.last(), Some(&"disk image"), "{path}");
+        let ntfs = of.iter().find(|row| row["holds"] == "NTFS").unwrap();
+        let logs = kinds.iter().filter(|kind| **kind == "log").count();
+        assert_eq!((&ntfs["hunted"], &ntfs["reason"]), (&true.into(), &Value::Null), "{path}");
+        assert!(ntfs["logs"].as_u64().unwrap() as usize >= logs && logs > 0, "{path}: {ntfs}");
+        for other in of.iter().filter(|row| row["kind"] == "partition" && row["holds"] != "NTFS") {
+            assert_eq!(other["hunted"], false, "{other}");
+            assert!(other["reason"].as_str().unwrap().contains("not looked into"), "{other}");
+        }
+    }
+    let (code, gone, _) = rows("list gone --format json -q");
+    let image =
+        gone.iter().find(|row| row["path"] == "gone/stored.E01" && row["kind"] == "disk image");
+    let reason = image.unwrap()["reason"].as_str().unwrap_or("");
+    assert!(code == 1 && reason.contains("stored.E02 is missing"), "{gone:?}");
+}
+
+/// Any number of threads tells the same, and extracts the same.
+#[test]
+fn threads_do_not_matter() {
+    let bench = Bench::new();
+    for n in 0..40 {
+        bench.log(&format!("case/{}/{n}.evtx", n % 3), n % 4, 3);
+    }
+    bench.file("case/disk.raw", &unpacked("disk.raw"));
+    bench.file("case/empty.evtx", b"");
+    let mut raw = vec![7; 100_000];
+    for n in 0..200 {
+        raw.extend_from_slice(&log((0..9).map(|k| event(n * 9 + k, r"C:\a.exe", "x")))[4096..]);
+        raw.extend_from_slice(&[9; 777]);
+    }
+    bench.file("memory.raw", &raw);
+    for format in ["table", "json", "csv"] {
+        let of = |threads: u32| {
+            let args =
+                format!("list case memory.raw --carve --format {format} --threads {threads} -q");
+            bench.harrier(&words(&args)).out
+        };
+        let one = of(1);
+        assert!(one.len() > 2000, "{format}");
+        for threads in [2, 8] {
+            assert!(of(threads) == one, "{format} {threads}");
+        }
+    }
+    let extracted = |threads: u32| {
+        let args =
+            format!("extract case memory.raw --carve --threads {threads} -o out{threads} -q");
+        let run = bench.harrier(&words(&args));
+        assert_eq!(run.code, 1, "{}", run.err);
+        let text = std::fs::read(bench.path(&format!("out{threads}/manifest.json"))).unwrap();
+        let manifest: Value = serde_json::from_slice(&text).unwrap();
+        let root = bench.path(&format!("out{threads}"));
+        let files: Vec<_> = bench
+            .snapshot(&format!("out{threads}"))
+            .into_iter()
+            .filter(|(path, ..)| !path.ends_with("manifest.json"))
+            .map(|(path, bytes, _)| (path.strip_prefix(&root).unwrap().to_owned(), bytes))
+            .collect();
+        (manifest["files"].clone(), files)
+    };
+    let one = extracted(1);
+    assert_eq!(one.0.as_array().unwrap().len(), one.1.len());
+    assert!(one.1.len() > 41);
+    for threads in [2, 8] {
+        assert!(extracted(threads) == one, "{threads}");
+    }
 }

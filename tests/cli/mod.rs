@@ -6,6 +6,7 @@ mod checker;
 mod containers;
 mod copies;
 mod correlations;
+mod custody;
 mod dump;
 mod evidence;
 mod filters;

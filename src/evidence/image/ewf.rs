@@ -39,11 +39,11 @@ pub(super) fn open(bytes: &Arc<dyn ReadAt>, siblings: &dyn Siblings) -> Result<I
         let len = sectors.saturating_mul(segments.sector);
         let _ = damage.add(offset, len, "it could not be read when the image was made");
     }
-    let faults = segments.faults.clone();
+    let (faults, digests) = (segments.faults.clone(), segments.digests);
     let cache = Cache::new(segments.chunk);
     let inflater = Inflater::zlib();
     let ewf = Ewf { segments, cache, inflater, damage: damage.clone() };
-    Ok(Image { bytes: Arc::new(ewf), kind: "an E01 image", damage, faults })
+    Ok(Image { bytes: Arc::new(ewf), kind: "an E01 image", damage, faults, digests })
 }
 
 struct Ewf {

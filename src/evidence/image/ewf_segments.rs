@@ -4,7 +4,7 @@
 //! counted from the end of the image, which the last segment marks.
 
 use super::{
-    ImageFault, Siblings,
+    Digests, ImageFault, Siblings,
     ewf::{self, MAGIC},
     read, sibling,
 };
@@ -71,6 +71,7 @@ pub(super) struct Segments {
     /// Sectors that could not be read when the image was made: first and how many.
     pub(super) unread: Vec<(u64, u64)>,
     pub(super) faults: Vec<String>,
+    pub(super) digests: Option<Digests>,
 }
 
 /// What the volume section says.
@@ -92,6 +93,7 @@ struct Gather {
     set: Option<[u8; 16]>,
     unread: Vec<(u64, u64)>,
     faults: Vec<String>,
+    digests: Option<Digests>,
     done: bool,
 }
 
@@ -250,6 +252,7 @@ impl Gather {
                         tables.push(table);
                     }
                 }
+                b"hash" | b"digest" => self.digests(&*bytes, start, len),
                 b"error2" => self.unread(&*bytes, start, len),
                 b"done" => (self.done, ends) = (true, true),
                 b"next" => ends = true,
@@ -302,6 +305,24 @@ impl Gather {
         self.geometry = Some(Geometry { chunks: number(4), chunk, sector: number(12), sectors });
         self.set = bytes::array(&data, 64).filter(|_| wide);
         Ok(())
+    }
+
+    /// Takes what the image says of its disk: MD5, and behind it SHA-1 in the longer of both sections.
+    fn digests(&mut self, bytes: &dyn ReadAt, at: u64, len: u64) {
+        // A hash section has 36 bytes and a digest section 80, the last four a checksum.
+        let size = if len >= 80 { 80 } else { 36 };
+        let Ok(data) = read::table(bytes, at, size, 80, "the digests of the disk") else { return };
+        let (covered, check) = data.split_at(data.len().saturating_sub(4));
+        if bytes::u32(check, 0) != Some(adler2::adler32_slice(covered)) {
+            self.faults.push("the digests of the disk have a wrong checksum".to_owned());
+            return;
+        }
+        // One that was not calculated is zeros.
+        let md5 = bytes::array(covered, 0).filter(|md5| *md5 != [0; 16]);
+        let sha1 = bytes::array(covered, 16).filter(|sha1| size == 80 && *sha1 != [0; 20]);
+        let digests = self.digests.get_or_insert_default();
+        digests.md5 = digests.md5.or(md5);
+        digests.sha1 = digests.sha1.or(sha1);
     }
 
     /// Takes the sectors that could not be read when the image was made.
@@ -368,6 +389,7 @@ impl Gather {
             size,
             unread: self.unread,
             faults: self.faults,
+            digests: self.digests,
         })
     }
 }

@@ -62,6 +62,17 @@ pub struct Image {
     pub damage: Arc<Damage>,
     /// What is wrong with the container itself: missing parts, structures of which copies are used.
     pub faults: Vec<String>,
+    /// What it says are the digests of the disk, if it does.
+    pub digests: Option<Digests>,
+}
+
+/// What whoever made an image noted of the disk's bytes. Nothing here has compared them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Digests {
+    /// MD5.
+    pub md5: Option<[u8; 16]>,
+    /// SHA-1.
+    pub sha1: Option<[u8; 20]>,
 }
 
 impl std::fmt::Debug for Image {
@@ -118,12 +129,12 @@ fn open_at_depth(
     split::open(bytes, siblings)
 }
 
-/// What this begins like, if it is a container of a disk or of files that cannot be read: which, and
-/// what to do.
-#[must_use]
-pub fn unsupported(start: &[u8]) -> Option<&'static str> {
-    let has = |at, magic: &[u8]| crate::bytes::slice(start, at, magic.len()) == Some(magic);
-    UNSUPPORTED.iter().find(|(at, magic, _)| has(*at, magic)).map(|(.., why)| *why)
+/// Whether this begins like a container that is known and cannot be read: what it is, and what to do.
+pub(super) fn unsupported(start: &[u8]) -> Option<&'static str> {
+    let is = |(at, magic, _): &&(usize, &[u8], &'static str)| {
+        crate::bytes::slice(start, *at, magic.len()) == Some(magic)
+    };
+    UNSUPPORTED.iter().find(is).map(|(.., why)| *why)
 }
 
 /// How much of a file its kind is known by.

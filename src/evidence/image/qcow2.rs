@@ -153,7 +153,7 @@ pub(super) fn open(
         backing,
         damage: damage.clone(),
     };
-    Ok(Image { bytes: Arc::new(disk), kind: "a qcow2 image", damage, faults })
+    Ok(Image { bytes: Arc::new(disk), kind: "a qcow2 image", damage, faults, digests: None })
 }
 
 /// The disk that the image stands on.

@@ -164,7 +164,7 @@ fn row(
         return Ok(None);
     }
     let bytes = Arc::new(Row::new(row));
-    Ok(Some(Image { bytes, kind: "a raw image in parts", damage, faults }))
+    Ok(Some(Image { bytes, kind: "a raw image in parts", damage, faults, digests: None }))
 }
 
 fn begins_like_an_image(bytes: &Arc<dyn ReadAt>) -> bool {

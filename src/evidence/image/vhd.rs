@@ -107,7 +107,7 @@ pub(super) fn open(
         }
         kind => return Err(ImageFault::unsupported(format!("a VHD of type {kind}"))),
     };
-    Ok(Some(Image { bytes, kind, damage, faults }))
+    Ok(Some(Image { bytes, kind, damage, faults, digests: None }))
 }
 
 struct Dynamic {

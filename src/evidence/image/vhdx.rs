@@ -126,7 +126,7 @@ pub(super) fn open(source: &Arc<dyn ReadAt>) -> Result<Image, ImageFault> {
         read::table(&*source, at, needed.min(len), MAX_TABLE, "the block allocation table")?;
     let damage = Arc::new(Damage::default());
     let disk = Disk { source, metadata, table, damage: damage.clone() };
-    Ok(Image { bytes: Arc::new(disk), kind: "a VHDX image", damage, faults })
+    Ok(Image { bytes: Arc::new(disk), kind: "a VHDX image", damage, faults, digests: None })
 }
 
 /// A region's identifier, place and length.

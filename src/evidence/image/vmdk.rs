@@ -134,7 +134,8 @@ pub(super) fn open(
     let Some(text) = text else {
         let fault = "it does not say what disk it is a part of: it is read as a whole one";
         let kind = "a VMDK extent";
-        return Ok(Image { bytes: Arc::new(sparse), kind, damage, faults: vec![fault.to_owned()] });
+        let faults = vec![fault.to_owned()];
+        return Ok(Image { bytes: Arc::new(sparse), kind, damage, faults, digests: None });
     };
     let text = Text::parse(&text)?;
     let kind = if text.kind == "streamOptimized" {
@@ -146,7 +147,7 @@ pub(super) fn open(
         None => Arc::new(sparse),
         Some(parent) => Arc::new(sparse.over(open_parent(parent, siblings, depth)?)),
     };
-    Ok(Image { bytes: disk, kind, damage, faults: Vec::new() })
+    Ok(Image { bytes: disk, kind, damage, faults: Vec::new(), digests: None })
 }
 
 /// The disk that a text describes.
@@ -173,7 +174,8 @@ fn described(
         row.push(extent.open(start, siblings, parent.as_ref(), &damage, &mut faults)?);
         start = end;
     }
-    Ok(Image { bytes: Arc::new(Row::new(row)), kind: "a VMDK image", damage, faults })
+    let bytes = Arc::new(Row::new(row));
+    Ok(Image { bytes, kind: "a VMDK image", damage, faults, digests: None })
 }
 
 impl Extent {

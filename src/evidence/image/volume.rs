@@ -103,6 +103,11 @@ pub fn volumes(disk: &Arc<dyn ReadAt>) -> Volumes {
         return Volumes { scheme: Scheme::Bare, volumes: vec![volume], faults };
     }
     let table = partition::read(&**disk);
+    // A volume whose first sector is damaged: the last one is a copy of it.
+    if table.parts.is_empty() && ends_like_ntfs(&**disk) {
+        let volume = volume(disk, 0, 0, disk.size(), Kind::Ntfs, &mut faults);
+        return Volumes { scheme: Scheme::Bare, volumes: vec![volume], faults };
+    }
     faults.extend(table.faults);
     let mut volumes = Vec::new();
     for part in &table.parts {
