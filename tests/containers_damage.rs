@@ -21,8 +21,13 @@ struct Seen {
 
 /// Goes through an archive as a hunt does.
 fn see(bytes: Vec<u8>) -> Seen {
+    see_named("case", bytes)
+}
+
+/// The same, of an archive of this name.
+fn see_named(name: &str, bytes: Vec<u8>) -> Seen {
     let root = Source::file("case".into(), 1, true, &Access::default());
-    let top = root.within("case".into(), Arc::new(bytes), State::Live);
+    let top = root.within(name.into(), Arc::new(bytes), State::Live);
     let mut seen = Seen::default();
     for found in Descend::new(std::iter::once(Found::Source(top))) {
         match found {
@@ -55,7 +60,7 @@ fn look(source: &Source, seen: &mut Seen) {
             seen.logs.push(log);
         }
         // Somebody named it, or it has the name of a log: it is told that it is none.
-        Ok(Look::Other(_)) if source.name() == "case" || source.claims_to_be_a_log() => {
+        Ok(Look::Other(_)) if source.depth() == 1 || source.claims_to_be_a_log() => {
             seen.told.push("no log".into());
         }
         Ok(_) => {}
@@ -149,9 +154,9 @@ fn archives() -> Vec<(&'static str, Vec<u8>, bool)> {
         ("streamed.zip", streamed(options(Deflated)), false),
         ("streamed-stored.zip", streamed(options(Stored)), true),
         ("plain.tar", tar.clone(), true),
-        ("tar.gz", gzipped(&tar), false),
-        ("tar.zst", zst, true),
-        ("tar.xz", xz, false),
+        ("c.tar.gz", gzipped(&tar), false),
+        ("c.tar.zst", zst, true),
+        ("c.tar.xz", xz, false),
         ("plain.7z", seven(), false),
         ("log.gz", gzipped(&files()[0].1), false),
     ]
@@ -169,7 +174,7 @@ fn contents(archive: &[u8]) -> Vec<Range<usize>> {
 #[test]
 fn a_changed_byte_of_an_archive_is_told_or_does_no_harm() {
     for (name, archive, unchecked) in archives() {
-        let want = see(archive.clone());
+        let want = see_named(name, archive.clone());
         let all = if name == "log.gz" { 1 } else { 2 };
         assert_eq!((want.logs.len(), want.told.as_slice()), (all, &[][..]), "{name}");
         let spared = if unchecked { contents(&archive) } else { Vec::new() };
@@ -183,7 +188,7 @@ fn a_changed_byte_of_an_archive_is_told_or_does_no_harm() {
             }
             let mut changed = archive.clone();
             changed[at] ^= [1, 0x80, 0xff][at % 3];
-            let seen = see(changed);
+            let seen = see_named(name, changed);
             if seen.told.is_empty() {
                 let mut logs = seen.logs.clone();
                 logs.sort();
@@ -204,11 +209,11 @@ fn a_changed_byte_of_an_archive_is_told_or_does_no_harm() {
 #[test]
 fn archives_that_are_cut_off_give_what_is_there() {
     for (name, archive, _) in archives() {
-        let want = see(archive.clone()).logs;
+        let want = see_named(name, archive.clone()).logs;
         let mut most = 0;
         let step = if name == "aes.zip" { 29 } else { 3 };
         for end in (8..archive.len()).step_by(step) {
-            let seen = see(archive[..end].to_vec());
+            let seen = see_named(name, archive[..end].to_vec());
             // Of a tar the blocks of zeros at its end may be missing.
             let whole = seen.logs == want;
             assert!(whole || !seen.told.is_empty(), "{name}: {end} is silent");
@@ -225,7 +230,8 @@ fn archives_that_are_cut_off_give_what_is_there() {
             }
         }
         println!("{name}: {most} of {} logs", want.len());
-        if !name.ends_with("7z") {
+        // The others are packed in blocks, and this is less than one.
+        if [".zip", ".tar", ".gz"].iter().any(|end| name.ends_with(end)) {
             assert_eq!(most, want.len(), "{name}");
         }
     }
@@ -305,11 +311,11 @@ fn made_up_headers_end_soon() {
         header
     };
     let rows: Vec<(&str, Vec<u8>)> = vec![
-        ("empty members", header(0, 0, 0).repeat(20_000)),
-        ("deflated, of unknown length", header(8, 8, 0).repeat(20_000)),
-        ("stored, of unknown length", header(0, 8, 0).repeat(20_000)),
-        ("of great length", header(0, 0, u32::MAX - 1).repeat(20_000)),
-        ("of a length that leads to the next but one", header(0, 0, 31).repeat(20_000)),
+        ("empty members", header(0, 0, 0).repeat(3_000)),
+        ("deflated, of unknown length", header(8, 8, 0).repeat(3_000)),
+        ("stored, of unknown length", header(0, 8, 0).repeat(3_000)),
+        ("of great length", header(0, 0, u32::MAX - 1).repeat(3_000)),
+        ("of a length that leads to the next but one", header(0, 0, 31).repeat(3_000)),
         ("signatures", [header(0, 8, 0), b"PK\x07\x08".repeat(200_000)].concat()),
         ("letters", [header(0, 8, 0), b"PK".repeat(400_000)].concat()),
         ("entries of a directory", [header(0, 0, 0), b"PK\x01\x02".repeat(200_000)].concat()),

@@ -229,10 +229,10 @@ impl Inside {
         let opened = match format {
             Format::Zip => zip::Members::open(&source, bytes, &mut account).map(Members::Zip),
             Format::Tar => tar::Members::open(bytes).map(Members::Tar),
-            Format::Gzip => packed(&source, bytes, Codec::Gzip),
-            Format::Zstd => packed(&source, bytes, Codec::Zstd),
-            Format::Xz => packed(&source, bytes, Codec::Xz),
-            Format::Bzip2 => packed(&source, bytes, Codec::Bzip2),
+            Format::Gzip => packed(&source, bytes, Codec::Gzip, &mut account),
+            Format::Zstd => packed(&source, bytes, Codec::Zstd, &mut account),
+            Format::Xz => packed(&source, bytes, Codec::Xz, &mut account),
+            Format::Bzip2 => packed(&source, bytes, Codec::Bzip2, &mut account),
             Format::SevenZip => sevenz::Members::open(&source, &bytes).map(Members::SevenZip),
             // Those come by `Inside::disk`.
             Format::Disk => Ok(Members::None),
@@ -300,12 +300,23 @@ impl Inside {
 }
 
 /// What is in a compressed stream: a tar archive's members, or one thing.
-fn packed(source: &Source, bytes: Arc<dyn ReadAt>, codec: Codec) -> io::Result<Members> {
+fn packed(
+    source: &Source,
+    bytes: Arc<dyn ReadAt>,
+    codec: Codec,
+    account: &mut Account,
+) -> io::Result<Members> {
     let start = stream::start(&bytes, codec, super::sniff::SNIFFED)?;
     if super::sniff::kind(&start) == super::sniff::Kind::Container(Format::Tar) {
         return tar::Stream::open(bytes, codec).map(Members::TarStream);
     }
-    let name = within(source.name(), &stream::name_within(source.name(), codec));
+    let inner = stream::name_within(source.name(), codec);
+    // A start that was changed may look like anything, and what comes behind is not unpacked for that.
+    if super::sniff::kind(&start) == super::sniff::Kind::Other && stream::is_tar(source.name()) {
+        account
+            .fault("it is no tar archive, as its name says that it is: it is damaged".to_owned());
+    }
+    let name = within(source.name(), &inner);
     Ok(Members::One(Some(source.packed(name, bytes, codec))))
 }
 

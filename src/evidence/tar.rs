@@ -254,7 +254,7 @@ fn found(
 
 /// An archive ends with blocks of zeros; one that does not was cut off, maybe between members.
 fn ended(at: u64, size: u64, account: &mut Account) {
-    if size % BLOCK != 0 {
+    if !size.is_multiple_of(BLOCK) {
         account.fault("it is cut off".to_owned());
     } else if at >= size {
         account.note("it has no end mark: it may have been cut off".to_owned());

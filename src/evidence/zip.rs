@@ -14,7 +14,7 @@ use super::access::{Access, Locked};
 use super::collection::{self, Collected};
 use super::image::Siblings;
 use super::inside::{Account, admit, most, within};
-use super::sniff::SNIFFED;
+use super::sniff::{self, Kind, SNIFFED};
 use super::source::Source;
 use super::spool::{Spool, fill};
 use super::walk::Found;
@@ -101,10 +101,11 @@ impl Archive {
         let size = usize::try_from(member.size()).unwrap_or(usize::MAX);
         let mut start = vec![0; most.min(size)];
         let (n, read) = fill(&mut member, &mut start);
-        if n == 0 {
+        start.truncate(n);
+        // Nobody knows what something is whose start is lost.
+        if n == 0 || sniff::kind(&start) == Kind::Other {
             read?;
         }
-        start.truncate(n);
         Ok(start)
     }
 
@@ -329,7 +330,7 @@ impl Members {
             }
             (false, 0) => {}
             (false, _) if same_names => {
-                account.note(format!("of members with the same name {how}"))
+                account.note(format!("of members with the same name {how}"));
             }
             (false, _) => account.fault(format!("its directory does not tell of all: {how}")),
         }

@@ -140,6 +140,7 @@ struct Search {
 }
 
 /// How far a member reaches.
+#[derive(Clone, Copy)]
 struct Extent {
     packed: u64,
     size: u64,
@@ -222,14 +223,14 @@ impl Search {
         (local.packed, local.size, local.crc) = (extent.packed, extent.size, extent.crc);
         self.names = self.names.saturating_add(local.name.len());
         if self.found.members.len() >= MEMBERS || self.names > NAMES {
-            self.stop(format!("has more than {MEMBERS} members"));
+            self.stop(&format!("has more than {MEMBERS} members"));
             return Ok(self.end);
         }
         self.found.members.push(local);
         Ok(extent.next)
     }
 
-    fn stop(&mut self, why: String) {
+    fn stop(&mut self, why: &str) {
         self.full = true;
         self.found.faults.push(format!("{why}: what comes behind was not looked for"));
     }
@@ -435,7 +436,7 @@ impl Search {
     fn spend(&mut self, cost: u64) -> bool {
         self.budget = self.budget.saturating_sub(cost);
         if self.budget == 0 && !self.full {
-            self.stop("looking for members takes more than the limit".to_owned());
+            self.stop("looking for members takes more than the limit");
         }
         self.budget > 0
     }

@@ -345,7 +345,9 @@ fn archives_that_are_cut_off_are_salvaged() {
         assert!(err.contains("large.evtx is cut off"), "{err}");
         assert_eq!(ledger["totals"]["imbalances"], json!([]));
         assert!(hits.len() >= before && hits.len() > 3 && hits.len() < 2605, "{}", hits.len());
-        assert!(told(&hits) == told(&all[..hits.len()]), "{part}");
+        // The record that the cut goes through may be there in part.
+        let whole = hits.len() - 1;
+        assert!(told(&hits[..whole]) == told(&all[..whole]), "{part}");
         before = hits.len();
     }
 }
