@@ -40,7 +40,7 @@ pub fn run(args: &HuntArgs) -> Result<Exit> {
         passwords::access(&args.evidence, out.quiet)?.carving(evidence::carving(&args.evidence));
     let events = Events::build(&args.events)?;
     let interrupt = interrupt::watch().context("interruptions cannot be handled")?;
-    let rules = Rules::load(&args.rules)?;
+    let rules = Rules::load_digested(&args.rules, args.custody.manifest.is_some())?;
     rules.report(out.verbose, out.quiet)?;
     let local = events.shown_zone().is_some();
     let look = Look { grouped: args.timeline.group, local, filtered: out.show_filtered };

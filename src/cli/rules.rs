@@ -81,34 +81,38 @@ pub struct Rules {
     pub not_rules: usize,
     /// What of the files of log sources was not understood.
     doubts: Vec<Doubt>,
-    /// Where they come from, with digests.
+    /// Where they come from, with digests, if these were wanted.
     pub roots: Vec<RuleRoot>,
 }
 
 impl Rules {
     /// Loads and compiles.
     pub fn load(args: &RuleArgs) -> Result<Rules> {
-        Rules::load_for(args, false)
+        Rules::load_for(args, false, false)
+    }
+
+    /// The same, and digests the files if that is wanted.
+    pub fn load_digested(args: &RuleArgs, digest: bool) -> Result<Rules> {
+        Rules::load_for(args, false, digest)
     }
 
     /// The same, with all documents that are not left out.
     pub fn load_to_list(args: &RuleArgs) -> Result<Rules> {
-        Rules::load_for(args, true)
+        Rules::load_for(args, true, false)
     }
 
-    fn load_for(args: &RuleArgs, to_list: bool) -> Result<Rules> {
+    fn load_for(args: &RuleArgs, to_list: bool, digest: bool) -> Result<Rules> {
         let filter = RuleFilter::build(args)?;
         let (taxonomy, doubts) = taxonomy::read(args)?;
         let lists = expand::read(&args.expand, &args.expand_dir)?;
         let options = LoadOptions {
             expand: lists.values,
             include_inactive: filter.includes_inactive(),
-            // Next to reading them it costs nothing.
-            digest: true,
+            digest,
             ..LoadOptions::default()
         };
         let mut loaded = if args.rules.is_empty() {
-            sigma::load_builtin_with(&LoadOptions { digest: true, ..LoadOptions::default() })
+            sigma::load_builtin_with(&LoadOptions { digest, ..LoadOptions::default() })
         } else {
             sigma::load(&args.rules, &options)
                 .map_err(|error| anyhow::anyhow!("rules: {error}: check the path"))?
