@@ -232,7 +232,7 @@ impl<W: Iterator<Item = Found>> Stream<W> {
         match open::open(source.clone()) {
             Opening::Settled(settled) => Some(Item::Settled(settled)),
             Opening::Log(opened) if matches!(opened.content, Content::Raw(_)) => {
-                self.raw = Some((Arc::new(opened), 0));
+                self.raw = Some((Arc::from(opened), 0));
                 self.slots()
             }
             Opening::Log(_) => Some(Item::Source(source)),
