@@ -155,7 +155,10 @@ fn every_file_is_listed_with_its_digest() {
                 (&manifest["state"], &manifest["exit_code"]),
                 (&state.into(), &run.code.into())
             );
-            assert!(manifest["started"].as_str() <= manifest["ended"].as_str());
+            let time = |which: &str| -> jiff::Timestamp {
+                manifest[which].as_str().unwrap().parse().unwrap()
+            };
+            assert!(time("started") <= time("ended"));
             let outputs = manifest["outputs"].as_array().unwrap();
             let hits = outputs.iter().find(|output| output["what"] == "hits").unwrap();
             assert_eq!(
