@@ -6,6 +6,7 @@ mod cli;
 mod conformance;
 mod conformance_correlation;
 mod conformance_filters;
+mod containers_damage;
 mod evtx_allocations;
 mod evtx_differential;
 mod evtx_forged;

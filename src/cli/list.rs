@@ -467,7 +467,8 @@ impl Inventory for List {
         match self.format {
             ListFormat::Json => self.json(&json!({
                 "schema": "harrier.list/1",
-                "path": entry.path, "found": entry.found, "kind": kind, "hunted": true,
+                "path": entry.path, "stored_as": entry.stored_as, "host": entry.host,
+                "found": entry.found, "kind": kind, "hunted": true,
                 "reason": null, "size": entry.size, "dirty": entry.dirty, "full": entry.full,
                 "chunks": entry.chunks, "chunks_bad": entry.chunks_bad,
                 "records": entry.records, "recovered": entry.recovered,

@@ -99,14 +99,20 @@ impl Access {
         self.1
     }
 
+    /// The first password that fits, of those that are known.
+    pub(super) fn known(&self, fits: impl FnMut(&str) -> bool) -> Option<String> {
+        let mut fits = fits;
+        let known = self.0.passwords.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        known.into_iter().find(|password| fits(password))
+    }
+
     /// The first password that fits, of those that are known and then of those that somebody gives.
     pub(super) fn password(
         &self,
         container: &str,
         mut fits: impl FnMut(&str) -> bool,
     ) -> Option<String> {
-        let known = self.0.passwords.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(found) = known.into_iter().find(|password| fits(password)) {
+        if let Some(found) = self.known(&mut fits) {
             return Some(found);
         }
         let prompt = self.0.prompt.as_ref()?;

@@ -102,6 +102,8 @@ pub(super) fn open(
     let mut found = Vec::new();
     let carving = source.access().carve();
     let mut logs = Vec::new();
+    let windows =
+        disk.volumes.iter().any(|volume| matches!(volume.kind, Kind::Ntfs | Kind::BitLocker));
     let kind = image.as_ref().map_or("a raw image", |image| image.kind);
     let mut layout = Layout {
         image: kind.split_once(' ').map_or(kind, |(_, kind)| kind),
@@ -117,7 +119,7 @@ pub(super) fn open(
         let name = volume_name(source.name(), &volume);
         let offset = volume.offset;
         let (before, about) = (found.len(), volume.clone());
-        let read = self::volume(volume, &name, carving, &mut found, &mut account);
+        let read = self::volume(volume, &name, carving, windows, &mut found, &mut account);
         layout.partitions.push(partition(name, &about, found.get(before..).unwrap_or(&[])));
         logs.extend(
             read.into_iter()
@@ -172,11 +174,31 @@ fn told_damage(image: Option<&Image>, account: &mut Account) {
     }
 }
 
-/// Looks through a volume; gives where on it the logs are that can be read as such.
+/// What a volume holds that cannot be looked into, and what to do.
+fn advice(kind: Kind) -> String {
+    let what = kind.name();
+    match what {
+        "FAT12" | "FAT16" | "FAT32" | "exFAT" => {
+            format!("{what}: mount it read-only and hunt in the folder, or search it with --carve")
+        }
+        "LUKS" => format!("{what}, which is encrypted: unlock it and hunt in what is then there"),
+        "LVM2" | "a disk of Storage Spaces" => {
+            format!("{what}: put the volume together and hunt in what is then there")
+        }
+        "Linux swap" => format!("{what}: search it with --carve"),
+        _ if kind == Kind::Unknown => format!("{what}: search it with --carve"),
+        _ => {
+            format!("{what}: mount it read-only and hunt in the folder, or search it with --carve")
+        }
+    }
+}
+
+/// Looks through a volume; `windows` says whether there is one on the disk that can be; gives where on it the logs are that can be read as such.
 fn volume(
     volume: Volume,
     name: &str,
     carving: Carving,
+    windows: bool,
     found: &mut Vec<Member>,
     account: &mut Account,
 ) -> Vec<Range<u64>> {
@@ -199,6 +221,11 @@ fn volume(
         }
         Kind::Other(what) if what.starts_with("ReFS") => {
             found.push(unread(format!("not looked into: it holds {what}: mount it")));
+            return Vec::new();
+        }
+        // Beside a volume of Windows it is one that no logs are expected on; alone it is all there is.
+        Kind::Other(_) | Kind::Unknown if !windows => {
+            found.push(unread(format!("not looked into: it holds {}", advice(volume.kind))));
             return Vec::new();
         }
         Kind::Other(_) | Kind::Unknown => {

@@ -8,6 +8,8 @@
 //! - How much is unpacked is bounded, and by the container alone ([`Limits`]): what is beyond is said.
 
 use super::access::{Access, Locked};
+use super::collection::Told;
+use super::layout;
 use super::sniff::Format;
 use super::source::Source;
 use super::stream::Codec;
@@ -121,9 +123,26 @@ impl Account {
         if self.faults.len() < FAULTS { self.faults.push(what) } else { self.more_faults += 1 }
     }
 
+    /// Says more of the fault that was noted last.
+    pub(super) fn continued(&mut self, what: &str) {
+        if let Some(last) = self.faults.last_mut() {
+            last.push_str(": ");
+            last.push_str(what);
+        }
+    }
+
     /// Notes something that is no fault.
     pub(super) fn note(&mut self, what: String) {
         self.notes.push(what);
+    }
+
+    /// Notes that nobody knows where the holes of a log were.
+    pub(super) fn lost_holes(&mut self, member: &Source, told: &Told) {
+        if member.claims_to_be_a_log()
+            && let Some(what) = told.fault()
+        {
+            self.fault(format!("{}: {what}", member.name()));
+        }
     }
 
     /// Nothing more is handed out.
@@ -201,19 +220,28 @@ impl Inside {
     ) -> Result<Inside, &'static str> {
         let limits = source.limits().cloned();
         let limits = limits.unwrap_or_else(|| Arc::new(Limits::new(bytes.size())));
-        let source = source.clone().limited(limits);
+        let host = match source.host() {
+            Some(_) => None,
+            None => source.name().rsplit(['/', '\\', '!']).next().and_then(layout::host_by_uac),
+        };
+        let source = source.clone().limited(limits).of_host(host.map(Into::into));
         let mut account = Account::default();
         let opened = match format {
             Format::Zip => zip::Members::open(&source, bytes, &mut account).map(Members::Zip),
             Format::Tar => tar::Members::open(bytes).map(Members::Tar),
-            Format::Gzip => packed(&source, bytes, Codec::Gzip),
-            Format::Zstd => packed(&source, bytes, Codec::Zstd),
-            Format::Xz => packed(&source, bytes, Codec::Xz),
-            Format::Bzip2 => packed(&source, bytes, Codec::Bzip2),
+            Format::Gzip => packed(&source, bytes, Codec::Gzip, &mut account),
+            Format::Zstd => packed(&source, bytes, Codec::Zstd, &mut account),
+            Format::Xz => packed(&source, bytes, Codec::Xz, &mut account),
+            Format::Bzip2 => packed(&source, bytes, Codec::Bzip2, &mut account),
             Format::SevenZip => sevenz::Members::open(&source, &bytes).map(Members::SevenZip),
             // Those come by `Inside::disk`.
             Format::Disk => Ok(Members::None),
         };
+        if let Ok(Members::Zip(members)) = &opened
+            && members.is_aff4()
+        {
+            return Err("an AFF4 image: export it as raw or E01");
+        }
         let members = opened.unwrap_or_else(|error| {
             account.locked = error.get_ref().is_some_and(|inner| inner.is::<Locked>());
             account.fault(error.to_string());
@@ -272,12 +300,23 @@ impl Inside {
 }
 
 /// What is in a compressed stream: a tar archive's members, or one thing.
-fn packed(source: &Source, bytes: Arc<dyn ReadAt>, codec: Codec) -> io::Result<Members> {
+fn packed(
+    source: &Source,
+    bytes: Arc<dyn ReadAt>,
+    codec: Codec,
+    account: &mut Account,
+) -> io::Result<Members> {
     let start = stream::start(&bytes, codec, super::sniff::SNIFFED)?;
     if super::sniff::kind(&start) == super::sniff::Kind::Container(Format::Tar) {
-        return Ok(Members::TarStream(tar::Stream::new(stream::decoder(bytes, codec)?)));
+        return tar::Stream::open(bytes, codec).map(Members::TarStream);
     }
-    let name = within(source.name(), &stream::name_within(source.name(), codec));
+    let inner = stream::name_within(source.name(), codec);
+    // A start that was changed may look like anything, and what comes behind is not unpacked for that.
+    if super::sniff::kind(&start) == super::sniff::Kind::Other && stream::is_tar(source.name()) {
+        account
+            .fault("it is no tar archive, as its name says that it is: it is damaged".to_owned());
+    }
+    let name = within(source.name(), &inner);
     Ok(Members::One(Some(source.packed(name, bytes, codec))))
 }
 

@@ -24,6 +24,7 @@
 //!   ([`DEPTH`], [`UNPACKED`]).
 
 mod access;
+mod collection;
 mod descend;
 mod disk;
 mod file;
@@ -40,6 +41,8 @@ mod tar;
 mod walk;
 mod window;
 mod zip;
+mod zip_headers;
+mod zip_salvage;
 
 use std::{ffi::OsStr, fmt::Write as _, path::Path};
 

@@ -5,7 +5,9 @@
 //! time; it ends when nobody wants more.
 
 use super::access::{Access, Locked};
+use super::collection::Collected;
 use super::inside::{Account, admit, kept, most, within};
+use super::layout::LONGEST;
 use super::sniff::{self, Kind, SNIFFED};
 use super::source::{Source, State};
 use super::spool::fill;
@@ -14,6 +16,7 @@ use super::window::Cursor;
 use crate::bytes::{self, ReadAt};
 use sevenz_rust2::{Archive, ArchiveEntry, BlockDecoder, Error, Password};
 use std::{
+    collections::{BTreeSet, HashMap},
     io::{self, Read},
     sync::{Arc, mpsc},
 };
@@ -29,6 +32,7 @@ const TRIED: u64 = 4 << 20;
 /// The members of an archive, from the thread that decodes it.
 pub(super) struct Members {
     from: mpsc::Receiver<Member>,
+    collected: Collected,
     ended: bool,
 }
 
@@ -62,9 +66,10 @@ impl Members {
         let (to, from) = mpsc::sync_channel(1);
         let (bytes, access) = (Arc::clone(bytes), source.access().clone());
         let limit = most(source.size());
+        let collected = collected(source.name(), &archive, &password, &bytes, limit);
         let work = move || decode(&archive, &password, &bytes, limit, &access, &to);
         std::thread::Builder::new().name("7z".to_owned()).spawn(work)?;
-        Ok(Members { from, ended: false })
+        Ok(Members { from, collected, ended: false })
     }
 
     pub(super) fn next(&mut self, source: &Source, account: &mut Account) -> Option<Found> {
@@ -95,8 +100,11 @@ impl Members {
             if !admit(source, size, account) {
                 return None;
             }
+            let told = self.collected.of(&name);
             let name = within(source.name(), &name);
-            return Some(Found::Source(source.within(name, bytes, State::Live)));
+            let member = source.within(name, bytes, State::Live).told(source.name(), &told);
+            account.lost_holes(&member, &told);
+            return Some(Found::Source(member));
         }
         None
     }
@@ -135,12 +143,40 @@ fn directory(source: &Source, bytes: &Arc<dyn ReadAt>) -> io::Result<(Archive, P
     Ok((archive, password))
 }
 
+/// In an archive of more blocks than this all have one password. To make a key of one takes half a
+/// million rounds of SHA-256; who adds to an archive with another password makes a block or a few.
+const BLOCKS_TRIED: usize = 64;
+
 /// 7zFormat.txt, the method 7zAES.
 const AES: &[u8] = &[0x06, 0xf1, 0x07, 0x01];
 
 fn is_encrypted(archive: &Archive, block: usize) -> bool {
     let coders = archive.blocks.get(block).map(|block| block.coders.as_slice());
     coders.unwrap_or(&[]).iter().any(|coder| coder.encoder_method_id() == AES)
+}
+
+/// The password of a block. Blocks that were added later may have another than the rest.
+fn password_of(
+    archive: &Archive,
+    block: usize,
+    usual: &Password,
+    bytes: &Arc<dyn ReadAt>,
+    access: &Access,
+) -> Option<Password> {
+    let usual = || Some(usual.clone()).filter(|usual| !usual.is_empty());
+    if !is_encrypted(archive, block) {
+        return Some(usual().unwrap_or_else(Password::empty));
+    }
+    if !(2..=BLOCKS_TRIED).contains(&archive.blocks.len()) {
+        return usual();
+    }
+    if let Some(password) = usual().filter(|password| fits(archive, block, password, bytes)) {
+        return Some(password);
+    }
+    let fits = |password: &str| fits(archive, block, &Password::from(password), bytes);
+    let found = access.known(fits).map(|password| Password::from(password.as_str()));
+    // It may be damaged: decoding it tells.
+    found.or_else(usual)
 }
 
 /// Whether a block can be decoded with this password: its first member is, as far as that is short.
@@ -160,6 +196,51 @@ fn fits(archive: &Archive, block: usize, password: &Password, bytes: &Arc<dyn Re
     decoded.is_ok() && good
 }
 
+/// How much is kept of the files that tell of others, all together.
+const ALL_TEXT: usize = 64 << 20;
+
+/// What the collections in an archive say of their files. The blocks that such files are in are decoded
+/// for it, up to `limit` bytes.
+fn collected(
+    name: &str,
+    archive: &Archive,
+    password: &Password,
+    bytes: &Arc<dyn ReadAt>,
+    limit: u64,
+) -> Collected {
+    let paths = archive.files.iter().map(|entry| entry.name.as_str());
+    let paths: Vec<&str> = paths.filter(|path| Collected::hinted(path)).collect();
+    if paths.is_empty() {
+        return Collected::default();
+    }
+    let in_block = archive.files.iter().zip(&archive.stream_map.file_block_index);
+    let wanted: BTreeSet<usize> = in_block
+        .filter(|(entry, _)| Collected::tells(&entry.name))
+        .filter_map(|(_, block)| *block)
+        .collect();
+    let mut from = Cursor::new(Arc::clone(bytes));
+    let (mut left, mut limit) = (ALL_TEXT, limit);
+    let mut texts = HashMap::new();
+    for block in wanted {
+        let decoder = BlockDecoder::new(1, block, archive, password, &mut from);
+        // What is damaged is told when the members are read.
+        let _ = decoder.for_each_entries(&mut |entry: &ArchiveEntry, reader: &mut dyn Read| {
+            let size = usize::try_from(entry.size).unwrap_or(usize::MAX);
+            if Collected::tells(&entry.name) && size <= LONGEST.min(left) {
+                let mut text = vec![0; size];
+                let (n, read) = fill(reader, &mut text);
+                if read.is_ok() && n == size {
+                    left -= size;
+                    texts.insert(entry.name.clone(), text);
+                }
+            }
+            limit = limit.saturating_sub(entry.size);
+            Ok(limit > 0)
+        });
+    }
+    Collected::gather(name, paths.into_iter(), |path| texts.get(path).cloned())
+}
+
 /// Decodes all blocks and hands on what is in them, until nobody wants more.
 fn decode(
     archive: &Archive,
@@ -172,14 +253,14 @@ fn decode(
     let mut from = Cursor::new(Arc::clone(bytes));
     let mut left = limit;
     for block in 0..archive.blocks.len() {
-        let decoder = BlockDecoder::new(1, block, archive, password, &mut from);
-        let entries = decoder.entry_count() as u64;
-        if is_encrypted(archive, block) && password.is_empty() {
-            if to.send(Member::Locked(entries)).is_err() {
+        let entries = BlockDecoder::new(1, block, archive, password, &mut from).entry_count();
+        let Some(password) = password_of(archive, block, password, bytes, access) else {
+            if to.send(Member::Locked(entries as u64)).is_err() {
                 return;
             }
             continue;
-        }
+        };
+        let decoder = BlockDecoder::new(1, block, archive, &password, &mut from);
         let mut gone = false;
         let mut name = String::new();
         let decoded =

@@ -73,9 +73,24 @@ const FORMATS: &[(usize, &[u8], Format)] = &[
     (0, b"\xfd7zXZ\0", Format::Xz),
 ];
 
-/// Kinds of things that may hold event logs and that cannot be looked into.
+/// Kinds of things that may hold event logs and that cannot be looked into, images aside
+/// ([`super::image::unsupported`]).
 const UNSUPPORTED: &[(usize, &[u8], &str)] = &[
     (0, b"Rar!\x1a\x07", "a RAR archive: unpack it and hunt in the folder"),
+    (0, b"MSCF\0\0\0\0", "a CAB archive: unpack it (expand, cabextract) and hunt in the folder"),
+    (7, b"**ACE**", "an ACE archive: unpack it and hunt in the folder"),
+    (2, b"-lh5-", "an LHA archive: unpack it and hunt in the folder"),
+    (0, b"070701", "a cpio archive: unpack it and hunt in the folder"),
+    (0, b"070707", "a cpio archive: unpack it and hunt in the folder"),
+    (0, b"\x04\x22\x4d\x18", "packed with LZ4: unpack it (lz4 -d) and hunt in what comes out"),
+    (0, b"LZIP\x01", "packed with lzip: unpack it (lzip -d) and hunt in what comes out"),
+    (0, b"\x89LZO\0\r\n\x1a\n", "packed with lzop: unpack it (lzop -d) and hunt in what comes out"),
+    // APPNOTE.TXT 8.5.4, the mark of an archive in parts.
+    (
+        0,
+        b"PK\x07\x08PK\x03\x04",
+        "the first part of a zip archive in parts: join them (zip -s 0 NAME.zip --out WHOLE.zip)",
+    ),
     (0, b"ElfChnk\0", "a chunk of an event log without the file header: search it with --carve"),
     (4096, b"ElfChnk\0", "an event log whose file header is gone: search it with --carve"),
     // ELF_LOGFILE_HEADER: its size, then the signature.
@@ -103,6 +118,17 @@ const DISKS: &[(usize, &[u8])] = &[
     (3, b"NTFS    "),
     (3, b"-FVE-FS-"),
     (3, b"ReFS\0\0\0\0"),
+    (3, b"EXFAT   "),
+    // Those of other systems: they are named, not read.
+    (0, b"LUKS\xba\xbe"),
+    (0, b"XFSB"),
+    (32, b"NXSB"),
+    (512, b"LABELONE"),
+    (1024, b"H+\0\x04"),
+    (1024, b"HX\0\x05"),
+    (1080, b"\x53\xef"),
+    (0, b"SPACEDB "),
+    (4096, b"SPACEDB "),
     (512, b"EFI PART"),
     (4096, b"EFI PART"),
 ];
@@ -112,6 +138,37 @@ pub(super) fn image(start: &[u8]) -> Option<&'static str> {
     let has = |at, magic: &[u8]| bytes::slice(start, at, magic.len()) == Some(magic);
     IMAGES.iter().find(|(at, magic, _)| has(*at, magic)).map(|(.., what)| *what)
 }
+
+/// What this is, by what it has further on or at its end: something that may hold event logs and cannot
+/// be looked into. Few things are large and of no known kind.
+pub(super) fn unsupported_further_on(bytes: &dyn ReadAt) -> io::Result<Option<&'static str>> {
+    let size = bytes.size();
+    if size < FURTHER_ON {
+        return Ok(None);
+    }
+    for (at, magic, what) in LATER {
+        let at = if *at < 0 { size.checked_add_signed(*at) } else { u64::try_from(*at).ok() };
+        let mut there = [0; 8];
+        let there = there.get_mut(..magic.len()).unwrap_or_default();
+        if at.is_some_and(|at| bytes::read_full(bytes, at, there).is_ok()) && there == *magic {
+            return Ok(Some(what));
+        }
+    }
+    Ok(None)
+}
+
+/// The least that the things below have: the first 16 sectors of a disc, and one more.
+const FURTHER_ON: u64 = 17 * 2048;
+
+/// Where, counted from the end if it is below zero; what; what it is.
+const LATER: &[(i64, &[u8], &str)] = &[
+    // ECMA-119 8.4; ECMA-167 part 2, 9.1.
+    (0x8001, b"CD001", "an ISO 9660 image: mount it, or unpack it (7z x), and hunt in the folder"),
+    (0x8001, b"BEA01", "a UDF image: mount it, or unpack it (7z x), and hunt in the folder"),
+    (0x1_0040, b"_BHRfS_M", "a volume of Btrfs: mount it read-only and hunt in the folder"),
+    // The last 512 bytes of an Apple disk image.
+    (-512, b"koly", "an Apple disk image (DMG): convert it to raw (hdiutil convert -format UDTO)"),
+];
 
 /// Whether chunks of a log are here without the header of its file.
 pub(super) fn is_headless(start: &[u8]) -> bool {

@@ -1,9 +1,11 @@
 //! A source: something that may be an event log, by name, and how its bytes are got at.
 
 use super::access::{Access, Carving};
+use super::collection::{Holes, Told};
 use super::disk::{self, Disk};
 use super::image::{FolderSiblings, ImageFault, NoSiblings, Siblings};
-use super::inside::{DEPTH, Inside, Limits, TOO_DEEP};
+use super::inside::{DEPTH, Inside, Limits, TOO_DEEP, most, within};
+use super::layout::{Index, Sparse};
 use super::sniff::{self, Format, Kind, SNIFFED};
 use super::stream::{self, Codec};
 use super::{display_name, file, zip};
@@ -60,6 +62,10 @@ pub struct Source {
     limits: Option<Arc<Limits>>,
     /// What is to be known of it beside its bytes.
     notes: Arc<[String]>,
+    /// What it is called where it is stored, if it is shown by another name.
+    stored_as: Option<Arc<str>>,
+    /// Where its holes were, if it is stored without them.
+    holes: Option<Arc<Index>>,
     place: Place,
 }
 
@@ -140,6 +146,8 @@ impl Source {
             access: access.clone(),
             limits: None,
             notes: Arc::default(),
+            stored_as: None,
+            holes: None,
             place: Place::File(path),
         }
     }
@@ -192,6 +200,8 @@ impl Source {
             access: self.access.clone(),
             limits: self.limits.clone(),
             notes: Arc::default(),
+            stored_as: None,
+            holes: None,
             state: self.state,
         }
     }
@@ -225,6 +235,36 @@ impl Source {
     #[must_use]
     pub fn of_host(self, host: Option<Arc<str>>) -> Source {
         Source { host: host.or_else(|| self.host.clone()), ..self }
+    }
+
+    /// The same, with what the collection that it is of says of it; `container` is what its name begins
+    /// with that is none of the path that the collection tells of.
+    pub(super) fn told(self, container: &str, told: &Told) -> Source {
+        let mut notes = self.notes.to_vec();
+        notes.extend(told.fault());
+        let holes = match &told.holes {
+            Holes::Index(index) => Some(Arc::clone(index)),
+            _ => None,
+        };
+        if let Some(index) = &holes
+            && index.stored() < self.size
+        {
+            let (stored, size) = (index.stored(), self.size);
+            notes.push(format!("its .idx tells of {stored} of the {size} bytes that are stored"));
+        }
+        let source = Source { holes, notes: notes.into(), ..self };
+        let source = source.of_host(told.host.clone());
+        let Some(shown) = &told.shown else { return source };
+        let stored_as = Some(source.name.as_str().into());
+        let name = if container.is_empty() { shown.clone() } else { within(container, shown) };
+        Source { name, stored_as, ..source }
+    }
+
+    /// What it is called where it is stored, if a collection says that its path was another, which is
+    /// then its name.
+    #[must_use]
+    pub fn stored_as(&self) -> Option<&str> {
+        self.stored_as.as_deref()
     }
 
     pub(super) fn limited(self, limits: Arc<Limits>) -> Source {
@@ -332,6 +372,15 @@ impl Source {
     /// # Errors
     /// If it cannot be opened or is not a thing with bytes at positions.
     pub fn open(&self) -> io::Result<Arc<dyn ReadAt>> {
+        let stored = self.stored()?;
+        Ok(match &self.holes {
+            Some(index) => Arc::new(Sparse::new(stored, Arc::clone(index))),
+            None => stored,
+        })
+    }
+
+    /// Its bytes as they are stored.
+    fn stored(&self) -> io::Result<Arc<dyn ReadAt>> {
         match &self.place {
             Place::File(path) => Ok(Arc::new(file::FileBytes::open(path)?)),
             Place::Bytes(bytes) | Place::Raw { bytes, .. } => Ok(Arc::clone(bytes)),
@@ -346,6 +395,7 @@ impl Source {
     /// Its first bytes. Of what is packed no more is unpacked.
     fn start(&self) -> io::Result<Vec<u8>> {
         match &self.place {
+            _ if self.holes.is_some() => sniff::start(&*self.open()?),
             Place::Zip { archive, index, .. } if !self.opens_cheaply() => {
                 archive.start(*index, SNIFFED)
             }
@@ -379,17 +429,25 @@ impl Source {
         } else {
             (self.start()?, None)
         };
-        let bytes = || opened.map_or_else(|| self.open(), Ok);
-        match sniff::kind(&start) {
+        let bytes = || opened.clone().map_or_else(|| self.open(), Ok);
+        let kind = sniff::kind(&start);
+        if let Some(index) = &self.holes
+            && kind != Kind::Other
+            && index.size() > most(self.size)
+        {
+            let what = format!("its .idx makes {} bytes of it, more than the limit", index.size());
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, what));
+        }
+        match kind {
             Kind::Log => Ok(Look::Log(bytes()?)),
             Kind::Other if self.named && self.carves() => Ok(raw(bytes()?)),
             Kind::Unsupported(_) if self.carves() && sniff::is_headless(&start) => {
                 Ok(raw(bytes()?))
             }
-            Kind::Other if self.is_dmg() => {
-                Ok(Look::Unsupported("a DMG image: convert it to raw".to_owned()))
-            }
-            Kind::Other => Ok(Look::Other(start)),
+            Kind::Other => match self.further_on(opened.as_deref())? {
+                Some(what) => Ok(Look::Unsupported(what.to_owned())),
+                None => Ok(Look::Other(start)),
+            },
             Kind::Unsupported(what) => Ok(Look::Unsupported(what.to_owned())),
             Kind::Container(_) | Kind::Disk if self.depth >= DEPTH => {
                 Ok(Look::Unsupported(TOO_DEEP.to_owned()))
@@ -420,7 +478,10 @@ impl Source {
             Ok(Disk::None) if self.named && self.carves() => Ok(raw(self.open()?)),
             Ok(Disk::None | Disk::Parts(_)) => Ok(match sniff::image(&start) {
                 Some(what) => Look::Unsupported(format!("{what}, and no volume is known in it")),
-                None => Look::Other(start),
+                None => match self.further_on(Some(&**bytes))? {
+                    Some(what) => Look::Unsupported(what.to_owned()),
+                    None => Look::Other(start),
+                },
             }),
             Err(ImageFault::Unreadable(error)) => Err(error),
             Err(ImageFault::Unsupported(what)) => Ok(Look::Unsupported(what)),
@@ -432,18 +493,14 @@ impl Source {
         &self.place
     }
 
-    /// Whether it ends like a disk image of macOS. Those begin with anything; only files of that name
-    /// are asked, so that not every file is read at its end.
-    fn is_dmg(&self) -> bool {
-        let named = self.name.len().checked_sub(4).and_then(|at| self.name.get(at..));
-        if !named.is_some_and(|end| end.eq_ignore_ascii_case(".dmg")) {
-            return false;
+    /// What it is by what stands further on in it, if that can be looked at without unpacking.
+    fn further_on(&self, opened: Option<&dyn ReadAt>) -> io::Result<Option<&'static str>> {
+        match &self.place {
+            Place::File(_) | Place::Bytes(_) => {
+                opened.map_or(Ok(None), sniff::unsupported_further_on)
+            }
+            _ => Ok(None),
         }
-        let mut magic = [0; 4];
-        self.open().is_ok_and(|bytes| {
-            let at = bytes.size().checked_sub(512);
-            at.is_some_and(|at| bytes.read_at(at, &mut magic).is_ok() && magic == *b"koly")
-        })
     }
 
     /// Whether raw bytes are searched.

@@ -2,6 +2,7 @@
 
 use super::access::Access;
 use super::inside::most;
+use super::sniff::{self, Kind};
 use super::spool::{Spool, fill};
 use super::window::Cursor;
 use crate::bytes::ReadAt;
@@ -44,10 +45,11 @@ pub(super) fn decoder(bytes: Arc<dyn ReadAt>, codec: Codec) -> io::Result<Box<dy
 pub(super) fn start(bytes: &Arc<dyn ReadAt>, codec: Codec, most: usize) -> io::Result<Vec<u8>> {
     let mut start = vec![0; most];
     let (n, read) = fill(&mut *decoder(Arc::clone(bytes), codec)?, &mut start);
-    if n == 0 {
+    start.truncate(n);
+    // Nobody knows what something is whose start is lost.
+    if n == 0 || sniff::kind(&start) == Kind::Other {
         read?;
     }
-    start.truncate(n);
     Ok(start)
 }
 
@@ -76,6 +78,14 @@ pub(super) fn name_within(name: &str, codec: Codec) -> String {
         }
         _ => "content".to_owned(),
     }
+}
+
+/// Whether a stream's name says that a tar archive is in it.
+pub(super) fn is_tar(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let short = [".tgz", ".tzst", ".txz", ".tbz", ".tbz2"];
+    let long = [".tar.gz", ".tar.zst", ".tar.xz", ".tar.bz2"];
+    short.iter().chain(&long).any(|end| name.ends_with(end))
 }
 
 #[cfg(test)]

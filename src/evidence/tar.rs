@@ -5,15 +5,22 @@
 //!
 //! The `tar` crate's iterator borrows the archive; here each step makes a new one where the next
 //! member's headers begin, which the crate takes for the beginning of an archive.
+//!
+//! An archive has no directory. Whether it holds a collection, and what that says of its files, is
+//! looked for by going through all of it once more, when a path is met that may be of one.
 
+use super::collection::{Collected, Told};
 use super::inside::{Account, admit, kept, most, within};
+use super::layout::LONGEST;
 use super::sniff::{self, Kind, SNIFFED};
 use super::source::{Source, State};
 use super::spool::fill;
+use super::stream::{self, Codec};
 use super::walk::Found;
 use super::window::{Cursor, Window};
-use crate::bytes::ReadAt;
+use crate::bytes::{self, ReadAt};
 use std::{
+    collections::HashMap,
     io::{self, Read, Seek, SeekFrom},
     sync::Arc,
 };
@@ -53,15 +60,75 @@ fn header<R: Read>(entry: &tar::Entry<'_, R>) -> Header {
     Header { name, size: entry.size(), kind, content: entry.raw_file_position() }
 }
 
+/// How much is kept of the files that tell of others, all together.
+const ALL_TEXT: usize = 64 << 20;
+
+/// What the collections in an archive say of their files.
+fn collected<R: Read>(archive: &str, entries: tar::Entries<'_, R>) -> Collected {
+    let mut left = ALL_TEXT;
+    let mut paths = Vec::new();
+    let mut texts = HashMap::new();
+    // What is damaged is told when its members are read.
+    for mut entry in entries.map_while(Result::ok) {
+        let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        if !Collected::hinted(&path) {
+            continue;
+        }
+        let size = usize::try_from(entry.size()).unwrap_or(usize::MAX);
+        if Collected::tells(&path) && size <= LONGEST.min(left) {
+            let mut text = vec![0; size];
+            let (n, read) = fill(&mut entry, &mut text);
+            if read.is_ok() && n == size {
+                left -= size;
+                texts.insert(path.clone(), text);
+            }
+        }
+        paths.push(path);
+    }
+    let paths = paths.iter().map(String::as_str);
+    Collected::gather(archive, paths, |path| texts.get(path).cloned())
+}
+
+/// What is known of the collections in an archive, looked for when it is needed.
+#[derive(Default)]
+struct Known(Option<Collected>);
+
+impl Known {
+    fn of(&mut self, path: &str, look: impl FnOnce() -> Collected) -> Told {
+        if self.0.is_none() && !Collected::hinted(path) {
+            return Told::default();
+        }
+        self.0.get_or_insert_with(look).of(path)
+    }
+}
+
 /// The members of an archive that can be read at positions.
 pub(super) struct Members {
     bytes: Arc<dyn ReadAt>,
     at: u64,
+    known: Known,
 }
 
 impl Members {
     pub(super) fn open(bytes: Arc<dyn ReadAt>) -> io::Result<Members> {
-        Ok(Members { bytes, at: 0 })
+        Ok(Members { bytes, at: 0, known: Known::default() })
+    }
+
+    fn told(&mut self, path: &str, source: &Source) -> Told {
+        let bytes = &self.bytes;
+        self.known.of(path, || {
+            let mut archive = tar::Archive::new(Cursor::new(Arc::clone(bytes)));
+            let entries = archive.entries_with_seek();
+            entries.map_or_else(|_| Collected::default(), |all| collected(source.name(), all))
+        })
+    }
+
+    /// The next place from here on where a member's header is whole.
+    fn resume(&self) -> Option<u64> {
+        let mut cursor = Cursor::new(Arc::clone(&self.bytes));
+        cursor.seek(SeekFrom::Start(self.at.checked_add(BLOCK)?)).ok()?;
+        let (skipped, _) = next_header(&mut cursor).ok()??;
+        Some(self.at + BLOCK + skipped)
     }
 
     pub(super) fn next(&mut self, source: &Source, account: &mut Account) -> Option<Found> {
@@ -79,13 +146,23 @@ impl Members {
             });
             let (header, sparse) = match step {
                 Ok(Some(step)) => step,
-                Ok(None) => {
-                    ended(self.at, self.bytes.size(), account);
-                    return None;
-                }
+                Ok(None) => match self.resume() {
+                    Some(next) => {
+                        account.fault(format!("ends at offset {} and goes on at {next}", self.at));
+                        self.at = next;
+                        continue;
+                    }
+                    None => {
+                        ended(self.at, self.bytes.size(), account);
+                        return None;
+                    }
+                },
                 Err(error) => {
-                    account.fault(format!("at offset {}: {error}", self.at));
-                    return None;
+                    let next = self.resume();
+                    let goes_on = next.map_or_else(String::new, |at| format!("; goes on at {at}"));
+                    account.fault(format!("at offset {}: {error}{goes_on}", self.at));
+                    self.at = next?;
+                    continue;
                 }
             };
             let content = self.at.saturating_add(header.content);
@@ -103,20 +180,56 @@ impl Members {
             if header.kind == Member::File && end > self.bytes.size() {
                 account.fault(format!("cut off within {}", header.name));
             }
+            let told = self.told(&header.name, source);
             let plain = || -> Arc<dyn ReadAt> {
                 Arc::new(Window::new(Arc::clone(&self.bytes), content, header.size))
             };
             let bytes = || sparse.clone().unwrap_or_else(plain);
-            if let Some(found) = found(&header, source, account, bytes) {
+            if let Some(found) = found(&header, &told, source, account, bytes) {
                 return Some(found);
             }
         }
     }
 }
 
+/// Whether a block is a header: its checksum fits (POSIX.1-2017, pax, `chksum`: the sum of all bytes,
+/// those of the field as blanks).
+fn is_header(block: &[u8; 512]) -> bool {
+    const FIELD: std::ops::Range<usize> = 148..156;
+    if bytes::slice(block, 257, 5) != Some(b"ustar") {
+        return false;
+    }
+    let digits = block.get(FIELD).unwrap_or(&[]);
+    let text = digits.iter().map(|byte| char::from(*byte)).collect::<String>();
+    let told = u32::from_str_radix(text.trim_matches([' ', '\0']), 8);
+    let sum = block.iter().enumerate().map(|(at, byte)| match FIELD.contains(&at) {
+        true => u32::from(b' '),
+        false => u32::from(*byte),
+    });
+    told == Ok(sum.sum())
+}
+
+/// Reads on to the next block that is a header; how much was skipped before it.
+fn next_header(from: &mut dyn Read) -> io::Result<Option<(u64, [u8; 512])>> {
+    let mut skipped = 0;
+    loop {
+        let mut block = [0; 512];
+        let (n, read) = fill(from, &mut block);
+        read?;
+        if n < block.len() {
+            return Ok(None);
+        }
+        if is_header(&block) {
+            return Ok(Some((skipped, block)));
+        }
+        skipped += BLOCK;
+    }
+}
+
 /// What is handed on of a member.
 fn found(
     header: &Header,
+    told: &Told,
     source: &Source,
     account: &mut Account,
     bytes: impl FnOnce() -> Arc<dyn ReadAt>,
@@ -131,20 +244,29 @@ fn found(
         Member::Link => Some(Found::Link { name }),
         Member::Special => Some(Found::Special { name }),
         _ if !admit(source, header.size, account) => None,
-        _ => Some(Found::Source(source.within(name, bytes(), State::Live))),
+        _ => {
+            let member = source.within(name, bytes(), State::Live).told(source.name(), told);
+            account.lost_holes(&member, told);
+            Some(Found::Source(member))
+        }
     }
 }
 
 /// An archive ends with blocks of zeros; one that does not was cut off, maybe between members.
 fn ended(at: u64, size: u64, account: &mut Account) {
-    if at >= size {
+    if !size.is_multiple_of(BLOCK) {
+        account.fault("it is cut off".to_owned());
+    } else if at >= size {
         account.note("it has no end mark: it may have been cut off".to_owned());
     }
 }
 
 /// The members of an archive that comes out of a decoder.
 pub(super) struct Stream {
+    bytes: Arc<dyn ReadAt>,
+    codec: Codec,
     from: Counted,
+    known: Known,
 }
 
 struct Counted {
@@ -161,8 +283,9 @@ impl Read for Counted {
 }
 
 impl Stream {
-    pub(super) fn new(from: Box<dyn Read + Send>) -> Stream {
-        Stream { from: Counted { from, at: 0 } }
+    pub(super) fn open(bytes: Arc<dyn ReadAt>, codec: Codec) -> io::Result<Stream> {
+        let from = Counted { from: stream::decoder(Arc::clone(&bytes), codec)?, at: 0 };
+        Ok(Stream { bytes, codec, from, known: Known::default() })
     }
 
     /// Goes on to the next member's headers.
@@ -174,6 +297,16 @@ impl Stream {
         Ok(())
     }
 
+    /// Goes on to the next header that is whole, if there is one.
+    fn resume(&mut self) -> io::Result<bool> {
+        self.align()?;
+        let Some((_, block)) = next_header(&mut self.from)? else { return Ok(false) };
+        let rest = std::mem::replace(&mut self.from.from, Box::new(io::empty()));
+        self.from.from = Box::new(io::Cursor::new(block).chain(rest));
+        self.from.at = self.from.at.saturating_sub(BLOCK);
+        Ok(true)
+    }
+
     pub(super) fn next(&mut self, source: &Source, account: &mut Account) -> Option<Found> {
         loop {
             match self.step(source, account) {
@@ -181,9 +314,13 @@ impl Stream {
                 Ok(Step::Skipped) if !account.ended() => {}
                 Ok(_) => return None,
                 Err(error) => {
-                    account
-                        .fault(format!("at {} bytes of what it unpacks to: {error}", self.from.at));
-                    return None;
+                    let at = self.from.at;
+                    let goes_on = self.resume().unwrap_or(false);
+                    let next = if goes_on { "; goes on behind it" } else { "" };
+                    account.fault(format!("at {at} bytes of what it unpacks to: {error}{next}"));
+                    if !goes_on {
+                        return None;
+                    }
                 }
             }
         }
@@ -194,6 +331,12 @@ impl Stream {
         let begun = self.from.at;
         let mut archive = tar::Archive::new(&mut self.from);
         let Some(entry) = archive.entries()?.next() else {
+            let ended_at = self.from.at;
+            if self.resume()? {
+                account
+                    .fault(format!("ends at {ended_at} bytes of what it unpacks to, and goes on"));
+                return Ok(Step::Skipped);
+            }
             // The decoder's checksum stands behind its last byte.
             io::copy(&mut self.from, &mut io::sink())?;
             ended(begun, self.from.at, account);
@@ -201,6 +344,13 @@ impl Stream {
         };
         let mut entry = entry?;
         let header = header(&entry);
+        let (packed, codec) = (&self.bytes, self.codec);
+        let told = self.known.of(&header.name, || {
+            let decoder = stream::decoder(Arc::clone(packed), codec);
+            let mut archive = tar::Archive::new(decoder.unwrap_or_else(|_| Box::new(io::empty())));
+            let entries = archive.entries();
+            entries.map_or_else(|_| Collected::default(), |all| collected(source.name(), all))
+        });
         let mut bytes: Arc<dyn ReadAt> = Arc::new(Vec::new());
         if matches!(header.kind, Member::File | Member::Sparse) {
             let mut start = vec![0; SNIFFED];
@@ -216,7 +366,7 @@ impl Stream {
                 bytes = kept(&mut all, most(source.size()), source.access());
             }
         }
-        Ok(found(&header, source, account, || bytes).map_or(Step::Skipped, Step::Found))
+        Ok(found(&header, &told, source, account, || bytes).map_or(Step::Skipped, Step::Found))
     }
 }
 

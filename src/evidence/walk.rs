@@ -14,7 +14,9 @@
 //!   them are remembered. Hard links are different files.
 
 use super::access::Access;
+use super::collection::{Folders, Told};
 use super::inside::Container;
+use super::layout::INDEX;
 use super::{Source, display_name};
 use std::{
     collections::{HashMap, HashSet},
@@ -65,6 +67,11 @@ pub struct Walk {
     /// Targets of links that lie outside all roots.
     outside: HashSet<PathBuf>,
     access: Access,
+    folders: Folders,
+    /// What is to be told of the file that came last.
+    told: Option<Found>,
+    /// Indexes that were told of with their files.
+    indexes: HashSet<PathBuf>,
 }
 
 #[derive(Debug)]
@@ -87,8 +94,17 @@ impl Walk {
                 by_path.entry(real.clone()).or_insert(at);
             }
         }
-        let (outside, access) = (HashSet::new(), Access::default());
-        Walk { roots, by_path, next_root: 0, folder: None, outside, access }
+        Walk {
+            roots,
+            by_path,
+            next_root: 0,
+            folder: None,
+            outside: HashSet::new(),
+            access: Access::default(),
+            folders: Folders::default(),
+            told: None,
+            indexes: HashSet::new(),
+        }
     }
 
     /// The same, with these passwords for what is found.
@@ -97,8 +113,23 @@ impl Walk {
         Walk { access, ..self }
     }
 
-    fn source(&self, path: PathBuf, size: u64, named: bool) -> Found {
-        Found::Source(Source::file(path, size, named, &self.access))
+    /// A file, which really is at `real`.
+    fn source(&mut self, path: PathBuf, real: Option<&Path>, size: u64, named: bool) -> Found {
+        let told = real.map_or_else(Told::default, |real| self.folders.of(real, &path));
+        let source = Source::file(path, size, named, &self.access).told("", &told);
+        if source.claims_to_be_a_log()
+            && let Some(why) = told.lost()
+        {
+            let what = format!("cannot be used: {why}; the log beside it is read as it is stored");
+            let (name, error) = (format!("{}{INDEX}", source.name()), io::Error::other(what));
+            if let Some(path) = source.path() {
+                let mut index = path.as_os_str().to_owned();
+                index.push(INDEX);
+                self.indexes.insert(index.into());
+            }
+            self.told = Some(Found::Unreadable { name, error });
+        }
+        Found::Source(source)
     }
 
     fn begin_root(&mut self, at: usize) -> Option<Found> {
@@ -117,7 +148,10 @@ impl Walk {
                 );
                 None
             }
-            Ok(metadata) => Some(self.source(root.given.clone(), metadata.len(), true)),
+            Ok(metadata) => {
+                let (given, real) = (root.given.clone(), root.real.clone());
+                Some(self.source(given, real.as_deref(), metadata.len(), true))
+            }
         }
     }
 
@@ -134,27 +168,34 @@ impl Walk {
             return Some(self.link(entry.path()));
         }
         let current = self.next_root.saturating_sub(1);
-        // The first root needs no comparison at all.
-        if let Some(Root { given, real: Some(real) }) =
-            self.roots.get(current).filter(|_| current > 0)
-        {
-            let below = entry.path().strip_prefix(given).unwrap_or(entry.path());
-            if self.lies_in_root_before(current, &real.join(below)) {
-                let name = display_name(entry.path());
-                if let (true, Some(folder)) = (kind.is_dir(), &mut self.folder) {
-                    folder.skip_current_dir();
-                }
-                return Some(Found::Duplicate { name });
+        let real = match self.roots.get(current) {
+            Some(Root { given, real: Some(real) }) => {
+                Some(real.join(entry.path().strip_prefix(given).unwrap_or(entry.path())))
             }
+            _ => None,
+        };
+        // The first root needs no comparison at all.
+        if current > 0
+            && let Some(real) = &real
+            && self.lies_in_root_before(current, real)
+        {
+            let name = display_name(entry.path());
+            if let (true, Some(folder)) = (kind.is_dir(), &mut self.folder) {
+                folder.skip_current_dir();
+            }
+            return Some(Found::Duplicate { name });
         }
         if kind.is_dir() {
+            return None;
+        }
+        if !self.indexes.is_empty() && self.indexes.remove(entry.path()) {
             return None;
         }
         if !kind.is_file() {
             return Some(Found::Special { name: display_name(entry.path()) });
         }
         Some(match entry.metadata() {
-            Ok(metadata) => self.source(entry.into_path(), metadata.len(), false),
+            Ok(metadata) => self.source(entry.into_path(), real.as_deref(), metadata.len(), false),
             Err(error) => unreadable(error),
         })
     }
@@ -178,10 +219,10 @@ impl Walk {
             Ok(real) => real,
             Err(error) => return Found::Unreadable { name, error },
         };
-        if self.lies_in_root_before(usize::MAX, &real) || !self.outside.insert(real) {
+        if self.lies_in_root_before(usize::MAX, &real) || !self.outside.insert(real.clone()) {
             return Found::Duplicate { name };
         }
-        self.source(path.to_owned(), metadata.len(), false)
+        self.source(path.to_owned(), Some(&real), metadata.len(), false)
     }
 }
 
@@ -196,6 +237,9 @@ impl Iterator for Walk {
     type Item = Found;
 
     fn next(&mut self) -> Option<Found> {
+        if let Some(told) = self.told.take() {
+            return Some(told);
+        }
         loop {
             if let Some(folder) = &mut self.folder {
                 match folder.next() {

@@ -5,20 +5,27 @@
 //! because the crate's readers borrow the archive and go forward only: a stored member is a part of
 //! the archive's bytes, without a copy, and a deflated one is unpacked as far as it is read
 //! ([`Spool`]). Any number of threads read members of one archive.
+//!
+//! Invariant: what no entry of the directory tells of is looked for by the headers in front of members
+//! (`zip_salvage`), in all of an archive whose directory is gone or damaged, and between the members
+//! of one that has it.
 
 use super::access::{Access, Locked};
+use super::collection::{self, Collected};
 use super::image::Siblings;
 use super::inside::{Account, admit, most, within};
-use super::layout;
-use super::sniff::SNIFFED;
+use super::sniff::{self, Kind, SNIFFED};
 use super::source::Source;
 use super::spool::{Spool, fill};
 use super::walk::Found;
 use super::window::{Cursor, Window};
+use super::zip_headers::{BY_DESCRIPTOR, ENCRYPTED, Local};
+use super::zip_salvage::salvage;
 use crate::bytes::ReadAt;
 use std::{
     io::{self, Read},
-    sync::Arc,
+    ops::Range,
+    sync::{Arc, Mutex, PoisonError},
 };
 use zip::{CompressionMethod, ZipArchive, read::ZipFile, result::ZipError};
 
@@ -26,18 +33,22 @@ use zip::{CompressionMethod, ZipArchive, read::ZipFile, result::ZipError};
 /// which shows it but for one in 256 at the worst.
 const TRIED_WHOLE: u64 = 4 << 20;
 
-/// The longest that is read of what tells of other members.
-const LONGEST: usize = 8 << 20;
-
 /// See the module.
 pub(super) struct Archive {
     zip: ZipArchive<Cursor>,
     bytes: Arc<dyn ReadAt>,
     access: Access,
     name: String,
-    password: Option<String>,
-    /// Whether it is a collection by Velociraptor.
-    collection: bool,
+    passwords: Mutex<Passwords>,
+}
+
+/// What is known of the passwords of an archive.
+#[derive(Default)]
+struct Passwords {
+    /// Those that fitted members so far.
+    good: Vec<String>,
+    /// Whether somebody was asked for one, and none fitted: nobody is asked for each member.
+    asked: bool,
 }
 
 impl Archive {
@@ -58,24 +69,8 @@ impl Archive {
         entry.is_some_and(|entry| entry.compression() != CompressionMethod::Stored)
     }
 
-    /// A member's bytes, with its holes if it was stored without them.
+    /// A member's bytes.
     pub(super) fn open(&self, index: usize) -> io::Result<Arc<dyn ReadAt>> {
-        let stored = self.stored(index)?;
-        let Some(holes) = self.holes(index) else { return Ok(stored) };
-        Ok(Arc::new(layout::sparse(stored, &self.start(holes, LONGEST)?)?))
-    }
-
-    /// The member that says where the holes of a file of a collection were, if there is one.
-    fn holes(&self, index: usize) -> Option<usize> {
-        if !self.collection {
-            return None;
-        }
-        let entry = self.zip.by_index_data(index).ok()?;
-        self.zip.index_for_name(&format!("{}.idx", entry.name().ok()?))
-    }
-
-    /// A member's bytes as they are stored.
-    fn stored(&self, index: usize) -> io::Result<Arc<dyn ReadAt>> {
         let mut zip = self.zip.clone();
         if !self.opens_cheaply(index) {
             let mut member = self.decoded(&mut zip, index)?;
@@ -106,10 +101,11 @@ impl Archive {
         let size = usize::try_from(member.size()).unwrap_or(usize::MAX);
         let mut start = vec![0; most.min(size)];
         let (n, read) = fill(&mut member, &mut start);
-        if n == 0 {
+        start.truncate(n);
+        // Nobody knows what something is whose start is lost.
+        if n == 0 || sniff::kind(&start) == Kind::Other {
             read?;
         }
-        start.truncate(n);
         Ok(start)
     }
 
@@ -123,16 +119,74 @@ impl Archive {
         if !encrypted {
             return zip.by_index(index).map_err(told);
         }
-        let usual = self.password.clone();
-        let password = match usual.filter(|password| fits(&self.zip, index, password)) {
-            Some(password) => Some(password),
-            // Members of one archive may have different ones.
-            None => self.access.password(&self.name, |password| fits(&self.zip, index, password)),
-        };
-        let Some(password) = password else {
+        let Some(password) = self.password_of(index) else {
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, Locked));
         };
         zip.by_index_decrypt(index, password.as_bytes()).map_err(told)
+    }
+}
+
+impl Archive {
+    /// What collections in it say of their files.
+    fn collected(&self) -> Collected {
+        let names: Vec<String> = (0..self.zip.len())
+            .filter_map(|index| Some(self.zip.by_index_data(index).ok()?.name().ok()?.into_owned()))
+            .collect();
+        Collected::gather(&self.name, names.iter().map(String::as_str), |name| {
+            collection::all(self.open(self.zip.index_for_name(name)?).ok()?)
+        })
+    }
+}
+
+impl Archive {
+    /// The password of a member. Members of one archive may have different ones: those that fitted
+    /// others are tried first.
+    fn password_of(&self, index: usize) -> Option<String> {
+        let passwords = || self.passwords.lock().unwrap_or_else(PoisonError::into_inner);
+        let (good, asked) = {
+            let passwords = passwords();
+            (passwords.good.clone(), passwords.asked)
+        };
+        let fits = |password: &str| fits(&self.zip, index, password);
+        if let Some(password) = good.into_iter().find(|password| fits(password)) {
+            return Some(password);
+        }
+        let found = match asked {
+            true => self.access.known(fits),
+            false => self.access.password(&self.name, fits),
+        };
+        let mut passwords = passwords();
+        match &found {
+            Some(password) if !passwords.good.contains(password) => {
+                passwords.good.push(password.clone());
+            }
+            Some(_) => {}
+            None => passwords.asked = true,
+        }
+        found
+    }
+
+    /// Whether a member is told as locked: only while no password fitted any. Else who reads it sees.
+    fn is_locked(&self, index: usize) -> bool {
+        let passwords = self.passwords.lock().unwrap_or_else(PoisonError::into_inner);
+        if !passwords.good.is_empty() {
+            return false;
+        }
+        drop(passwords);
+        self.password_of(index).is_none()
+    }
+
+    /// Tries the passwords on the smallest member that is encrypted, which shows soonest whether one
+    /// fits.
+    fn unlock(&self) {
+        let entry = |index: &usize| self.zip.by_index_data(*index).ok();
+        let encrypted = (0..self.zip.len())
+            .filter(|index| entry(index).is_some_and(|entry| entry.encrypted() && !entry.is_dir()));
+        let smallest = encrypted
+            .min_by_key(|index| entry(index).map_or(u64::MAX, |entry| entry.compressed_size()));
+        if let Some(smallest) = smallest {
+            self.password_of(smallest);
+        }
     }
 }
 
@@ -214,8 +268,9 @@ impl<R: Read> Read for Checked<R> {
 
 /// The members of an archive.
 pub(super) struct Members {
-    archive: Arc<Archive>,
-    host: Option<Arc<str>>,
+    /// What its directory tells of, and what it does not.
+    archives: Vec<Part>,
+    which: usize,
     next: usize,
     /// How many bytes the logs have that are still to come, by the names and sizes of members.
     logs: u64,
@@ -227,6 +282,16 @@ fn is_log(name: &[u8]) -> bool {
     end.is_some_and(|end| end.eq_ignore_ascii_case(b".evtx"))
 }
 
+struct Part {
+    archive: Arc<Archive>,
+    collected: Collected,
+    salvaged: bool,
+}
+
+/// What is said of a member that was found by its header.
+const SALVAGED: &str =
+    "the archive's directory does not tell of it: found by the header in front of it";
+
 impl Members {
     /// Opens an archive.
     pub(super) fn open(
@@ -234,78 +299,184 @@ impl Members {
         bytes: Arc<dyn ReadAt>,
         account: &mut Account,
     ) -> io::Result<Members> {
-        let zip =
-            ZipArchive::new(Cursor::new(Arc::clone(&bytes))).map_err(|error| match error {
-                ZipError::InvalidArchive(what) => io::Error::new(
-                    io::ErrorKind::InvalidData,
-                    format!("its directory cannot be read: it is cut off or damaged ({what})"),
-                ),
-                error => told(error),
-            })?;
-        // The AFF4 Standard 4: every volume has these.
-        if zip.index_for_name("container.description").is_some()
-            && zip.index_for_name("information.turtle").is_some()
-        {
-            let what = "an AFF4 image, whose disk is not looked into: convert it to raw or E01";
-            return Err(io::Error::new(io::ErrorKind::Unsupported, what));
+        let open = |bytes| ZipArchive::new(Cursor::new(bytes));
+        let (directory, ranges) = match open(Arc::clone(&bytes)) {
+            // An archive that is cut off behind one that is stored in it seems to end with that one's.
+            Ok(zip) if zip.offset() > 0 => {
+                account.fault("its directory is that of something in it".to_owned());
+                (None, std::iter::once(0..bytes.size()).collect())
+            }
+            Ok(zip) => {
+                let gaps = gaps(&zip, &bytes, account);
+                (Some(zip), gaps)
+            }
+            Err(ZipError::InvalidArchive(what)) => {
+                account.fault(format!(
+                    "its directory cannot be read: it is cut off or damaged ({what})"
+                ));
+                (None, std::iter::once(0..bytes.size()).collect())
+            }
+            Err(error) => return Err(told(error)),
+        };
+        let salvaged = salvage(&bytes, &ranges);
+        let (found, lost) = (salvaged.members(), directory.is_none());
+        let same_names = directory.as_ref().is_some_and(ZipArchive::has_duplicate_names);
+        let what = if found == 1 { "member was" } else { "members were" };
+        let how = format!("{found} {what} found by the headers in front of them");
+        match (lost, found) {
+            (true, _) => account.continued(&how),
+            (false, 0) if same_names => {
+                account.fault("members have the same name: only the last of each is read".into());
+            }
+            (false, 0) => {}
+            (false, _) if same_names => {
+                account.note(format!("of members with the same name {how}"));
+            }
+            (false, _) => account.fault(format!("its directory does not tell of all: {how}")),
         }
-        if zip.has_duplicate_names() {
-            account.fault("members have the same name: only the last of each is read".to_owned());
+        for fault in &salvaged.faults {
+            account.fault(fault.clone());
         }
-        let (access, name) = (source.access().clone(), source.name().to_owned());
-        let entry = |index: &usize| zip.by_index_data(*index).ok();
-        let encrypted = (0..zip.len())
-            .filter(|index| entry(index).is_some_and(|entry| entry.encrypted() && !entry.is_dir()));
-        // The smallest shows soonest whether a password fits.
-        let smallest = encrypted
-            .min_by_key(|index| entry(index).map_or(u64::MAX, |entry| entry.compressed_size()));
-        let password = smallest
-            .and_then(|index| access.password(&name, |password| fits(&zip, index, password)));
-        let client = zip.index_for_name(layout::CLIENT);
-        let collection = client.is_some();
-        let archive = Archive { zip, bytes, access, name, password, collection };
-        let host = client.and_then(|index| layout::host(&archive.start(index, LONGEST).ok()?));
-        let logs = (0..archive.zip.len())
-            .filter_map(|index| archive.zip.by_index_data(index).ok())
-            .filter(|entry| is_log(entry.name_raw()))
-            .fold(0, |sum: u64, entry| sum.saturating_add(entry.size()));
-        Ok(Members { archive: Arc::new(archive), host: host.map(Into::into), next: 0, logs })
+        let mut archives = Vec::new();
+        if let Some(zip) = directory {
+            archives.push(Part::new(source, zip, Arc::clone(&bytes), false));
+        }
+        if found > 0 {
+            let bytes = salvaged.archive(bytes);
+            let zip = open(Arc::clone(&bytes)).map_err(told)?;
+            archives.push(Part::new(source, zip, bytes, true));
+        }
+        let logs = archives.iter().fold(0, |sum: u64, part| sum.saturating_add(part.logs()));
+        Ok(Members { archives, which: 0, next: 0, logs })
+    }
+
+    /// Whether it is a disk image: AFF4 Standard 1.0, 3: these describe the container.
+    pub(super) fn is_aff4(&self) -> bool {
+        let has =
+            |name| self.archives.iter().any(|part| part.archive.zip.index_for_name(name).is_some());
+        has("container.description") && has("information.turtle")
     }
 
     pub(super) fn next(&mut self, source: &Source, account: &mut Account) -> Option<Found> {
-        while self.next < self.archive.zip.len() {
-            let index = self.next;
+        loop {
+            let part = self.archives.get(self.which)?;
+            if self.next >= part.archive.zip.len() {
+                (self.which, self.next) = (self.which + 1, 0);
+                continue;
+            }
             self.next += 1;
-            let entry = match self.archive.zip.by_index_data(index) {
-                Ok(entry) => entry,
-                Err(error) => {
-                    account.fault(format!("member {index} cannot be read: {error}"));
-                    continue;
-                }
-            };
-            if is_log(entry.name_raw()) {
-                self.logs = self.logs.saturating_sub(entry.size());
+            if let Some(found) = part.member(self.next - 1, source, account, &mut self.logs) {
+                return Some(found);
             }
-            if entry.is_dir() {
-                continue;
-            }
-            let name = entry.name().map_or_else(|_| format!("member {index}"), |n| n.into_owned());
-            let decoded = layout::decoded(&name).filter(|_| self.archive.collection);
-            let name = within(source.name(), decoded.as_deref().unwrap_or(&name));
-            if entry.is_symlink() {
-                account.members += 1;
-                return Some(Found::Link { name });
-            }
-            if entry.encrypted() && self.archive.password.is_none() {
-                account.encrypted += 1;
-                continue;
-            }
-            if !admit(source, entry.size(), account) {
+            if account.ended() {
                 return None;
             }
-            let member = source.zipped(name, entry.size(), &self.archive, index, self.logs);
-            return Some(Found::Source(member.of_host(self.host.clone())));
         }
-        None
     }
+}
+
+impl Part {
+    fn new(
+        source: &Source,
+        zip: ZipArchive<Cursor>,
+        bytes: Arc<dyn ReadAt>,
+        salvaged: bool,
+    ) -> Part {
+        let (access, name) = (source.access().clone(), source.name().to_owned());
+        let archive = Archive { zip, bytes, access, name, passwords: Mutex::default() };
+        archive.unlock();
+        let collected = archive.collected();
+        Part { archive: Arc::new(archive), collected, salvaged }
+    }
+
+    /// How many bytes its logs have.
+    fn logs(&self) -> u64 {
+        (0..self.archive.zip.len())
+            .filter_map(|index| self.archive.zip.by_index_data(index).ok())
+            .filter(|entry| is_log(entry.name_raw()))
+            .fold(0, |sum: u64, entry| sum.saturating_add(entry.size()))
+    }
+
+    /// A member, if it is to be handed on; takes it from the `logs` that are still to come.
+    fn member(
+        &self,
+        index: usize,
+        source: &Source,
+        account: &mut Account,
+        logs: &mut u64,
+    ) -> Option<Found> {
+        let entry = match self.archive.zip.by_index_data(index) {
+            Ok(entry) => entry,
+            Err(error) => {
+                account.fault(format!("member {index} cannot be read: {error}"));
+                return None;
+            }
+        };
+        if is_log(entry.name_raw()) {
+            *logs = logs.saturating_sub(entry.size());
+        }
+        if entry.is_dir() {
+            return None;
+        }
+        let name = entry.name().map_or_else(|_| format!("member {index}"), |n| n.into_owned());
+        let told = self.collected.of(&name);
+        let name = within(source.name(), &name);
+        if entry.is_symlink() {
+            account.members += 1;
+            return Some(Found::Link { name });
+        }
+        if entry.encrypted() && self.archive.is_locked(index) {
+            account.encrypted += 1;
+            return None;
+        }
+        if !admit(source, entry.size(), account) {
+            return None;
+        }
+        let member = source.zipped(name, entry.size(), &self.archive, index, *logs);
+        let notes = self.salvaged.then(|| SALVAGED.to_owned()).into_iter().collect();
+        let member = member.with_notes(notes).told(source.name(), &told);
+        account.lost_holes(&member, &told);
+        Some(Found::Source(member))
+    }
+}
+
+/// A local header and what may stand between two members: a descriptor (APPNOTE.TXT 4.3.9).
+const LEAST: u64 = 30;
+
+/// The parts of an archive that no member of its directory is in, up to the directory; what header and
+/// directory say of a member has to be the same.
+fn gaps(
+    zip: &ZipArchive<Cursor>,
+    bytes: &Arc<dyn ReadAt>,
+    account: &mut Account,
+) -> Vec<Range<u64>> {
+    let mut members = Vec::new();
+    for index in 0..zip.len() {
+        let Ok(entry) = zip.by_index_data(index) else { continue };
+        let start = entry.header_start();
+        // Who reads the member tells what is wrong with its header.
+        let Ok(Some(local)) = Local::read(&**bytes, start, false) else { continue };
+        let (packed, size) = (entry.compressed_size(), entry.size());
+        let told = (local.packed, local.size, local.crc);
+        // Of what is encrypted anew the header may keep no checksum.
+        let same = told == (packed, size, local.crc)
+            && (local.crc == entry.crc32() || local.flags & ENCRYPTED != 0);
+        let stored = entry.compression() == CompressionMethod::Stored && !entry.encrypted();
+        if local.flags & BY_DESCRIPTOR == 0 && !same || stored && packed != size {
+            let name = entry.name().map_or_else(|_| format!("member {index}"), |n| n.into_owned());
+            account.fault(format!("{name}: its header and the directory do not agree"));
+        }
+        members.push((start, local.content.saturating_add(packed)));
+    }
+    members.sort_unstable();
+    let end = zip.central_directory_start();
+    let mut gaps = Vec::new();
+    let mut at = 0;
+    for (start, next) in members.into_iter().chain([(end, end)]) {
+        if start.saturating_sub(at) >= LEAST {
+            gaps.push(at..start);
+        }
+        at = at.max(next);
+    }
+    gaps
 }

@@ -126,6 +126,8 @@ impl Counted {
         }
         let entry = Box::new(SourceEntry {
             path: source.name().to_owned(),
+            stored_as: source.stored_as().map(str::to_owned),
+            host: source.host().map(str::to_owned),
             size: bytes.size(),
             container: None,
             found: source.state().as_str(),

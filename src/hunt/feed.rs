@@ -105,7 +105,7 @@ impl<I: Iterator<Item = Found>> Feed<I> {
                     pieces.push(Piece::Whole(source));
                 }
                 Ok(source) => match open(source) {
-                    Opening::Log(opened) => self.large = Some((Arc::new(opened), 0)),
+                    Opening::Log(opened) => self.large = Some((Arc::from(opened), 0)),
                     Opening::Inside(inside) => self.within.push(*inside),
                     Opening::Settled(settled) => pieces.push(Piece::Settled(settled)),
                 },

@@ -30,6 +30,10 @@ const NAMES: usize = 1024;
 pub struct LogEntry {
     /// Its path.
     pub path: String,
+    /// What it is called where it is stored, if a collection says that its path was another.
+    pub stored_as: Option<String>,
+    /// The host that it was collected from, if the collection says so.
+    pub host: Option<String>,
     /// Its size in bytes.
     pub size: u64,
     /// How it was there: `live`, `deleted`, `carved`, `slack`.
@@ -228,7 +232,7 @@ impl<W: Iterator<Item = Found>> Stream<W> {
         match open::open(source.clone()) {
             Opening::Settled(settled) => Some(Item::Settled(settled)),
             Opening::Log(opened) if matches!(opened.content, Content::Raw(_)) => {
-                self.raw = Some((Arc::new(opened), 0));
+                self.raw = Some((Arc::from(opened), 0));
                 self.slots()
             }
             Opening::Log(_) => Some(Item::Source(source)),
@@ -298,6 +302,8 @@ fn tell<M>(readers: &mut Readers, item: Item, records: bool, maker: Maker<'_, M>
 fn entry_of(opened: &Opened) -> LogEntry {
     let mut entry = LogEntry {
         path: opened.source.name().to_owned(),
+        stored_as: opened.source.stored_as().map(str::to_owned),
+        host: opened.source.host().map(str::to_owned),
         size: opened.bytes.size(),
         found: opened.source.state().as_str(),
         raw: matches!(opened.content, Content::Raw(_)),

@@ -263,14 +263,17 @@ impl Settled {
 
 /// What a source turned out to be.
 pub(super) enum Opening {
-    Log(Opened),
+    Log(Box<Opened>),
     Inside(Box<Inside>),
     Settled(Settled),
 }
 
 /// Opens a source and looks at what it is.
 pub(super) fn open(source: Source) -> Opening {
-    let unread = |size, state, reason| {
+    let unread = |size, state, reason: String| {
+        // What is known of it may be why.
+        let notes = source.notes().iter().map(String::as_str);
+        let reason = std::iter::once(&*reason).chain(notes).collect::<Vec<_>>().join("; ");
         let entry = SourceEntry::unread(source.name().to_owned(), size, state, reason);
         Opening::Settled(Settled::source(SourceEntry { found: source.state().as_str(), ..entry }))
     };
@@ -281,7 +284,8 @@ pub(super) fn open(source: Source) -> Opening {
         Ok(Look::Inside(inside)) => return Opening::Inside(inside),
         Ok(Look::Raw(bytes, ranges)) => {
             let source = source.carved();
-            return Opening::Log(Opened { source, bytes, content: Content::Raw(ranges) });
+            let content = Content::Raw(ranges);
+            return Opening::Log(Box::new(Opened { source, bytes, content }));
         }
         // What may hold logs that nobody looked into is no mere other file.
         Ok(Look::Unsupported(what)) => {
@@ -303,7 +307,7 @@ pub(super) fn open(source: Source) -> Opening {
         }
     };
     match log {
-        Ok(log) => Opening::Log(Opened { source, bytes, content: Content::Log(log) }),
+        Ok(log) => Opening::Log(Box::new(Opened { source, bytes, content: Content::Log(log) })),
         Err(error) => {
             let state = match error {
                 OpenError::Empty => SourceState::Empty,
@@ -404,7 +408,7 @@ impl Iterator for Whole {
                 }
             };
             match open(source) {
-                Opening::Log(log) => return Some(Ok(log)),
+                Opening::Log(log) => return Some(Ok(*log)),
                 Opening::Settled(settled) => return Some(Err(settled)),
                 Opening::Inside(inside) => self.within.push(*inside),
             }

@@ -39,6 +39,8 @@ impl LedgerFile {
     pub(super) fn source(&mut self, entry: &SourceEntry) -> io::Result<()> {
         let line = json!({
             "path": entry.path,
+            "stored_as": entry.stored_as,
+            "host": entry.host,
             "size": entry.size,
             "container": entry.container,
             "found": entry.found,

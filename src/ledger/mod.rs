@@ -254,6 +254,10 @@ pub struct First {
 pub struct SourceEntry {
     /// Its path as found.
     pub path: String,
+    /// What it is called where it is stored, if a collection says that its path was another.
+    pub stored_as: Option<String>,
+    /// The host that it was collected from, if the collection says so.
+    pub host: Option<String>,
     /// Its size in bytes.
     pub size: u64,
     /// What it is, if it is no log itself but other sources lie in it: `zip`, `tar`.
@@ -299,6 +303,8 @@ impl SourceEntry {
     pub fn unread(path: String, size: u64, state: SourceState, reason: String) -> SourceEntry {
         SourceEntry {
             path,
+            stored_as: None,
+            host: None,
             size,
             container: None,
             found: "live",

@@ -53,6 +53,8 @@ fn source(path: &str, damages: u64) -> SourceEntry {
         found: "live",
         shadow_copies: 0,
         path: path.to_owned(),
+        stored_as: None,
+        host: None,
         size: 100,
         state: SourceState::Read,
         reason: None,

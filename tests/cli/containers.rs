@@ -7,10 +7,10 @@ use std::io::{Cursor, Write as _};
 use zip::write::{SimpleFileOptions, ZipWriter};
 
 /// Names and content, in the order of an archive.
-type Files = Vec<(String, Vec<u8>)>;
+pub(super) type Files = Vec<(String, Vec<u8>)>;
 
 /// Four logs and a text: one log small, one of several megabytes, one without hits, one by no name.
-fn files() -> Files {
+pub(super) fn files() -> Files {
     let evil = |n: u32| (0..n).map(|n| event(n, r"C:\evil.exe", format!("{n} evil.exe")));
     let large = (0..2600).map(|n| event(n, r"C:\evil.exe", format!("{n} {}", "x".repeat(900))));
     let quiet = (0..5).map(|n| event(n, r"C:\good.exe", "good"));
@@ -23,7 +23,7 @@ fn files() -> Files {
     ]
 }
 
-fn zipped(files: &Files, options: SimpleFileOptions) -> Vec<u8> {
+pub(super) fn zipped(files: &Files, options: SimpleFileOptions) -> Vec<u8> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     for (name, content) in files {
         zip.start_file(name, options).unwrap();
@@ -32,15 +32,15 @@ fn zipped(files: &Files, options: SimpleFileOptions) -> Vec<u8> {
     zip.finish().unwrap().into_inner()
 }
 
-fn deflated() -> SimpleFileOptions {
+pub(super) fn deflated() -> SimpleFileOptions {
     SimpleFileOptions::default().compression_method(zip::CompressionMethod::Deflated)
 }
 
-fn stored() -> SimpleFileOptions {
+pub(super) fn stored() -> SimpleFileOptions {
     SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored)
 }
 
-fn aes(password: &str) -> Vec<u8> {
+pub(super) fn aes(password: &str) -> Vec<u8> {
     let options = deflated().with_aes_encryption(zip::AesMode::Aes256, password);
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     for (name, content) in files() {
@@ -50,7 +50,7 @@ fn aes(password: &str) -> Vec<u8> {
     zip.finish().unwrap().into_inner()
 }
 
-fn tarred(files: &Files) -> Vec<u8> {
+pub(super) fn tarred(files: &Files) -> Vec<u8> {
     let mut tar = tar::Builder::new(Vec::new());
     for (name, content) in files {
         let mut header = tar::Header::new_gnu();
@@ -61,13 +61,13 @@ fn tarred(files: &Files) -> Vec<u8> {
     tar.into_inner().unwrap()
 }
 
-fn gzipped(content: &[u8]) -> Vec<u8> {
+pub(super) fn gzipped(content: &[u8]) -> Vec<u8> {
     let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     gz.write_all(content).unwrap();
     gz.finish().unwrap()
 }
 
-fn seven(files: &Files, password: Option<&str>) -> Vec<u8> {
+pub(super) fn seven(files: &Files, password: Option<&str>) -> Vec<u8> {
     use sevenz_rust2::{
         ArchiveEntry, ArchiveWriter, EncoderMethod, encoder_options::AesEncoderOptions,
     };
@@ -102,7 +102,7 @@ fn folder(bench: &Bench) {
     }
 }
 
-fn hunt(bench: &Bench, args: &str) -> (i32, Vec<Value>, Value, String) {
+pub(super) fn hunt(bench: &Bench, args: &str) -> (i32, Vec<Value>, Value, String) {
     let line = format!("hunt {args} -r rules -q --all-copies --format jsonl --ledger ledger.json");
     let run = bench.harrier(&words(&line));
     let ledger = std::fs::read(bench.path("ledger.json")).unwrap_or_default();
@@ -283,53 +283,71 @@ fn absurd_names_are_only_shown() {
     assert!(before == after);
 }
 
-/// Velociraptor: names decoded, the host told, holes filled.
+/// Members of one archive may have different passwords: each is read whose password is known.
 #[test]
-fn collections_by_velociraptor_are_understood() {
+fn each_member_may_have_its_own_password() {
     let bench = Bench::new();
-    let whole = files().swap_remove(1).1;
-    // The second chunk was a hole: it is stored without.
-    let (from, to) = (4096 + 65_536, 4096 + 2 * 65_536);
-    let stored_log = [&whole[..from], &whole[to..]].concat();
-    let rest = whole.len() - to;
-    let index = json!({"ranges": [
-        {"FileOffset": 0, "OriginalOffset": 0, "FileLength": from, "Length": from},
-        {"FileOffset": from, "OriginalOffset": from, "FileLength": 0, "Length": 65_536},
-        {"FileOffset": from, "OriginalOffset": to, "FileLength": rest, "Length": rest},
-    ]});
-    let name = "uploads/ntfs/%5C%5C.%5CC%3A/Logs/Sysmon%254Operational.evtx";
-    let files = vec![
-        ("client_info.json".to_owned(), br#"{"Hostname":"DC01"}"#.to_vec()),
-        (name.to_owned(), stored_log),
-        (format!("{name}.idx"), index.to_string().into_bytes()),
-    ];
-    let mut holed = whole;
-    holed[from..to].fill(0);
-    bench.file("folder/holed.evtx", &holed);
-    let (_, want, ..) = hunt(&bench, "folder");
-    let collection = zipped(&files, deflated());
-    let outer = vec![
-        ("metadata.json".to_owned(), b"{}".to_vec()),
-        ("data.zip".to_owned(), collection.clone()),
-    ];
-    bench.file("collection.zip", &collection);
-    bench.file("outer.zip", &zipped(&outer, stored()));
-    for archive in ["collection.zip", "outer.zip"] {
-        let (_, hits, ledger, err) = hunt(&bench, archive);
-        assert_eq!(hits.len(), want.len(), "{err}");
-        for (hit, want) in hits.iter().zip(&want) {
-            let place = &hit["evidence"];
-            assert_eq!(place["host"], "DC01");
-            let path = place["path"].as_str().unwrap();
-            assert!(
-                path.ends_with(r"!uploads/ntfs/\\.\C:/Logs/Sysmon%4Operational.evtx"),
-                "{path}"
-            );
-            assert_eq!(
-                (&hit["data"], &place["offset"]),
-                (&want["data"], &want["evidence"]["offset"])
-            );
-        }
+    let files = files();
+    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    for (at, password) in [(0, Some("first")), (3, Some("second")), (2, None), (4, Some("third"))] {
+        let (name, content) = &files[at];
+        let options = password.map_or_else(deflated, |password| {
+            deflated().with_aes_encryption(zip::AesMode::Aes256, password)
+        });
+        zip.start_file(name, options).unwrap();
+        zip.write_all(content).unwrap();
+    }
+    bench.file("mixed.zip", &zip.finish().unwrap().into_inner());
+    for (passwords, hits, read, code) in [
+        ("first\nsecond\nthird", 5, 3, 0),
+        ("third\nsecond\nfirst", 5, 3, 0),
+        ("first", 3, 2, 1),
+        ("second", 2, 2, 1),
+        ("third", 0, 1, 1),
+        ("none", 0, 1, 1),
+    ] {
+        bench.file("passwords.txt", passwords.as_bytes());
+        let (got, found, ledger, err) = hunt(&bench, "mixed.zip --password-file passwords.txt");
+        assert_eq!((got, found.len()), (code, hits), "{passwords}: {err}");
+        let sources = &ledger["totals"]["sources"];
+        assert_eq!(sources["read"], read, "{passwords}: {sources}");
+        assert_eq!(sources["encrypted"].as_u64().unwrap() > 0, code == 1, "{passwords}: {sources}");
+        assert_eq!(ledger["totals"]["imbalances"], json!([]), "{passwords}");
+        // Nobody is there who could be asked.
+        assert!(!err.contains("Password of"), "{err}");
+    }
+}
+
+/// An archive that is cut off gives what stands before the cut, whoever wrote it.
+#[test]
+fn archives_that_are_cut_off_are_salvaged() {
+    let bench = Bench::new();
+    let whole = zipped(&files(), deflated());
+    // The directory alone is gone; a log is cut off; two archives in one.
+    let directory = whole.windows(4).position(|window| window == b"PK\x01\x02").unwrap();
+    bench.file("gone.zip", &whole[..directory]);
+    let inner = vec![("in/data.zip".to_owned(), whole[..directory].to_vec())];
+    bench.file("inner.zip", &zipped(&inner, stored()));
+    for name in ["gone.zip", "inner.zip"] {
+        let (code, hits, ledger, err) = hunt(&bench, name);
+        assert_eq!((code, hits.len()), (1, 2605), "{name}: {err}");
+        assert!(err.contains("5 members were found by the headers in front of them"), "{err}");
+        let text = ledger["sources"].to_string();
+        assert!(text.contains("directory does not tell of it: found by the header"), "{text}");
+        assert_eq!(ledger["totals"]["imbalances"], json!([]), "{name}");
+    }
+    let (_, all, ..) = hunt(&bench, "gone.zip");
+    let mut before = 0;
+    for part in [5, 6, 7] {
+        bench.file("cut.zip", &whole[..directory * part / 8]);
+        let (code, hits, ledger, err) = hunt(&bench, "cut.zip");
+        assert_eq!(code, 1, "{err}");
+        assert!(err.contains("large.evtx is cut off"), "{err}");
         assert_eq!(ledger["totals"]["imbalances"], json!([]));
+        assert!(hits.len() >= before && hits.len() > 3 && hits.len() < 2605, "{}", hits.len());
+        // The record that the cut goes through may be there in part.
+        let whole = hits.len() - 1;
+        assert!(told(&hits[..whole]) == told(&all[..whole]), "{part}");
+        before = hits.len();
     }
 }

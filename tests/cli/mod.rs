@@ -13,12 +13,15 @@ mod filters;
 mod hunts;
 mod images;
 mod inventory;
+mod layouts;
 mod outputs;
 mod regression;
 mod rule_filters;
 mod rules;
 mod surface;
 mod timeline;
+mod unsupported;
+mod untouched;
 
 use bench::{Bench, EVIL};
 

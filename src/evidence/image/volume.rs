@@ -155,13 +155,16 @@ fn volume(
     Volume { number, name, offset, size, bytes, kind, shadow_copies }
 }
 
-/// What file systems and the like have at a place in their first 4 KiB.
+/// What file systems and the like have at a place at their start.
 const KINDS: &[(usize, &[u8], Kind)] = &[
     (3, b"NTFS    ", Kind::Ntfs),
     (3, b"-FVE-FS-", Kind::BitLocker),
     // BitLocker To Go, whose boot sector is else that of a FAT volume: {4967d63b-2e29-4ad8-8399-f6a339e3d001}
     (424, b"\x3b\xd6\x67\x49\x29\x2e\xd8\x4a\x83\x99\xf6\xa3\x39\xe3\xd0\x01", Kind::BitLocker),
     (3, b"ReFS\0\0\0\0", Kind::Other("ReFS")),
+    // Where a disk of a pool has its header.
+    (0, b"SPACEDB ", Kind::Other("a disk of Storage Spaces")),
+    (4096, b"SPACEDB ", Kind::Other("a disk of Storage Spaces")),
     (3, b"EXFAT   ", Kind::Other("exFAT")),
     (82, b"FAT32   ", Kind::Other("FAT32")),
     (54, b"FAT16   ", Kind::Other("FAT16")),
@@ -171,6 +174,7 @@ const KINDS: &[(usize, &[u8], Kind)] = &[
     (32, b"NXSB", Kind::Other("APFS")),
     (512, b"LABELONE", Kind::Other("LVM2")),
     (1024, b"H+\0\x04", Kind::Other("HFS+")),
+    (1024, b"HX\0\x05", Kind::Other("HFS+")),
     (1080, b"\x53\xef", Kind::Other("ext2, ext3 or ext4")),
     (4086, b"SWAPSPACE2", Kind::Other("Linux swap")),
 ];
@@ -183,7 +187,7 @@ const NTFS: (u64, [u8; 8]) = (3, *b"NTFS    ");
 
 /// What the bytes are a volume of.
 fn probe(volume: &dyn ReadAt, faults: &mut Vec<String>) -> Kind {
-    let mut start = [0; 4096];
+    let mut start = [0; 4096 + 8];
     let start = match read::full(volume, 0, &mut start) {
         Ok(len) => start.get(..len).unwrap_or_default(),
         Err(error) => {

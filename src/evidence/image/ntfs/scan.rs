@@ -46,6 +46,10 @@ const ROOT: u64 = 5;
 /// The tag of a file that Windows compressed apart from the file system (`compact /exe`).
 const WOF: u32 = 0x8000_0017;
 
+/// The tag of a file whose content a server keeps once for all that have the same ([MS-FSCC] 2.1.2.1,
+/// IO_REPARSE_TAG_DEDUP).
+const DEDUP: u32 = 0x8000_0013;
+
 /// Whether a file is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
@@ -436,9 +440,18 @@ impl Pass<'_> {
     fn assemble(&self, number: u64, path: String, state: State, mut file: Parts) -> NtfsFile {
         let damage = Arc::new(Damage::default());
         let mut faults = std::mem::take(&mut file.faults);
-        if file.wof {
-            faults.push("Windows keeps it compressed apart from the file system (WOF)".to_owned());
-        }
+        faults.extend(match file.kept_by {
+            Some(WOF) => Some(
+                "Windows keeps it compressed apart from the file system (WOF): copy it out on Windows"
+                    .to_owned(),
+            ),
+            Some(DEDUP) => Some(
+                "Windows keeps its content in the store of data deduplication: copy it out on a \
+                 Windows server that has that feature"
+                    .to_owned(),
+            ),
+            _ => None,
+        });
         let ready = |bytes: Arc<dyn ReadAt>, valid_len, extents, held, faults| NtfsFile {
             path,
             record: number,
@@ -557,7 +570,8 @@ struct Parts {
     name: Option<FileName>,
     value: Option<Vec<u8>>,
     parts: Vec<Part>,
-    wof: bool,
+    /// The tag of what keeps its content elsewhere.
+    kept_by: Option<u32>,
     faults: Vec<String>,
 }
 
@@ -576,7 +590,7 @@ impl Parts {
                 }
                 kind::REPARSE_POINT => {
                     let tag = attribute.value().and_then(|value| bytes::u32(value, 0));
-                    self.wof |= tag == Some(WOF);
+                    self.kept_by = tag.or(self.kept_by);
                 }
                 kind::DATA if !attribute.is_named => self.take_data(&attribute, number),
                 _ => {}
