@@ -343,8 +343,11 @@ impl Members {
         }
         if found > 0 {
             let bytes = salvaged.archive(bytes);
-            let zip = open(Arc::clone(&bytes)).map_err(told)?;
-            archives.push(Part::new(source, zip, bytes, true));
+            match open(Arc::clone(&bytes)) {
+                Ok(zip) => archives.push(Part::new(source, zip, bytes, true)),
+                // What the directory tells of is read all the same.
+                Err(error) => account.fault(format!("members without it cannot be read: {error}")),
+            }
         }
         let logs = archives.iter().fold(0, |sum: u64, part| sum.saturating_add(part.logs()));
         Ok(Members { archives, which: 0, next: 0, logs })
