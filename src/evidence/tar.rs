@@ -124,11 +124,11 @@ impl Members {
     }
 
     /// The next place from here on where a member's header is whole.
-    fn resume(&self) -> Option<u64> {
+    fn resume(&self) -> io::Result<Option<u64>> {
         let mut cursor = Cursor::new(Arc::clone(&self.bytes));
-        cursor.seek(SeekFrom::Start(self.at.checked_add(BLOCK)?)).ok()?;
-        let (skipped, _) = next_header(&mut cursor).ok()??;
-        Some(self.at + BLOCK + skipped)
+        let from = self.at.saturating_add(BLOCK);
+        cursor.seek(SeekFrom::Start(from))?;
+        Ok(next_header(&mut cursor)?.map(|(skipped, _)| from.saturating_add(skipped)))
     }
 
     pub(super) fn next(&mut self, source: &Source, account: &mut Account) -> Option<Found> {
@@ -147,18 +147,25 @@ impl Members {
             let (header, sparse) = match step {
                 Ok(Some(step)) => step,
                 Ok(None) => match self.resume() {
-                    Some(next) => {
+                    Ok(Some(next)) => {
                         account.fault(format!("ends at offset {} and goes on at {next}", self.at));
                         self.at = next;
                         continue;
                     }
-                    None => {
+                    Ok(None) => {
                         ended(self.at, self.bytes.size(), account);
+                        return None;
+                    }
+                    Err(error) => {
+                        let at = self.at;
+                        account
+                            .fault(format!("what follows its end at {at} cannot be read: {error}"));
                         return None;
                     }
                 },
                 Err(error) => {
-                    let next = self.resume();
+                    // That what follows cannot be read either says nothing more.
+                    let next = self.resume().unwrap_or_default();
                     let goes_on = next.map_or_else(String::new, |at| format!("; goes on at {at}"));
                     account.fault(format!("at offset {}: {error}{goes_on}", self.at));
                     self.at = next?;
