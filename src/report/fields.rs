@@ -3,7 +3,7 @@
 //! Several rules often hit the same record: its body is copied once and rendered for each of them.
 
 use crate::event::Value;
-use std::cell::{OnceCell, RefCell};
+use std::cell::OnceCell;
 use std::ops::Range;
 
 /// What a value is where the output tells apart.
@@ -37,8 +37,6 @@ pub struct Fields {
     fields: Vec<Field>,
     /// The fields as they were rendered for the first of the rules.
     rendered: OnceCell<Vec<u8>>,
-    /// A buffer for the next rendering.
-    spare: RefCell<Vec<u8>>,
 }
 
 #[derive(Debug, Clone)]
@@ -59,21 +57,13 @@ impl Fields {
     pub fn clear(&mut self) {
         self.text.clear();
         self.fields.clear();
-        self.changed();
-    }
-
-    /// What was rendered holds no more.
-    fn changed(&mut self) {
-        if let Some(mut rendered) = self.rendered.take() {
-            rendered.clear();
-            self.spare.replace(rendered);
-        }
+        self.rendered.take();
     }
 
     /// Adds a value. One name may have several.
     pub fn push(&mut self, name: &str, value: Value<'_>) {
         let kind = Kind::of(value);
-        self.changed();
+        self.rendered.take();
         let start = self.text.len();
         self.text.extend_from_slice(name.as_bytes());
         let middle = self.text.len();
@@ -93,7 +83,7 @@ impl Fields {
     /// to render alike.
     pub(super) fn rendered(&self, render: impl FnOnce(&Fields, &mut Vec<u8>)) -> &[u8] {
         self.rendered.get_or_init(|| {
-            let mut out = self.spare.take();
+            let mut out = Vec::new();
             render(self, &mut out);
             out
         })
