@@ -1,13 +1,13 @@
 //! What is to be told of a record that is shown, copied out once, however many rules hit it.
 
+use super::by_layout::ByLayout;
 use crate::engine::RuleSet;
 use crate::event::{Event, Layout, LeafId, Section};
 use crate::evidence::Source;
 use crate::evtx::{Record, State};
 use crate::report::{DataObject, EventInfo, Fields, Format, Place};
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashSet;
 use std::ops::Range;
-use std::sync::Arc;
 
 const TIME: usize = 0;
 const PROVIDER: usize = 1;
@@ -22,7 +22,7 @@ pub(super) struct Description {
     whole_system: bool,
     fields: bool,
     object: bool,
-    bodies: Bodies,
+    bodies: ByLayout<Body>,
     text: Vec<u8>,
     spans: [Option<Range<usize>>; 6],
     system: Fields,
@@ -42,7 +42,7 @@ impl Description {
             whole_system: any(Format::wants_system),
             fields: any(Format::wants_fields),
             object: any(Format::wants_object),
-            bodies: Bodies::default(),
+            bodies: ByLayout::default(),
             text: Vec::new(),
             spans: Default::default(),
             system: Fields::new(),
@@ -78,7 +78,7 @@ impl Description {
                 }
             }
         }
-        let body = self.bodies.of(event.layout());
+        let body = self.bodies.of(event.layout(), Body::new);
         self.user_data = body.user_data;
         self.data.clear();
         self.has_object = self.object && !body.repeats;
@@ -171,8 +171,6 @@ pub(super) fn place<'p>(source: &'p Source, record: &Record<'_>) -> Place<'p> {
 
 /// What the bodies of events with a layout have in common.
 struct Body {
-    /// Keeps the layout, by whose address this is found.
-    _layout: Arc<Layout>,
     /// The leaves, with their names as [`DataObject`] wants them.
     leaves: Vec<(LeafId, Vec<u8>)>,
     user_data: bool,
@@ -181,42 +179,13 @@ struct Body {
 }
 
 impl Body {
-    fn new(layout: &Arc<Layout>) -> Body {
+    fn new(layout: &Layout) -> Body {
         let of_body = layout.iter().filter(|(_, leaf)| leaf.section != Section::System);
         let mut names = HashSet::new();
         Body {
-            _layout: Arc::clone(layout),
             user_data: of_body.clone().any(|(_, leaf)| leaf.section == Section::UserData),
             repeats: of_body.clone().any(|(_, leaf)| !names.insert(&*leaf.name)),
             leaves: of_body.map(|(id, leaf)| (id, DataObject::name(&leaf.name))).collect(),
         }
-    }
-}
-
-/// Bodies by their layouts' addresses.
-#[derive(Default)]
-struct Bodies {
-    by_layout: HashMap<usize, Body>,
-    /// Leaves of all of them.
-    leaves: usize,
-}
-
-impl Bodies {
-    /// How many leaves there may be before all are dropped. Evidence has some hundreds of layouts
-    /// with some dozens of leaves; one that was made to have new ones in each record is to take some
-    /// megabytes at the most.
-    const MOST: usize = 1 << 16;
-
-    fn of(&mut self, layout: &Arc<Layout>) -> &Body {
-        let address = Arc::as_ptr(layout).addr();
-        if self.leaves > Bodies::MOST {
-            self.by_layout.clear();
-            self.leaves = 0;
-        }
-        self.by_layout.entry(address).or_insert_with(|| {
-            let body = Body::new(layout);
-            self.leaves += body.leaves.len() + 1;
-            body
-        })
     }
 }

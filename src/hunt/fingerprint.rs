@@ -19,12 +19,11 @@
 //!   depend on how a record was read: live, left over or carved, by the fast lane or the slow one.
 //! - An event that lacks its record id or its time has no fingerprint: it is never a copy.
 
+use super::by_layout::ByLayout;
 use super::time::event_time;
-use crate::event::{Event, Layout, Leaf};
-use hashbrown::HashMap;
+use crate::event::{Event, Leaf};
 use siphasher::sip128::{Hasher128 as _, SipHasher13};
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
-use std::sync::Arc;
 
 /// By what an event is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -70,54 +69,30 @@ impl Key {
 pub struct Fingerprinter {
     key: Key,
     said: Vec<u8>,
-    /// By the layouts' addresses.
-    names: HashMap<usize, Names>,
-    /// Leaves of all of them.
-    leaves: usize,
-}
-
-/// What stands for the names of a layout's leaves.
-#[derive(Debug)]
-struct Names {
-    /// Keeps the layout, by whose address this is found.
-    _layout: Arc<Layout>,
-    hashes: Vec<u64>,
+    /// What stands for the names of a layout's leaves.
+    names: ByLayout<Vec<u64>>,
 }
 
 impl Fingerprinter {
-    /// How many leaves there may be before all are dropped: some megabytes, which evidence with some
-    /// hundreds of layouts does not reach.
-    const MOST: usize = 1 << 16;
-
     /// One that makes fingerprints of this key.
     #[must_use]
     pub fn new(key: Key) -> Fingerprinter {
-        Fingerprinter { key, said: Vec::new(), names: HashMap::new(), leaves: 0 }
+        Fingerprinter { key, said: Vec::new(), names: ByLayout::default() }
     }
 
     /// The fingerprint of an event, if it has one.
     pub fn of(&mut self, event: &impl Event) -> Option<Fingerprint> {
-        let Fingerprinter { key, said, names, leaves } = self;
+        let Fingerprinter { key, said, names } = self;
         let layout = event.layout();
         event_time(event)?;
         said.clear();
         if !event.first_text(layout.system().record_id, said) || said.is_empty() {
             return None;
         }
-        if *leaves > Fingerprinter::MOST {
-            names.clear();
-            *leaves = 0;
-        }
-        let names = names.entry(Arc::as_ptr(layout).addr()).or_insert_with(|| {
-            *leaves += layout.leaves().len() + 1;
-            let name = |leaf: &Leaf| key.hash(&[&[leaf.section as u8], leaf.name.as_bytes()]).0;
-            Names {
-                _layout: Arc::clone(layout),
-                hashes: layout.leaves().iter().map(name).collect(),
-            }
-        });
+        let name = |leaf: &Leaf| key.hash(&[&[leaf.section as u8], leaf.name.as_bytes()]).0;
+        let names = names.of(layout, |layout| layout.leaves().iter().map(name).collect());
         said.clear();
-        for ((id, _), name) in layout.iter().zip(&names.hashes) {
+        for ((id, _), name) in layout.iter().zip(names) {
             event.values(id, |value| {
                 let start = said.len();
                 value.append_text(said);

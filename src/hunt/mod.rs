@@ -16,6 +16,7 @@
 //! - Everything handed out by the walk reaches the ledger, unless the hunt is stopped, which the
 //!   ledger then says (invariant 6).
 
+mod by_layout;
 mod collect;
 mod context;
 mod copies;
