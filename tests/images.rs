@@ -5,7 +5,7 @@
 //! they have to read the same. `HARRIER_IMAGES` may name a folder of larger images of real logs.
 
 use crate::images_support::{
-    CONTAINERS, Folder, all, by_path, container, fixture, has_tool, logs, scan, unpacked,
+    CONTAINERS, Folder, SET, all, by_path, container, fixture, has_tool, logs, scan, unpacked,
 };
 use harrier::bytes::ReadAt;
 use harrier::evidence::image::{
@@ -244,28 +244,6 @@ fn images() -> Option<PathBuf> {
     }
     folder
 }
-
-/// Images of one disk in the set that `HARRIER_IMAGES` names.
-const SET: &[&str] = &[
-    "gpt.001",
-    "gpt.E01",
-    "gptbest.E01",
-    "gptnone.E01",
-    "dyn.vhd",
-    "fixed.vhd",
-    "dyn.vhdx",
-    "fixed.vhdx",
-    "sparse.vmdk",
-    "stream.vmdk",
-    "flat.vmdk",
-    "split.vmdk",
-    "plain.qcow2",
-    "v2.qcow2",
-    "extl2.qcow2",
-    "zlib.qcow2",
-    "zstd.qcow2",
-    "overlay.qcow2",
-];
 
 /// Parts of them, and the files that they are read with.
 const PARTS: &[(&str, &str)] = &[

@@ -7,6 +7,28 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// Images of one disk in the set that `HARRIER_IMAGES` names.
+pub const SET: &[&str] = &[
+    "gpt.001",
+    "gpt.E01",
+    "gptbest.E01",
+    "gptnone.E01",
+    "dyn.vhd",
+    "fixed.vhd",
+    "dyn.vhdx",
+    "fixed.vhdx",
+    "sparse.vmdk",
+    "stream.vmdk",
+    "flat.vmdk",
+    "split.vmdk",
+    "plain.qcow2",
+    "v2.qcow2",
+    "extl2.qcow2",
+    "zlib.qcow2",
+    "zstd.qcow2",
+    "overlay.qcow2",
+];
+
 pub fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
 }
