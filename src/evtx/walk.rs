@@ -10,8 +10,9 @@
 //! where the next certain one begins.
 //!
 //! Where the live records end is what the chunk's header says (free-space offset), if it can be
-//! meant and the header's checksum vouches for it; else the whole chunk is walked. A log that was in use can have more of them, which follow without a break and with the next
-//! ids. What lies beyond is slack: searched for records only on request.
+//! meant and the header's checksum vouches for it; else the whole chunk is walked. A log that was in
+//! use can have more of them, which follow without a break and with the next ids. What lies beyond is
+//! slack: searched for records only on request.
 //!
 //! Bounds: each byte is looked at a constant number of times.
 
