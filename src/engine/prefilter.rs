@@ -126,6 +126,9 @@ const BITS_AN_ATOM: usize = 64;
 const MIN_LOG_BITS: u32 = 9;
 const MAX_LOG_BITS: u32 = 17;
 
+/// How many places are looked at together.
+const PLACES: usize = 8;
+
 impl Starts {
     fn new<'a>(atoms: impl Iterator<Item = (&'a [u8], Option<Four>)> + Clone) -> Option<Starts> {
         let count = atoms.clone().count();
@@ -185,11 +188,22 @@ impl Starts {
 
     /// A bit for each of the first eight places whose four bytes are in the bitmap.
     #[inline]
-    fn passing(&self, bytes: &[u8; 12]) -> u32 {
-        let [a, b, c, d, e, f, g, h, i, j, k, l] = *bytes;
-        let low = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
-        let high = u64::from_le_bytes([e, f, g, h, i, j, k, l]);
+    fn passing(&self, low: u64, high: u64) -> u32 {
         let bit = |four: u64| u32::from(has_bit(&self.fours, self.hash(four as u32)));
+        bit(low)
+            | bit(low >> 8) << 1
+            | bit(low >> 16) << 2
+            | bit(low >> 24) << 3
+            | bit(high) << 4
+            | bit(high >> 8) << 5
+            | bit(high >> 16) << 6
+            | bit(high >> 24) << 7
+    }
+
+    /// A bit for each of the first eight places whose two bytes begin an atom.
+    #[inline]
+    fn passing_pairs(&self, low: u64, high: u64) -> u32 {
+        let bit = |pair: u64| u32::from(has_bit(&self.pairs, usize::from(pair as u16)));
         bit(low)
             | bit(low >> 8) << 1
             | bit(low >> 16) << 2
@@ -203,26 +217,46 @@ impl Starts {
     /// Calls `visit` with each place at which an atom may start.
     #[inline]
     fn visit(&self, haystack: &[u8], mut visit: impl FnMut(usize)) {
-        // Twelve bytes have eight places of four after the first; which of these pass is known
-        // without a branch, and most often none does.
-        const PLACES: usize = 8;
         let mut at = 0;
         while let Some(twelve) = haystack.get(at..).and_then(<[u8]>::first_chunk::<12>) {
-            let mut left = self.passing(twelve);
-            while left != 0 {
-                self.starts_of(haystack, at + left.trailing_zeros() as usize, &mut visit);
-                left &= left - 1;
-            }
+            self.eight(haystack, at, twelve, &mut visit);
             at += PLACES;
         }
-        for place in at..haystack.len() {
-            self.starts_of(haystack, place, &mut visit);
+        // What is left, at most eleven bytes, with zeros behind it. What they seem to be is looked at
+        // closer, as everything that passes.
+        let rest = haystack.get(at..).unwrap_or(&[]);
+        let mut last = [0; PLACES + 12];
+        last.iter_mut().zip(rest).for_each(|(last, byte)| *last = *byte);
+        for from in [0, PLACES] {
+            if let Some(twelve) = last.get(from..).and_then(<[u8]>::first_chunk::<12>)
+                && rest.len() > from
+            {
+                self.eight(haystack, at + from, twelve, &mut visit);
+            }
+        }
+    }
+
+    /// The same for the eight places from `at` on, where these bytes stand.
+    #[inline]
+    fn eight(&self, haystack: &[u8], at: usize, bytes: &[u8; 12], visit: &mut impl FnMut(usize)) {
+        // Twelve bytes have eight places of four after the first; which of these pass is known
+        // without a branch, and most often none does.
+        let [a, b, c, d, e, f, g, h, i, j, k, l] = *bytes;
+        let low = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
+        let high = u64::from_le_bytes([e, f, g, h, i, j, k, l]);
+        let mut left = self.passing(low, high);
+        while left != 0 {
+            self.starts_of(haystack, at + left.trailing_zeros() as usize, visit);
+            left &= left - 1;
         }
         if !self.pairs.is_empty() {
-            for (at, pair) in haystack.windows(2).enumerate() {
-                if has_bit(&self.pairs, usize::from(u16::from_le_bytes([pair[0], pair[1]]))) {
-                    visit(at);
+            let mut left = self.passing_pairs(low, high);
+            while left != 0 {
+                let place = at + left.trailing_zeros() as usize;
+                if place < haystack.len() {
+                    visit(place);
                 }
+                left &= left - 1;
             }
         }
     }
