@@ -153,14 +153,15 @@ impl<'a> Surveyor<'a> {
         (formats, prints): (&'a [&'a Format], Option<Key>),
         around: &'a Surroundings,
     ) -> Surveyor<'a> {
+        let prints = prints.filter(|_| hunt.once).map(Fingerprinter::new);
         Surveyor {
             hunt,
             formats,
             around,
-            prints: prints.filter(|_| hunt.once).map(Fingerprinter::new),
             reader: Readers::new(hunt),
             rendered: Rendered::new(formats.len(), true),
-            description: describe::Description::new(formats),
+            description: describe::Description::new(formats, prints.is_some()),
+            prints,
             host: Vec::new(),
         }
     }
@@ -266,7 +267,10 @@ impl evtx::Sink for Visit<'_, '_> {
         let at = At { time, item: self.item, record: number, rule: At::CONTEXT };
         self.rendered.hit(self.formats, &hit, at);
         if let Some(prints) = &mut self.prints {
-            let print = prints.of(record);
+            let print = match self.description.said() {
+                Some(said) => prints.of_said(record, said),
+                None => prints.of(record),
+            };
             let met = Met { print, part: 0, time, joined: Joined::default() };
             self.rendered.end_record(met, "");
         }

@@ -1,30 +1,32 @@
 //! What is to be told of a record that is shown, copied out once, however many rules hit it.
 
 use super::by_layout::ByLayout;
+use super::said::Said;
 use crate::engine::RuleSet;
 use crate::event::{Event, Layout, LeafId, Section};
 use crate::evidence::Source;
 use crate::evtx::{Record, State};
 use crate::report::{DataObject, EventInfo, Fields, Format, Place};
 use hashbrown::HashSet;
-use std::ops::Range;
 
-const TIME: usize = 0;
-const PROVIDER: usize = 1;
-const CHANNEL: usize = 2;
-const EVENT_ID: usize = 3;
-const RECORD_ID: usize = 4;
-const COMPUTER: usize = 5;
+/// What is told of the System part of every event.
+#[derive(Clone, Copy)]
+enum Told {
+    Time,
+    Provider,
+    Channel,
+    EventId,
+    RecordId,
+    Computer,
+}
 
 /// An event's System texts and body, in buffers that are used again.
 pub(super) struct Description {
-    /// Whether the whole System part is wanted, the body as fields, and as a JSON object.
-    whole_system: bool,
-    fields: bool,
-    object: bool,
-    bodies: ByLayout<Body>,
-    text: Vec<u8>,
-    spans: [Option<Range<usize>>; 6],
+    wants: Wants,
+    plans: ByLayout<Plan>,
+    said: Said,
+    /// Where what is told of the System part stands among what was said.
+    told: [Option<usize>; 6],
     system: Fields,
     /// Whether the body is UserData.
     user_data: bool,
@@ -34,17 +36,32 @@ pub(super) struct Description {
     object_of_data: DataObject,
 }
 
+/// What is wanted of events.
+#[derive(Clone, Copy)]
+struct Wants {
+    /// The whole System part as fields.
+    system: bool,
+    /// The body as fields, and as a JSON object.
+    fields: bool,
+    object: bool,
+    /// All values, for others.
+    all: bool,
+}
+
 impl Description {
-    /// What is needed for hits in these formats.
-    pub(super) fn new(formats: &[&Format]) -> Description {
+    /// What is needed for hits in these formats; with `all`, what is said tells all of an event.
+    pub(super) fn new(formats: &[&Format], all: bool) -> Description {
         let any = |wants: fn(&Format) -> bool| formats.iter().any(|format| wants(format));
         Description {
-            whole_system: any(Format::wants_system),
-            fields: any(Format::wants_fields),
-            object: any(Format::wants_object),
-            bodies: ByLayout::default(),
-            text: Vec::new(),
-            spans: Default::default(),
+            wants: Wants {
+                system: any(Format::wants_system),
+                fields: any(Format::wants_fields),
+                object: any(Format::wants_object),
+                all,
+            },
+            plans: ByLayout::default(),
+            said: Said::default(),
+            told: [None; 6],
             system: Fields::new(),
             user_data: false,
             data: Fields::new(),
@@ -55,50 +72,33 @@ impl Description {
 
     /// Copies what is said of an event.
     pub(super) fn read(&mut self, event: &impl Event) {
-        let system = *event.layout().system();
-        let leaves: [Option<LeafId>; 6] = [
-            system.time,
-            system.provider,
-            system.channel,
-            system.event_id,
-            system.record_id,
-            system.computer,
-        ];
-        self.text.clear();
-        for (span, leaf) in self.spans.iter_mut().zip(leaves) {
-            let start = self.text.len();
-            *span = event.first_text(leaf, &mut self.text).then_some(start..self.text.len());
-        }
+        let (wants, said) = (self.wants, &mut self.said);
+        let plan = self.plans.of(event.layout(), |layout| Plan::new(layout, wants));
+        said.read(event, plan.leaves.iter().copied());
+        (self.told, self.user_data) = (plan.told, plan.user_data);
         self.system.clear();
-        if self.whole_system {
-            for (id, leaf) in event.layout().iter() {
-                if leaf.section == Section::System {
-                    // An element that has attributes alone says nothing by itself.
-                    event.values(id, |value| self.system.push_filled(&leaf.name, value));
-                }
+        for (leaf, name) in &plan.system {
+            // An element that has attributes alone says nothing by itself.
+            for (text, kind) in said.of(*leaf).filter(|(text, _)| !text.is_empty()) {
+                self.system.push_text(name, text, kind);
             }
         }
-        let body = self.bodies.of(event.layout(), Body::new);
-        self.user_data = body.user_data;
-        self.data.clear();
-        self.has_object = self.object && !body.repeats;
+        self.has_object = plan.is_object;
         if self.has_object {
             let object = &mut self.object_of_data;
             object.begin();
-            for (id, name) in &body.leaves {
-                object.begin_name(name);
-                event.values(*id, |value| object.value(value));
-                object.end_name(name);
-            }
+            plan.object.iter().for_each(|(leaf, name)| object.values(name, said.of(*leaf)));
             object.end();
         }
-        if self.fields || self.object && !self.has_object {
-            for (id, leaf) in event.layout().iter() {
-                if leaf.section != Section::System {
-                    event.values(id, |value| self.data.push(&leaf.name, value));
-                }
-            }
+        self.data.clear();
+        for (leaf, name) in &plan.fields {
+            said.of(*leaf).for_each(|(text, kind)| self.data.push_text(name, text, kind));
         }
+    }
+
+    /// All that the event says, if that was asked for.
+    pub(super) fn said(&self) -> Option<&Said> {
+        self.wants.all.then_some(&self.said)
     }
 
     /// The body as a JSON object, if that is wanted and it has no name twice.
@@ -108,7 +108,7 @@ impl Description {
 
     /// Whether the body is wanted as a JSON object.
     pub(super) fn has_objects(&self) -> bool {
-        self.object
+        self.wants.object
     }
 
     /// The System part, if it was asked for.
@@ -121,23 +121,21 @@ impl Description {
         if self.user_data { "UserData" } else { "EventData" }
     }
 
-    fn get(&self, which: usize) -> Option<&str> {
-        // The text form is UTF-8; were it not, that would be seen.
-        let text = self.text.get(self.spans.get(which)?.clone()?)?;
-        Some(std::str::from_utf8(text).unwrap_or("\u{fffd}"))
+    fn get(&self, which: Told) -> Option<&str> {
+        self.said.first((*self.told.get(which as usize)?)?)
     }
 
     pub(super) fn timestamp(&self) -> Option<&str> {
-        self.get(TIME)
+        self.get(Told::Time)
     }
 
     pub(super) fn event<'d>(&'d self, rules: &'d RuleSet) -> EventInfo<'d> {
         let mut event = EventInfo {
-            provider: self.get(PROVIDER),
-            channel: self.get(CHANNEL),
-            event_id: self.get(EVENT_ID),
-            record_id: self.get(RECORD_ID),
-            computer: self.get(COMPUTER),
+            provider: self.get(Told::Provider),
+            channel: self.get(Told::Channel),
+            event_id: self.get(Told::EventId),
+            record_id: self.get(Told::RecordId),
+            computer: self.get(Told::Computer),
             title: None,
         };
         event.title = event.event_id.and_then(|id| id.parse().ok()).and_then(|id| {
@@ -148,7 +146,7 @@ impl Description {
     }
 
     pub(super) fn computer(&self) -> &str {
-        self.get(COMPUTER).unwrap_or("")
+        self.get(Told::Computer).unwrap_or("")
     }
 
     pub(super) fn data(&self) -> &Fields {
@@ -169,23 +167,59 @@ pub(super) fn place<'p>(source: &'p Source, record: &Record<'_>) -> Place<'p> {
     }
 }
 
-/// What the bodies of events with a layout have in common.
-struct Body {
-    /// The leaves, with their names as [`DataObject`] wants them.
-    leaves: Vec<(LeafId, Vec<u8>)>,
+/// What is to be done with events of a layout. Leaves are spoken of by their places among those that
+/// are read.
+struct Plan {
+    /// The leaves that are read, in their order.
+    leaves: Vec<LeafId>,
+    told: [Option<usize>; 6],
+    /// The leaves of the System part, if they are wanted as fields.
+    system: Vec<(usize, Box<str>)>,
+    /// Those of the body, if they are wanted as fields.
+    fields: Vec<(usize, Box<str>)>,
+    /// The same with their names as [`DataObject`] has them, if they become an object.
+    object: Vec<(usize, Vec<u8>)>,
+    is_object: bool,
     user_data: bool,
-    /// Whether a name comes twice.
-    repeats: bool,
 }
 
-impl Body {
-    fn new(layout: &Layout) -> Body {
-        let of_body = layout.iter().filter(|(_, leaf)| leaf.section != Section::System);
-        let mut names = HashSet::new();
-        Body {
-            user_data: of_body.clone().any(|(_, leaf)| leaf.section == Section::UserData),
-            repeats: of_body.clone().any(|(_, leaf)| !names.insert(&*leaf.name)),
-            leaves: of_body.map(|(id, leaf)| (id, DataObject::name(&leaf.name))).collect(),
+impl Plan {
+    fn new(layout: &Layout, wants: Wants) -> Plan {
+        let system = layout.system();
+        let told = [
+            system.time,
+            system.provider,
+            system.channel,
+            system.event_id,
+            system.record_id,
+            system.computer,
+        ];
+        let is_of_body = |section| section != Section::System;
+        let is_read = |id: &LeafId, section| {
+            wants.all || wants.system || is_of_body(section) || told.contains(&Some(*id))
+        };
+        let read: Vec<_> = layout.iter().filter(|(id, leaf)| is_read(id, leaf.section)).collect();
+        let place = |id: LeafId| read.iter().position(|(read, _)| *read == id);
+        let of = |body: bool| {
+            let named = read
+                .iter()
+                .enumerate()
+                .filter(move |(_, (_, leaf))| is_of_body(leaf.section) == body);
+            named.map(|(place, (_, leaf))| (place, leaf.name.clone())).collect::<Vec<_>>()
+        };
+        let body = of(true);
+        // An object has no name twice.
+        let names = body.iter().map(|(_, name)| name).collect::<HashSet<_>>().len();
+        let is_object = wants.object && names == body.len();
+        let object = body.iter().filter(|_| is_object);
+        Plan {
+            told: told.map(|id| place(id?)),
+            system: if wants.system { of(false) } else { Vec::new() },
+            object: object.map(|(place, name)| (*place, DataObject::name(name))).collect(),
+            is_object,
+            user_data: read.iter().any(|(_, leaf)| leaf.section == Section::UserData),
+            leaves: read.iter().map(|(id, _)| *id).collect(),
+            fields: if wants.fields || wants.object && !is_object { body } else { Vec::new() },
         }
     }
 }

@@ -20,10 +20,16 @@
 //! - An event that lacks its record id or its time has no fingerprint: it is never a copy.
 
 use super::by_layout::ByLayout;
+use super::said::Said;
 use super::time::event_time;
 use crate::event::{Event, Leaf};
 use siphasher::sip128::{Hasher128 as _, SipHasher13};
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+
+/// Bytes of a frame, which stands behind all texts: a name and a length of a text. From the end frame by
+/// frame, these tell how many there are (when they and the texts that they speak of make up the whole),
+/// and each text from those beside it.
+const FRAME: usize = 12;
 
 /// By what an event is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -67,41 +73,57 @@ impl Key {
 /// Makes fingerprints. What it has worked out for a layout it keeps.
 #[derive(Debug)]
 pub struct Fingerprinter {
-    key: Key,
-    said: Vec<u8>,
-    /// What stands for the names of a layout's leaves.
-    names: ByLayout<Vec<u64>>,
+    said: Said,
+    press: Press,
 }
 
 impl Fingerprinter {
     /// One that makes fingerprints of this key.
     #[must_use]
     pub fn new(key: Key) -> Fingerprinter {
-        Fingerprinter { key, said: Vec::new(), names: ByLayout::default() }
+        let press = Press { key, frames: Vec::new(), names: ByLayout::default() };
+        Fingerprinter { said: Said::default(), press }
     }
 
     /// The fingerprint of an event, if it has one.
     pub fn of(&mut self, event: &impl Event) -> Option<Fingerprint> {
-        let Fingerprinter { key, said, names } = self;
+        self.said.read(event, event.layout().iter().map(|(id, _)| id));
+        self.press.print(event, &self.said)
+    }
+
+    /// The same, of an event of which all leaves were read.
+    pub(super) fn of_said(&mut self, event: &impl Event, said: &Said) -> Option<Fingerprint> {
+        self.press.print(event, said)
+    }
+}
+
+/// What makes a fingerprint of texts.
+#[derive(Debug)]
+struct Press {
+    key: Key,
+    /// What stands behind the texts: of each its name and its length.
+    frames: Vec<u8>,
+    /// What stands for the names of a layout's leaves.
+    names: ByLayout<Vec<u64>>,
+}
+
+impl Press {
+    fn print(&mut self, event: &impl Event, said: &Said) -> Option<Fingerprint> {
+        let Press { key, frames, names } = self;
         let layout = event.layout();
         event_time(event)?;
-        said.clear();
-        if !event.first_text(layout.system().record_id, said) || said.is_empty() {
-            return None;
-        }
+        said.of(layout.system().record_id?.index()).next().filter(|(id, _)| !id.is_empty())?;
         let name = |leaf: &Leaf| key.hash(&[&[leaf.section as u8], leaf.name.as_bytes()]).0;
         let names = names.of(layout, |layout| layout.leaves().iter().map(name).collect());
-        said.clear();
-        for ((id, _), name) in layout.iter().zip(names) {
-            event.values(id, |value| {
-                let start = said.len();
-                value.append_text(said);
-                // From the end, each can be told from what stands before it.
-                let end = u128::from(*name) << 64 | (said.len() - start) as u128;
-                said.extend_from_slice(&end.to_le_bytes());
-            });
+        frames.clear();
+        for (leaf, name) in names.iter().enumerate() {
+            for (text, _) in said.of(leaf) {
+                // A text of 4 GiB does not fit into an event; the bits of a length are never cut.
+                let frame = u128::from(*name) | (text.len() as u128) << 64;
+                frames.extend_from_slice(frame.to_le_bytes().first_chunk::<FRAME>()?);
+            }
         }
-        let (high, low) = key.hash(&[said]);
+        let (high, low) = key.hash(&[said.text(), frames]);
         // Cut on purpose: see the module.
         Some(Fingerprint([(high >> 32) as u32, high as u32, low as u32]))
     }

@@ -110,7 +110,8 @@ impl<'a> Worker<'a> {
             correlated: Correlated::default(),
             taken: Taken::default(),
             rendered: Rendered::new(outputs, marked),
-            description: Description::new(described),
+            // If copies are wanted, few records are made known.
+            description: Description::new(described, hunt.once && purpose.prints.is_some()),
             rule_objects: RuleObjects::new(hunt.rules.rules().count()),
             item: 0,
             record: 0,
@@ -348,7 +349,10 @@ impl Visit<'_, '_> {
         if !self.hunt.once && !joined.any() {
             return;
         }
-        let print = prints.of(record);
+        let print = match self.description.said().filter(|_| is_shown) {
+            Some(said) => prints.of_said(record, said),
+            None => prints.of(record),
+        };
         // What is shown nowhere may be shown as context.
         let print = if is_shown { print } else { print.map(Fingerprint::other) };
         let records = &mut self.rendered.records;

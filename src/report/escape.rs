@@ -61,16 +61,6 @@ pub(super) fn json_bytes(text: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-/// Escapes what was appended to `out` from `start` on, UTF-8, as it has to be within a JSON string.
-pub(super) fn escape_from(start: usize, out: &mut Vec<u8>, scratch: &mut Vec<u8>) {
-    let text = out.get(start..).unwrap_or_default();
-    let Some(first) = first_to_look_at(text) else { return };
-    scratch.clear();
-    scratch.extend_from_slice(text.get(first..).unwrap_or_default());
-    out.truncate(start + first);
-    escaped(scratch, 0, out);
-}
-
 /// Appends `text`, in which `first` is the first byte that has to be looked at.
 fn escaped(text: &[u8], first: usize, out: &mut Vec<u8>) {
     let (mut rest, mut next) = (text, Some(first));
