@@ -112,7 +112,7 @@ impl Press {
         let Press { key, frames, names } = self;
         let layout = event.layout();
         event_time(event)?;
-        said.of(layout.system().record_id?.index()).next().filter(|(id, _)| !id.is_empty())?;
+        said.first(layout.system().record_id?.index()).filter(|id| !id.is_empty())?;
         let name = |leaf: &Leaf| key.hash(&[&[leaf.section as u8], leaf.name.as_bytes()]).0;
         let names = names.of(layout, |layout| layout.leaves().iter().map(name).collect());
         frames.clear();

@@ -56,10 +56,9 @@ impl Said {
     }
 
     /// The text of a leaf's first value, if it has one.
-    pub(super) fn first(&self, leaf: usize) -> Option<&str> {
-        let (text, _) = self.of(leaf).next()?;
-        // The text form is UTF-8; were it not, that would be seen.
-        Some(std::str::from_utf8(text).unwrap_or("\u{fffd}"))
+    #[inline]
+    pub(super) fn first(&self, leaf: usize) -> Option<&[u8]> {
+        self.of(leaf).next().map(|(text, _)| text)
     }
 
     /// All texts, one after the other.

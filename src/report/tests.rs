@@ -38,6 +38,7 @@ fn sample<'a>(tags: &'a [String], data: &'a Fields, matched: &'a [(&'a str, &'a 
             record_id: Some("16786799"),
             computer: Some("ws01.example"),
             title: Some("Registry value set"),
+            mould: None,
         },
         place: Place {
             path: "case/Sysmon.evtx",
@@ -47,6 +48,7 @@ fn sample<'a>(tags: &'a [String], data: &'a Fields, matched: &'a [(&'a str, &'a 
             state: "live",
             host: None,
             recovered: false,
+            mould: None,
         },
         matched,
         system: data,
