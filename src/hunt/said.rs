@@ -61,6 +61,16 @@ impl Said {
         self.of(leaf).next().map(|(text, _)| text)
     }
 
+    /// For each leaf the lengths of its values' texts.
+    #[inline]
+    pub(super) fn lengths(&self) -> impl Iterator<Item = impl Iterator<Item = usize>> {
+        let mut start = 0;
+        self.ends.iter().map(move |end| {
+            let spans = self.values.get(std::mem::replace(&mut start, *end)..*end);
+            spans.unwrap_or_default().iter().map(|span| span.end - span.start)
+        })
+    }
+
     /// All texts, one after the other.
     pub(super) fn text(&self) -> &[u8] {
         &self.text
