@@ -542,7 +542,7 @@ impl Inventory for List {
             ListFormat::Table if container && read => Ok(()),
             ListFormat::Table if container => {
                 let part = match entry.state {
-                    SourceState::Damaged => "not all of it hunted",
+                    SourceState::Damaged => "hunted, but",
                     _ => "not hunted",
                 };
                 self.folder.clear();

@@ -116,7 +116,11 @@ impl Counted {
         }
         // What it was unpacked from may be at fault, which shows at its end.
         if last && let Err(error) = bytes.read_at(bytes.size(), &mut []) {
-            self.damages.push(bytes.size(), || error.to_string());
+            let what = error.to_string();
+            // Chunks that could not be read for it have told it.
+            if !self.damages.kept.iter().any(|damage| damage.reason.ends_with(&what)) {
+                self.damages.push(bytes.size(), || what);
+            }
         }
         if let Some(progress) = hunt.progress {
             let part = (slots.end - slots.start) * CHUNK_BYTES;
