@@ -104,8 +104,7 @@ pub(super) fn first_parts(name: &str, size: u64) -> Option<[String; 2]> {
 }
 
 /// What is said of a part whose first part is not there.
-pub(super) const LATER_PART: &str =
-    "named like a part of something that was split, and the first part is not beside it: put them \
+pub(super) const LATER_PART: &str = "named like a part of something that was split, and the first part is not beside it: put them \
      together";
 
 impl Claim {

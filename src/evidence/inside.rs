@@ -268,7 +268,15 @@ impl Inside {
         let account = std::mem::take(&mut disk.account);
         let layout = Some(std::mem::take(&mut disk.layout));
         let (members, source) = (Members::Disk(disk), source.clone());
-        Inside { source, format: Format::Disk, members, account, closed: false, bytes: None, layout }
+        Inside {
+            source,
+            format: Format::Disk,
+            members,
+            account,
+            closed: false,
+            bytes: None,
+            layout,
+        }
     }
 
     /// The same, of something that does not begin as its name says that it would.
