@@ -128,22 +128,29 @@ impl Counted {
             let (source, hits) = (source.name(), self.counts.hits);
             progress(&Step { source, bytes, hits, copies: Levels::default() });
         }
-        let entry = Box::new(SourceEntry {
-            path: source.name().to_owned(),
-            stored_as: source.stored_as().map(str::to_owned),
-            host: source.host().map(str::to_owned),
-            size: bytes.size(),
-            container: None,
-            found: source.state().as_str(),
-            shadow_copies: 0,
-            state: SourceState::Read,
-            reason: None,
-            counts: self.counts,
-            damages: self.damages,
-            findings: self.findings,
-            firsts: Vec::new(),
-        });
-        Note::Part { entry, last }
+        let Counted { counts, damages, findings, .. } = self;
+        let entry = SourceEntry { counts, damages, findings, ..uncounted(opened) };
+        Note::Part { entry: Box::new(entry), last }
+    }
+}
+
+/// The entry of something that was opened, before anything is counted.
+pub(super) fn uncounted(opened: &Opened) -> SourceEntry {
+    let Opened { source, bytes, .. } = opened;
+    SourceEntry {
+        path: source.name().to_owned(),
+        stored_as: source.stored_as().map(str::to_owned),
+        host: source.host().map(str::to_owned),
+        size: bytes.size(),
+        container: None,
+        found: source.state().as_str(),
+        shadow_copies: 0,
+        state: SourceState::Read,
+        reason: None,
+        counts: Counts::default(),
+        damages: Damages::default(),
+        findings: Damages::default(),
+        firsts: Vec::new(),
     }
 }
 

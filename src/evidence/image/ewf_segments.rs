@@ -196,7 +196,8 @@ impl Gather {
             }
         }
         // That one that is cut off does not say that it is the last tells nothing.
-        if !self.done && !(self.cut && missing.len() > MAX_MISSING as usize) {
+        let cut_off = self.cut && missing.len() > MAX_MISSING as usize;
+        if !(self.done || cut_off) {
             let what = match missing.first() {
                 Some(name) => format!("the image does not end: {name} is missing"),
                 None => "the image does not end: further segments are not here".to_owned(),
