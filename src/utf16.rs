@@ -100,28 +100,54 @@ fn convert(
 #[inline]
 fn convert_ascii_run(units: &[u8], out: &mut Vec<u8>, ascii: impl Fn(u8) -> u8 + Copy) -> usize {
     let start = out.len();
+    let total = units.len() / 2;
+    let units = units.get(..2 * total).unwrap_or(units);
     let (rounds, tail) = units.as_chunks::<{ 2 * LANES }>();
-    // The last units are converted as a whole round too: most texts are short, and one round more
-    // costs less than going through what is left of them. It is filled up with what is neither NUL
-    // nor beyond ASCII.
-    let mut last = FILLED;
-    last[..tail.len()].copy_from_slice(tail);
     out.reserve((rounds.len() + 1) * LANES);
     let mut done = 0;
-    for round in rounds.iter().chain([&last]) {
+    for round in rounds {
         let (to, plain) = convert_round(round, ascii);
         if !plain {
-            let is_plain = |pair: &&[u8]| pair[1] == 0 && (1..0x80).contains(&pair[0]);
-            let run = round.chunks_exact(2).take_while(is_plain).count();
-            out.extend_from_slice(to.get(..run).unwrap_or(&[]));
-            return done + run;
+            return done + append_plain(round, &to, out);
         }
         out.extend_from_slice(&to);
         done += LANES;
     }
-    let total = units.len() / 2;
-    out.truncate(start + total);
+    if tail.is_empty() {
+        return total;
+    }
+    // The last units are converted as a whole round, too: most texts are short, and one round more costs
+    // less than going through what is left of them. It begins with some that were converted already; if
+    // there are none, it is filled up with what is neither NUL nor beyond ASCII.
+    if let Some(last) = units.last_chunk() {
+        let (to, plain) = convert_round(last, ascii);
+        done = total - LANES;
+        out.truncate(start + done);
+        if !plain {
+            return done + append_plain(last, &to, out);
+        }
+        out.extend_from_slice(&to);
+    } else {
+        let mut last = FILLED;
+        last[..tail.len()].copy_from_slice(tail);
+        let (to, plain) = convert_round(&last, ascii);
+        if !plain {
+            return append_plain(&last, &to, out);
+        }
+        out.extend_from_slice(&to);
+        out.truncate(start + total);
+    }
     total
+}
+
+/// Appends of a converted round what stands before its first unit that is NUL or beyond ASCII, and says
+/// how many these are.
+#[cold]
+fn append_plain(round: &[u8; 2 * LANES], to: &[u8; LANES], out: &mut Vec<u8>) -> usize {
+    let is_plain = |pair: &&[u8]| pair[1] == 0 && (1..0x80).contains(&pair[0]);
+    let run = round.chunks_exact(2).take_while(is_plain).count();
+    out.extend_from_slice(to.get(..run).unwrap_or(&[]));
+    run
 }
 
 /// One round: the bytes if all units are ASCII and not NUL, and whether they are.

@@ -331,9 +331,19 @@ impl<E: Event> Look<'_, E> {
         view: View,
         ask: impl FnOnce(&Checks, FieldValues<'_>, &[FieldValues<'_>]) -> T,
     ) -> T {
-        let set = self.set;
-        let predicate = set.predicates.get(id);
-        let own = self.prepare(view, predicate.field);
+        let own = self.prepare(view, self.set.predicates.get(id).field);
+        self.ask_of(own, id, view, ask)
+    }
+
+    /// The same, when the field's texts are known to be in this place.
+    fn ask_of<T>(
+        &mut self,
+        own: usize,
+        id: PredicateId,
+        view: View,
+        ask: impl FnOnce(&Checks, FieldValues<'_>, &[FieldValues<'_>]) -> T,
+    ) -> T {
+        let predicate = self.set.predicates.get(id);
         if predicate.references.is_empty() {
             return ask(predicate.checks(), self.values(own), &[]);
         }
@@ -397,8 +407,8 @@ impl<E: Event> Look<'_, E> {
         if predicate.item.negated {
             return;
         }
-        let Some(nth) = self.ask(id, view, Checks::matching_value) else { return };
         let own = self.prepare(view, predicate.field);
+        let Some(nth) = self.ask_of(own, id, view, Checks::matching_value) else { return };
         let keyword_field;
         let field = match predicate.field {
             Some(field) => set.predicates.field_name(field),

@@ -47,10 +47,18 @@ pub enum Value<'a> {
 
 impl Value<'_> {
     /// Appends the text form, UTF-8.
+    #[inline]
     pub fn append_text(self, out: &mut Vec<u8>) {
         match self {
             Value::Utf16(units) => utf16::append_utf8(units, out),
             Value::Text(text) => out.extend_from_slice(text.as_bytes()),
+            Value::Unsigned(n) => integer(n, out),
+            other => other.append_rarer_text(out),
+        }
+    }
+
+    fn append_rarer_text(self, out: &mut Vec<u8>) {
+        match self {
             Value::Parts(parts) => parts.iter().for_each(|part| part.append_text(out)),
             Value::Binary(data) => data.iter().for_each(|b| append_hex(*b, UPPER, out)),
             Value::FileTime(ticks) => append_time(file_time(ticks), out),

@@ -28,7 +28,7 @@ impl<T> Default for ByLayout<T> {
 
 impl<T> ByLayout<T> {
     /// What `make` makes of a layout.
-    pub(super) fn of(&mut self, layout: &Arc<Layout>, make: impl FnOnce(&Layout) -> T) -> &T {
+    pub(super) fn of(&mut self, layout: &Arc<Layout>, make: impl FnOnce(&Layout) -> T) -> &mut T {
         if self.leaves > MOST {
             self.known.clear();
             self.leaves = 0;
@@ -38,7 +38,7 @@ impl<T> ByLayout<T> {
             *leaves += layout.leaves().len() + 1;
             (Arc::clone(layout), make(layout))
         });
-        &known.1
+        &mut known.1
     }
 }
 

@@ -13,6 +13,7 @@
 
 use super::copies::Met;
 use super::correlate::Joined;
+use super::describe::Describer;
 use super::feed::{Item, Piece};
 use super::fingerprint::{Fingerprinter, Key};
 use super::open::{Opened, Readers, Whole};
@@ -141,7 +142,7 @@ pub(super) struct Surveyor<'a> {
     around: &'a Surroundings,
     reader: Readers,
     rendered: Rendered,
-    description: describe::Description,
+    describer: Describer<'a>,
     host: Vec<u8>,
     /// By what records are known, if copies are left out.
     prints: Option<Fingerprinter>,
@@ -153,14 +154,15 @@ impl<'a> Surveyor<'a> {
         (formats, prints): (&'a [&'a Format], Option<Key>),
         around: &'a Surroundings,
     ) -> Surveyor<'a> {
+        let prints = prints.filter(|_| hunt.once).map(Fingerprinter::new);
         Surveyor {
             hunt,
             formats,
             around,
-            prints: prints.filter(|_| hunt.once).map(Fingerprinter::new),
             reader: Readers::new(hunt),
             rendered: Rendered::new(formats.len(), true),
-            description: describe::Description::new(formats),
+            describer: Describer::new(hunt.rules, formats, prints.is_some()),
+            prints,
             host: Vec::new(),
         }
     }
@@ -177,7 +179,8 @@ impl<'a> Surveyor<'a> {
             formats: self.formats,
             around: self.around,
             rendered: &mut self.rendered,
-            description: &mut self.description,
+            describer: &mut self.describer,
+
             host: &mut self.host,
             prints: self.prints.as_mut(),
             source: &opened.source,
@@ -227,7 +230,7 @@ struct Visit<'v, 'a> {
     formats: &'a [&'a Format],
     around: &'a Surroundings,
     rendered: &'v mut Rendered,
-    description: &'v mut describe::Description,
+    describer: &'v mut Describer<'a>,
     host: &'v mut Vec<u8>,
     prints: Option<&'v mut Fingerprinter>,
     source: &'v Source,
@@ -246,27 +249,29 @@ impl evtx::Sink for Visit<'_, '_> {
         if !self.around.holds(self.host, time) {
             return ControlFlow::Continue(());
         }
-        self.description.read(record);
         let local_time = self.hunt.zone.and_then(|zone| local_text(time, zone));
-        let event = self.description.event(self.hunt.rules);
-        let title = format!("({})", event.title.unwrap_or("context"));
+        let told = self.describer.read(record);
+        let title = format!("({})", told.event.title.unwrap_or("context"));
         let hit = Hit {
             subject: Subject::Context,
-            timestamp: self.description.timestamp(),
+            timestamp: told.timestamp,
             local_time: local_time.as_deref(),
             rule: RuleInfo { title: &title, ..RuleInfo::CONTEXT },
-            event,
+            event: told.event,
             place: describe::place(self.source, record),
             matched: &[],
-            system: self.description.system(),
-            body: self.description.body(),
-            data: self.description.data(),
-            object: self.description.object(),
+            system: told.system,
+            body: told.body,
+            data: told.data,
+            object: told.object,
         };
         let at = At { time, item: self.item, record: number, rule: At::CONTEXT };
         self.rendered.hit(self.formats, &hit, at);
         if let Some(prints) = &mut self.prints {
-            let print = prints.of(record);
+            let print = match self.describer.said() {
+                Some(said) => prints.of_said(record, said),
+                None => prints.of(record),
+            };
             let met = Met { print, part: 0, time, joined: Joined::default() };
             self.rendered.end_record(met, "");
         }

@@ -1,158 +1,177 @@
 //! What is to be told of a record that is shown, copied out once, however many rules hit it.
 
 use super::by_layout::ByLayout;
+use super::said::Said;
 use crate::engine::RuleSet;
-use crate::event::{Event, Layout, LeafId, Section};
+use crate::event::{Event, Layout, Leaf, LeafId, Section};
 use crate::evidence::Source;
 use crate::evtx::{Record, State};
-use crate::report::{DataObject, EventInfo, Fields, Format, Place};
+use crate::report::{DataObject, EventInfo, Fields, Format, Mould, Place};
 use hashbrown::HashSet;
-use std::ops::Range;
 
-const TIME: usize = 0;
-const PROVIDER: usize = 1;
-const CHANNEL: usize = 2;
-const EVENT_ID: usize = 3;
-const RECORD_ID: usize = 4;
-const COMPUTER: usize = 5;
-
-/// An event's System texts and body, in buffers that are used again.
-pub(super) struct Description {
-    /// Whether the whole System part is wanted, the body as fields, and as a JSON object.
-    whole_system: bool,
-    fields: bool,
-    object: bool,
-    bodies: ByLayout<Body>,
-    text: Vec<u8>,
-    spans: [Option<Range<usize>>; 6],
+/// What makes descriptions, in buffers that are used again.
+pub(super) struct Describer<'a> {
+    rules: &'a RuleSet,
+    wants: Wants,
+    plans: ByLayout<Plan<'a>>,
+    said: Said,
+    /// Where the computer stands in it.
+    computer: Option<usize>,
     system: Fields,
-    /// Whether the body is UserData.
-    user_data: bool,
     data: Fields,
-    /// Whether `object_of_data` is the event's.
-    has_object: bool,
-    object_of_data: DataObject,
+    object: DataObject,
 }
 
-impl Description {
-    /// What is needed for hits in these formats.
-    pub(super) fn new(formats: &[&Format]) -> Description {
+/// What is wanted of events.
+#[derive(Clone, Copy)]
+struct Wants {
+    /// The whole System part as fields.
+    system: bool,
+    /// The body as fields, and as a JSON object.
+    fields: bool,
+    object: bool,
+    /// All values, for others.
+    all: bool,
+}
+
+/// What is to be told of an event.
+#[derive(Clone, Copy)]
+pub(super) struct Description<'d> {
+    pub(super) timestamp: Option<&'d str>,
+    pub(super) event: EventInfo<'d>,
+    /// The System part, if it was asked for.
+    pub(super) system: &'d Fields,
+    /// What the body is called.
+    pub(super) body: &'static str,
+    pub(super) data: &'d Fields,
+    /// The body as a JSON object, if that is wanted and it has no name twice.
+    pub(super) object: Option<&'d [u8]>,
+}
+
+impl<'a> Describer<'a> {
+    /// What is needed for hits in these formats; with `all`, what is said tells all of an event.
+    pub(super) fn new(rules: &'a RuleSet, formats: &[&Format], all: bool) -> Describer<'a> {
         let any = |wants: fn(&Format) -> bool| formats.iter().any(|format| wants(format));
-        Description {
-            whole_system: any(Format::wants_system),
-            fields: any(Format::wants_fields),
-            object: any(Format::wants_object),
-            bodies: ByLayout::default(),
-            text: Vec::new(),
-            spans: Default::default(),
+        Describer {
+            rules,
+            wants: Wants {
+                system: any(Format::wants_system),
+                fields: any(Format::wants_fields),
+                object: any(Format::wants_object),
+                all,
+            },
+            plans: ByLayout::default(),
+            said: Said::default(),
+            computer: None,
             system: Fields::new(),
-            user_data: false,
             data: Fields::new(),
-            has_object: false,
-            object_of_data: DataObject::default(),
+            object: DataObject::default(),
         }
     }
 
     /// Copies what is said of an event.
-    pub(super) fn read(&mut self, event: &impl Event) {
-        let system = *event.layout().system();
-        let leaves: [Option<LeafId>; 6] = [
-            system.time,
-            system.provider,
-            system.channel,
-            system.event_id,
-            system.record_id,
-            system.computer,
-        ];
-        self.text.clear();
-        for (span, leaf) in self.spans.iter_mut().zip(leaves) {
-            let start = self.text.len();
-            *span = event.first_text(leaf, &mut self.text).then_some(start..self.text.len());
-        }
-        self.system.clear();
-        if self.whole_system {
-            for (id, leaf) in event.layout().iter() {
-                if leaf.section == Section::System {
-                    // An element that has attributes alone says nothing by itself.
-                    event.values(id, |value| self.system.push_filled(&leaf.name, value));
-                }
+    pub(super) fn read(&mut self, event: &impl Event) -> Description<'_> {
+        let (wants, rules) = (self.wants, self.rules);
+        let plan = self.plans.of(event.layout(), |layout| Plan::new(layout, wants));
+        let Describer { said, system, data, object, .. } = self;
+        said.read(event, plan.leaves.iter().copied());
+        system.clear();
+        for (leaf, name) in &plan.system {
+            // An element that has attributes alone says nothing by itself.
+            for (text, kind) in said.of(*leaf).filter(|(text, _)| !text.is_empty()) {
+                system.push_text(name, text, kind);
             }
         }
-        let body = self.bodies.of(event.layout(), Body::new);
-        self.user_data = body.user_data;
-        self.data.clear();
-        self.has_object = self.object && !body.repeats;
-        if self.has_object {
-            let object = &mut self.object_of_data;
+        if plan.is_object {
             object.begin();
-            for (id, name) in &body.leaves {
-                object.begin_name(name);
-                event.values(*id, |value| object.value(value));
-                object.end_name(name);
-            }
+            plan.object.iter().for_each(|(leaf, name)| object.values(name, said.of(*leaf)));
             object.end();
         }
-        if self.fields || self.object && !self.has_object {
-            for (id, leaf) in event.layout().iter() {
-                if leaf.section != Section::System {
-                    event.values(id, |value| self.data.push(&leaf.name, value));
-                }
-            }
+        data.clear();
+        for (leaf, name) in &plan.fields {
+            said.of(*leaf).for_each(|(text, kind)| data.push_text(name, text, kind));
+        }
+        let said = &*said;
+        let first = |leaf: Option<usize>| said.first(leaf?);
+        self.computer = plan.told.computer;
+        let kind = plan.told.kind.map(first);
+        if plan.kind.as_ref().is_none_or(|known| !known.is(kind)) {
+            plan.kind = Some(KindOfEvent::new(kind, rules, wants.object));
+        }
+        Description {
+            timestamp: first(plan.told.time).map(text),
+            event: EventInfo {
+                record_id: first(plan.told.record_id).map(text),
+                computer: first(plan.told.computer).map(text),
+                ..plan.kind.as_ref().map(KindOfEvent::info).unwrap_or_default()
+            },
+            system,
+            body: plan.body,
+            data,
+            object: plan.is_object.then(|| object.as_bytes()),
         }
     }
 
-    /// The body as a JSON object, if that is wanted and it has no name twice.
-    pub(super) fn object(&self) -> Option<&[u8]> {
-        self.has_object.then(|| self.object_of_data.as_bytes())
+    /// All that the event says that was read last, if that was asked for.
+    pub(super) fn said(&self) -> Option<&Said> {
+        self.wants.all.then_some(&self.said)
     }
 
-    /// Whether the body is wanted as a JSON object.
-    pub(super) fn has_objects(&self) -> bool {
-        self.object
-    }
-
-    /// The System part, if it was asked for.
-    pub(super) fn system(&self) -> &Fields {
-        &self.system
-    }
-
-    /// What the body is called.
-    pub(super) fn body(&self) -> &'static str {
-        if self.user_data { "UserData" } else { "EventData" }
-    }
-
-    fn get(&self, which: usize) -> Option<&str> {
-        // The text form is UTF-8; were it not, that would be seen.
-        let text = self.text.get(self.spans.get(which)?.clone()?)?;
-        Some(std::str::from_utf8(text).unwrap_or("\u{fffd}"))
-    }
-
-    pub(super) fn timestamp(&self) -> Option<&str> {
-        self.get(TIME)
-    }
-
-    pub(super) fn event<'d>(&'d self, rules: &'d RuleSet) -> EventInfo<'d> {
-        let mut event = EventInfo {
-            provider: self.get(PROVIDER),
-            channel: self.get(CHANNEL),
-            event_id: self.get(EVENT_ID),
-            record_id: self.get(RECORD_ID),
-            computer: self.get(COMPUTER),
-            title: None,
-        };
-        event.title = event.event_id.and_then(|id| id.parse().ok()).and_then(|id| {
-            let (channel, provider) = (event.channel?, event.provider?);
-            rules.taxonomy().title(channel, provider, id)
-        });
-        event
-    }
-
+    /// The computer of the event that was read last, empty if it names none.
     pub(super) fn computer(&self) -> &str {
-        self.get(COMPUTER).unwrap_or("")
+        self.computer.and_then(|leaf| self.said.first(leaf)).map_or("", text)
     }
 
-    pub(super) fn data(&self) -> &Fields {
-        &self.data
+    /// Whether bodies are wanted as JSON objects.
+    pub(super) fn has_objects(&self) -> bool {
+        self.wants.object
+    }
+}
+
+/// A text as a string. The text form is UTF-8; were it not, that would be seen.
+fn text(text: &[u8]) -> &str {
+    std::str::from_utf8(text).unwrap_or("\u{fffd}")
+}
+
+/// What is told of the System part of every event, by where it stands among what is read.
+#[derive(Clone, Copy)]
+struct Told {
+    time: Option<usize>,
+    record_id: Option<usize>,
+    computer: Option<usize>,
+    /// Provider, channel and event id.
+    kind: [Option<usize>; 3],
+}
+
+/// What is told of events that have provider, channel and event id in common: nearly all of a layout.
+struct KindOfEvent<'a> {
+    texts: [Option<Box<str>>; 3],
+    title: Option<&'a str>,
+    mould: Option<Mould>,
+}
+
+impl<'a> KindOfEvent<'a> {
+    fn new(of: [Option<&[u8]>; 3], rules: &'a RuleSet, with_mould: bool) -> KindOfEvent<'a> {
+        let texts = of.map(|of| of.map(|of| text(of).into()));
+        let mut kind = KindOfEvent { texts, title: None, mould: None };
+        let [provider, channel, id] = &kind.texts;
+        kind.title = id
+            .as_deref()
+            .and_then(|id| id.parse().ok())
+            .and_then(|id| rules.taxonomy().title(channel.as_deref()?, provider.as_deref()?, id));
+        kind.mould = with_mould.then(|| kind.info().mould());
+        kind
+    }
+
+    fn is(&self, of: [Option<&[u8]>; 3]) -> bool {
+        let known = self.texts.iter().map(|text| text.as_ref().map(|text| text.as_bytes()));
+        known.eq(of)
+    }
+
+    fn info(&self) -> EventInfo<'_> {
+        let [provider, channel, event_id] = self.texts.each_ref().map(Option::as_deref);
+        let (title, mould) = (self.title, self.mould.as_ref());
+        EventInfo { provider, channel, event_id, title, mould, ..EventInfo::default() }
     }
 }
 
@@ -166,26 +185,64 @@ pub(super) fn place<'p>(source: &'p Source, record: &Record<'_>) -> Place<'p> {
         offset: record.offset(),
         record_id: record.header_record_id(),
         recovered: record.state() != State::Live,
+        mould: None,
     }
 }
 
-/// What the bodies of events with a layout have in common.
-struct Body {
-    /// The leaves, with their names as [`DataObject`] wants them.
-    leaves: Vec<(LeafId, Vec<u8>)>,
-    user_data: bool,
-    /// Whether a name comes twice.
-    repeats: bool,
+/// What is to be done with events of a layout. Leaves are spoken of by their places among those that
+/// are read.
+struct Plan<'a> {
+    /// The leaves that are read, in their order.
+    leaves: Vec<LeafId>,
+    told: Told,
+    /// Of which kind the last event was.
+    kind: Option<KindOfEvent<'a>>,
+    /// The leaves of the System part, if they are wanted as fields.
+    system: Vec<(usize, Box<str>)>,
+    /// Those of the body, if they are wanted as fields.
+    fields: Vec<(usize, Box<str>)>,
+    /// The same with their names as [`DataObject`] has them, if they become an object.
+    object: Vec<(usize, Vec<u8>)>,
+    is_object: bool,
+    body: &'static str,
 }
 
-impl Body {
-    fn new(layout: &Layout) -> Body {
-        let of_body = layout.iter().filter(|(_, leaf)| leaf.section != Section::System);
-        let mut names = HashSet::new();
-        Body {
-            user_data: of_body.clone().any(|(_, leaf)| leaf.section == Section::UserData),
-            repeats: of_body.clone().any(|(_, leaf)| !names.insert(&*leaf.name)),
-            leaves: of_body.map(|(id, leaf)| (id, DataObject::name(&leaf.name))).collect(),
+impl Plan<'_> {
+    fn new(layout: &Layout, wants: Wants) -> Self {
+        let system = layout.system();
+        let kind = [system.provider, system.channel, system.event_id];
+        let own = [system.time, system.record_id, system.computer];
+        let is_told = |id| own.contains(&id) || kind.contains(&id);
+        let is_of_body = |leaf: &Leaf| leaf.section != Section::System;
+        let is_read = |(id, leaf): &(LeafId, &Leaf)| {
+            wants.all || wants.system || is_of_body(leaf) || is_told(Some(*id))
+        };
+        let read: Vec<_> = layout.iter().filter(is_read).collect();
+        let place = |id: Option<LeafId>| read.iter().position(|(read, _)| Some(*read) == id);
+        let named = |body: bool| -> Vec<(usize, Box<str>)> {
+            let part = read.iter().enumerate().filter(|(_, (_, leaf))| is_of_body(leaf) == body);
+            part.map(|(place, (_, leaf))| (place, leaf.name.clone())).collect()
+        };
+        let body = named(true);
+        // An object has no name twice.
+        let names = body.iter().map(|(_, name)| name).collect::<HashSet<_>>().len();
+        let is_object = wants.object && names == body.len();
+        let object = body.iter().filter(|_| is_object);
+        let user_data = read.iter().any(|(_, leaf)| leaf.section == Section::UserData);
+        Plan {
+            told: Told {
+                time: place(system.time),
+                record_id: place(system.record_id),
+                computer: place(system.computer),
+                kind: kind.map(place),
+            },
+            kind: None,
+            system: if wants.system { named(false) } else { Vec::new() },
+            object: object.map(|(place, name)| (*place, DataObject::name(name))).collect(),
+            is_object,
+            body: if user_data { "UserData" } else { "EventData" },
+            leaves: read.iter().map(|(id, _)| *id).collect(),
+            fields: if wants.fields || wants.object && !is_object { body } else { Vec::new() },
         }
     }
 }

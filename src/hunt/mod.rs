@@ -36,6 +36,7 @@ mod open;
 mod own;
 mod partial;
 mod rendered;
+mod said;
 mod sequence;
 mod spill;
 mod time;

@@ -7,7 +7,7 @@
 use super::copies::Met;
 use super::correlate::{Joined, gather};
 use super::count::Counted;
-use super::describe::{self, Description};
+use super::describe::{self, Describer};
 use super::feed::{Item, Piece};
 use super::filter::Screen;
 use super::fingerprint::{Fingerprint, Fingerprinter, Key};
@@ -21,7 +21,7 @@ use crate::engine::{Filtered, Kinds, RuleId, Scanner};
 use crate::evidence::Source;
 use crate::evtx::{self, ChunkReport, Damage, Record};
 use crate::ledger::{Correlated, Levels, SourceEntry, Taken, Tally};
-use crate::report::{Format, Hit, RuleInfo, Subject};
+use crate::report::{Format, Hit, Mould, Place, RuleInfo, Subject};
 use crate::sigma::About;
 use std::ops::{ControlFlow, Range};
 
@@ -83,7 +83,7 @@ pub(super) struct Worker<'a> {
     correlated: Correlated,
     taken: Taken,
     rendered: Rendered,
-    description: Description,
+    describer: Describer<'a>,
     rule_objects: RuleObjects,
     /// The item that is worked on, and how many records of it were met.
     item: u64,
@@ -110,7 +110,8 @@ impl<'a> Worker<'a> {
             correlated: Correlated::default(),
             taken: Taken::default(),
             rendered: Rendered::new(outputs, marked),
-            description: Description::new(described),
+            // If copies are wanted, few records are made known.
+            describer: Describer::new(hunt.rules, described, hunt.once && purpose.prints.is_some()),
             rule_objects: RuleObjects::new(hunt.rules.rules().count()),
             item: 0,
             record: 0,
@@ -164,13 +165,14 @@ impl Worker<'_> {
             correlated: &mut self.correlated,
             taken: &mut self.taken,
             rendered: &mut self.rendered,
-            description: &mut self.description,
+            describer: &mut self.describer,
             rule_objects: &mut self.rule_objects,
             item: self.item,
             record: &mut self.record,
             part,
             prints: self.prints.as_mut(),
             source,
+            source_mould: None,
             hand_on,
             counted: Counted::begin(opened, &slots),
         };
@@ -193,13 +195,15 @@ struct Visit<'v, 'a> {
     correlated: &'v mut Correlated,
     taken: &'v mut Taken,
     rendered: &'v mut Rendered,
-    description: &'v mut Description,
+    describer: &'v mut Describer<'a>,
     rule_objects: &'v mut RuleObjects,
     item: u64,
     record: &'v mut u32,
     part: u32,
     prints: Option<&'v mut Fingerprinter>,
     source: &'v Source,
+    /// What is said of the source in every place, when it was said once.
+    source_mould: Option<Mould>,
     hand_on: HandOn<'v>,
     counted: Counted,
 }
@@ -276,10 +280,12 @@ impl Visit<'_, '_> {
     /// Renders the hits of these rules on a record, and those that filters took away.
     fn hit(&mut self, record: &Record<'_>, rules: &[RuleId], filtered: &[Filtered]) {
         self.counted.counts.records_hit += u64::from(!rules.is_empty());
-        self.description.read(record);
         let (set, at) = (self.hunt.rules, self.place(record, !rules.is_empty()));
-        let (event, place) = (self.description.event(set), describe::place(self.source, record));
-        let timestamp = self.description.timestamp();
+        let has_objects = self.describer.has_objects();
+        let told = self.describer.read(record);
+        let place = describe::place(self.source, record);
+        let mould = has_objects.then(|| &*self.source_mould.get_or_insert_with(|| place.mould()));
+        let place = Place { mould, ..place };
         let zone = self.hunt.zone;
         let local_time = zone.and_then(|zone| local_text(event_time(record)?, zone));
         let mut levels = Levels::default();
@@ -302,35 +308,34 @@ impl Visit<'_, '_> {
             let matched: Vec<(&str, &str)> = matches.of(n).collect();
             let at = At { rule: u32::try_from(id.index()).unwrap_or(At::CONTEXT), ..at };
             if self.hunt.order == Order::Grouped {
-                let computer = event.computer;
+                let computer = told.event.computer;
                 let key = |out: &mut Vec<u8>| group::append_key(at.rule, computer, &matched, out);
                 self.rendered.bytes(key, at);
                 continue;
             }
-            let kept =
-                if self.description.has_objects() { self.rule_objects.of(id, rule) } else { None };
+            let kept = if has_objects { self.rule_objects.of(id, rule) } else { None };
             let rule = RuleInfo { kept, ..rule_info(rule) };
             let hit = Hit {
                 subject: match filters.as_slice() {
                     [] => Subject::Hit,
                     filters => Subject::Filtered(filters),
                 },
-                timestamp,
+                timestamp: told.timestamp,
                 local_time: local_time.as_deref(),
                 rule,
-                event,
+                event: told.event,
                 place,
                 matched: &matched,
-                system: self.description.system(),
-                body: self.description.body(),
-                data: self.description.data(),
-                object: self.description.object(),
+                system: told.system,
+                body: told.body,
+                data: told.data,
+                object: told.object,
             };
             self.rendered.hit(self.purpose.formats, &hit, at);
         }
         let time = event_time(record).unwrap_or(record.header_time());
         if !rules.is_empty() {
-            self.tally.hit(event.computer.unwrap_or(""), Some(time), &levels);
+            self.tally.hit(told.event.computer.unwrap_or(""), Some(time), &levels);
         }
     }
 
@@ -348,7 +353,10 @@ impl Visit<'_, '_> {
         if !self.hunt.once && !joined.any() {
             return;
         }
-        let print = prints.of(record);
+        let print = match self.describer.said().filter(|_| is_shown) {
+            Some(said) => prints.of_said(record, said),
+            None => prints.of(record),
+        };
         // What is shown nowhere may be shown as context.
         let print = if is_shown { print } else { print.map(Fingerprint::other) };
         let records = &mut self.rendered.records;
@@ -357,7 +365,7 @@ impl Visit<'_, '_> {
         }
         filtered.iter().for_each(|f| records.taken(f.rule.index(), f.filter.index()));
         let time = event_time(record).unwrap_or(record.header_time());
-        let computer = if is_shown { self.description.computer() } else { "" };
+        let computer = if is_shown { self.describer.computer() } else { "" };
         self.rendered.end_record(Met { print, part: self.part, time, joined }, computer);
     }
 

@@ -1,33 +1,25 @@
-//! An event's data as a JSON object, written straight from its values.
+//! An event's data as a JSON object, written straight from the texts of its values.
 //!
-//! Most of a JSON line is the event's data. Whoever wants nothing else of it need not have its texts
-//! copied out first ([`Fields`](super::Fields)): here each value's text is appended to the object
-//! itself, and only what has to be escaped is written twice.
+//! Most of a JSON line is the event's data. Whoever wants nothing else of it need not have its names and
+//! texts copied into [`Fields`](super::Fields) first.
 //!
 //! Invariant: the object is the one that [`json::grouped`](super::json::grouped) makes of the same
-//! names and values, as long as no name is begun twice ([`DataObject::begin_name`]).
+//! names and values, as long as no name is added twice ([`DataObject::values`]).
 
-use super::escape::{escape_from, json_string};
+use super::escape::{json_bytes, json_string};
 use super::fields::Kind;
-use crate::event::Value;
 
 /// See the module.
 #[derive(Debug, Default)]
 pub struct DataObject {
     out: Vec<u8>,
-    /// Text that is to be escaped.
-    scratch: Vec<u8>,
-    /// Where the name that was begun has its first value.
-    value: usize,
-    /// How many values it has.
-    values: usize,
 }
 
 impl DataObject {
-    /// A name as [`DataObject::begin_name`] wants it.
+    /// A name as [`DataObject::values`] wants it.
     #[must_use]
     pub fn name(name: &str) -> Vec<u8> {
-        let mut out = Vec::new();
+        let mut out = vec![b','];
         json_string(name, &mut out);
         out.push(b':');
         out
@@ -39,46 +31,35 @@ impl DataObject {
         self.out.push(b'{');
     }
 
-    /// Begins a name, made by [`DataObject::name`], whose values follow: if none does, it is not in
-    /// the object. It must not be one that the object has.
-    pub fn begin_name(&mut self, name: &[u8]) {
-        if self.out.len() > 1 {
+    /// Adds a name, made by [`DataObject::name`], with the texts of its values; if there are none, it
+    /// is not in the object. It must not be one that the object has.
+    #[inline]
+    pub fn values<'v>(
+        &mut self,
+        name: &[u8],
+        mut values: impl ExactSizeIterator<Item = (&'v [u8], Kind)>,
+    ) {
+        let several = values.len() > 1;
+        let Some(first) = values.next() else { return };
+        // Behind the first brace stands no comma.
+        let skipped = usize::from(self.out.len() == 1);
+        self.out.extend_from_slice(name.get(skipped..).unwrap_or_default());
+        if !several {
+            return self.value(first);
+        }
+        self.out.push(b'[');
+        self.value(first);
+        for value in values {
             self.out.push(b',');
+            self.value(value);
         }
-        self.out.extend_from_slice(name);
-        (self.value, self.values) = (self.out.len(), 0);
+        self.out.push(b']');
     }
 
-    /// Adds a value.
-    pub fn value(&mut self, value: Value<'_>) {
-        match self.values {
-            0 => {}
-            1 => {
-                self.out.insert(self.value, b'[');
-                self.out.push(b',');
-            }
-            _ => self.out.push(b','),
-        }
-        self.values += 1;
-        if Kind::of(value) != Kind::Text {
-            return value.append_text(&mut self.out);
-        }
-        self.out.push(b'"');
-        let start = self.out.len();
-        value.append_text(&mut self.out);
-        escape_from(start, &mut self.out, &mut self.scratch);
-        self.out.push(b'"');
-    }
-
-    /// Ends the name that was begun last, which `name` is.
-    pub fn end_name(&mut self, name: &[u8]) {
-        match self.values {
-            0 => {
-                self.out.truncate(self.value.saturating_sub(name.len()));
-                self.out.pop_if(|last| *last == b',');
-            }
-            1 => {}
-            _ => self.out.push(b']'),
+    fn value(&mut self, (text, kind): (&[u8], Kind)) {
+        match kind {
+            Kind::Text => json_bytes(text, &mut self.out),
+            Kind::Number | Kind::Bool => self.out.extend_from_slice(text),
         }
     }
 
@@ -97,6 +78,7 @@ impl DataObject {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Value;
     use crate::report::{Fields, json::grouped};
     use proptest::prelude::*;
 
@@ -105,16 +87,13 @@ mod tests {
         let (mut object, mut copied) = (DataObject::default(), Fields::new());
         // What is left of another event does not matter.
         object.begin();
-        object.value(Value::Bool(true));
+        object.values(&DataObject::name("left"), [(&b"true"[..], Kind::Bool)].into_iter());
         object.begin();
         for (name, values) in fields {
-            let key = DataObject::name(name);
-            object.begin_name(&key);
-            for value in values {
-                object.value(*value);
-                copied.push(name, *value);
-            }
-            object.end_name(&key);
+            let texts: Vec<_> = values.iter().map(|v| (v.to_text(), Kind::of(*v))).collect();
+            let texts = texts.iter().map(|(text, kind)| (text.as_bytes(), *kind));
+            object.values(&DataObject::name(name), texts);
+            values.iter().for_each(|value| copied.push(name, *value));
         }
         object.end();
         let mut want = Vec::new();

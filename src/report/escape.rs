@@ -61,29 +61,65 @@ pub(super) fn json_bytes(text: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-/// Escapes what was appended to `out` from `start` on, UTF-8, as it has to be within a JSON string.
-pub(super) fn escape_from(start: usize, out: &mut Vec<u8>, scratch: &mut Vec<u8>) {
-    let text = out.get(start..).unwrap_or_default();
-    let Some(first) = first_to_look_at(text) else { return };
-    scratch.clear();
-    scratch.extend_from_slice(text.get(first..).unwrap_or_default());
-    out.truncate(start + first);
-    escaped(scratch, 0, out);
-}
-
-/// Appends `text`, in which `first` is the first byte that has to be looked at.
+/// Appends `text`, in which `first` is the first byte that has to be looked at. Where there is one, more
+/// follow (the backslashes of a path): from there on eight bytes at a time are asked for the next.
 fn escaped(text: &[u8], first: usize, out: &mut Vec<u8>) {
-    let (mut rest, mut next) = (text, Some(first));
-    while let Some(at) = next {
-        // `at` is a character's first byte: no continuation byte is looked at.
+    let (before, mut rest) = text.split_at_checked(first).unwrap_or((text, &[]));
+    out.extend_from_slice(before);
+    while let Some((word, after)) = rest.split_first_chunk() {
+        let start = out.len();
+        out.extend_from_slice(word);
+        match first_marked(*word) {
+            None => rest = after,
+            Some(at) => {
+                out.truncate(start + at);
+                rest = look_at(rest.get(at..).unwrap_or_default(), out);
+            }
+        }
+    }
+    while let Some(at) = rest.iter().position(|b| LOOK[usize::from(*b)]) {
         let (before, from) = rest.split_at(at);
         out.extend_from_slice(before);
-        let (c, width) = first_char(from);
-        json_char(c, out);
-        rest = from.get(width..).unwrap_or_default();
-        next = first_to_look_at(rest);
+        rest = look_at(from, out);
     }
     out.extend_from_slice(rest);
+}
+
+/// The first of eight bytes that is not plain, as [`is_plain`] has it.
+#[inline]
+fn first_marked(word: [u8; 8]) -> Option<usize> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const TOPS: u64 = 0x80 * ONES;
+    let word = u64::from_le_bytes(word);
+    // The top bit of each byte that is less than `n`; the lowest of them is right, what a borrow marks
+    // wrongly stands above it.
+    let below = |word: u64, n: u64| word.wrapping_sub(n * ONES) & !word & TOPS;
+    let is = |b: u8| below(word ^ (u64::from(b) * ONES), 1);
+    let marks = below(word, 0x20) | is(b'"') | is(b'\\') | is(0x7f) | word & TOPS;
+    (marks != 0).then(|| (marks.trailing_zeros() / 8) as usize)
+}
+
+/// Appends what stands at the beginning of `from` as it has to be, and gives the rest: a character that
+/// is looked at, or what is not plain and harmless all the same.
+fn look_at<'t>(from: &'t [u8], out: &mut Vec<u8>) -> &'t [u8] {
+    let done = match from.first() {
+        Some(b @ (b'"' | b'\\')) => {
+            out.extend_from_slice(&[b'\\', *b]);
+            1
+        }
+        Some(b) if LOOK[usize::from(*b)] => {
+            let (c, width) = first_char(from);
+            json_char(c, out);
+            width
+        }
+        _ => {
+            let is_other = |b: &u8| *b < 0x80 || LOOK[usize::from(*b)];
+            let harmless = from.iter().position(is_other).unwrap_or(from.len());
+            out.extend_from_slice(from.get(..harmless).unwrap_or_default());
+            harmless
+        }
+    };
+    from.get(done..).unwrap_or_default()
 }
 
 /// How many bytes are asked at once whether one of them is to be looked at.
@@ -240,6 +276,23 @@ mod tests {
             if is_unsafe(c) {
                 assert!(!json.contains(c), "{c:?}");
                 assert!(!lined(&text).contains(c), "{c:?}");
+            }
+        }
+    }
+
+    /// Wherever in a word of eight bytes a character stands, and whatever stands before it.
+    #[test]
+    fn characters_are_looked_at_in_every_place() {
+        let some = "\0\t\u{1f} !\"#[\\]~\u{7f}\u{80}\u{9f}\u{a0}\u{ad}éяא\u{61c}日\u{200b}\u{2028}\u{202e}\u{feff}\u{fffd}😀\u{e0041}";
+        for before in some.chars() {
+            for c in some.chars() {
+                for place in 0..18 {
+                    let text =
+                        format!("{}{before}{c}{}", "x".repeat(place), "y".repeat(17 - place));
+                    let json = json(&text);
+                    assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
+                    assert!(!json.contains(is_unsafe), "{text:?}");
+                }
             }
         }
     }

@@ -18,7 +18,10 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub(super) fn of(value: Value<'_>) -> Kind {
+    /// What a value is.
+    #[must_use]
+    #[inline]
+    pub fn of(value: Value<'_>) -> Kind {
         match value {
             Value::Signed(_) | Value::Unsigned(_) => Kind::Number,
             Value::Float32(x) if x.is_finite() => Kind::Number,
@@ -62,21 +65,19 @@ impl Fields {
 
     /// Adds a value. One name may have several.
     pub fn push(&mut self, name: &str, value: Value<'_>) {
-        let kind = Kind::of(value);
+        let mut text = Vec::new();
+        value.append_text(&mut text);
+        self.push_text(name, &text, Kind::of(value));
+    }
+
+    /// Adds a value by its text, and what it is.
+    pub fn push_text(&mut self, name: &str, text: &[u8], kind: Kind) {
         self.rendered.take();
         let start = self.text.len();
         self.text.extend_from_slice(name.as_bytes());
         let middle = self.text.len();
-        append_text(value, &mut self.text);
+        append_text(text, &mut self.text);
         self.fields.push(Field { name: start..middle, value: middle..self.text.len(), kind });
-    }
-
-    /// Adds a value unless its text is empty.
-    pub fn push_filled(&mut self, name: &str, value: Value<'_>) {
-        self.push(name, value);
-        if let Some(field) = self.fields.pop_if(|field| field.value.is_empty()) {
-            self.text.truncate(field.name.start);
-        }
     }
 
     /// The fields as `render` appends them. It is called once, however often this is: all callers have
@@ -109,14 +110,11 @@ impl Fields {
 }
 
 /// Appends a value's text, and makes sure that it is UTF-8.
-fn append_text(value: Value<'_>, out: &mut Vec<u8>) {
-    let start = out.len();
-    value.append_text(out);
-    let text = out.get(start..).unwrap_or_default();
+fn append_text(text: &[u8], out: &mut Vec<u8>) {
     // The text form is UTF-8; were it not, what is wrong would still be seen.
-    if !text.is_ascii() && std::str::from_utf8(text).is_err() {
-        let mended = String::from_utf8_lossy(text).into_owned();
-        out.truncate(start);
-        out.extend_from_slice(mended.as_bytes());
+    if text.is_ascii() || std::str::from_utf8(text).is_ok() {
+        out.extend_from_slice(text);
+    } else {
+        out.extend_from_slice(String::from_utf8_lossy(text).as_bytes());
     }
 }

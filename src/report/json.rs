@@ -38,6 +38,22 @@ pub(super) fn boolean(value: bool, out: &mut Vec<u8>) {
     out.extend_from_slice(if value { b"true" } else { b"false" });
 }
 
+fn string(value: Option<&str>, out: &mut Vec<u8>) {
+    match value {
+        Some(value) => json_string(value, out),
+        None => out.extend_from_slice(b"null"),
+    }
+}
+
+/// A number of the System part: a number in JSON if it is one, else the text that stands there.
+/// Templates hold these as text too, and a reader wants one type.
+fn number(value: Option<&str>, out: &mut Vec<u8>) {
+    match value.filter(|value| is_number(value)) {
+        Some(value) => out.extend_from_slice(value.as_bytes()),
+        None => string(value, out),
+    }
+}
+
 /// An array of strings.
 pub(super) fn strings<'a>(values: impl Iterator<Item = &'a str>, out: &mut Vec<u8>) {
     out.push(b'[');
@@ -63,6 +79,11 @@ impl<'o> Object<'o> {
         Object { out, first: true }
     }
 
+    /// Goes on with an object that was begun and has keys.
+    pub(super) fn resume(out: &'o mut Vec<u8>) -> Object<'o> {
+        Object { out, first: false }
+    }
+
     /// A key of ours, which needs no escape.
     #[inline]
     pub(super) fn key(&mut self, key: &str) {
@@ -85,22 +106,13 @@ impl<'o> Object<'o> {
 
     pub(super) fn string(&mut self, key: &str, value: Option<&str>) {
         self.key(key);
-        match value {
-            Some(value) => json_string(value, self.out),
-            None => self.out.extend_from_slice(b"null"),
-        }
+        string(value, self.out);
     }
 
-    /// A number of the System part: a number in JSON if it is one, else the text that stands there.
-    /// Templates hold these as text too, and a reader wants one type.
+    /// A number of the System part, as [`number`] has it.
     pub(super) fn number(&mut self, key: &str, value: Option<&str>) {
-        match value.filter(|value| is_number(value)) {
-            Some(value) => {
-                self.key(key);
-                self.out.extend_from_slice(value.as_bytes());
-            }
-            None => self.string(key, value),
-        }
+        self.key(key);
+        number(value, self.out);
     }
 
     pub(super) fn integer(&mut self, key: &str, value: u64) {

@@ -6,7 +6,8 @@
 //! text that Windows shows.
 
 use super::json::{Object, boolean, grouped, strings};
-use super::{Hit, Kind, Place, Repeats, RuleInfo, Subject, correlation};
+use super::mould::Mould;
+use super::{EventInfo, Hit, Kind, Place, Repeats, RuleInfo, Subject, correlation};
 
 /// What a line says it is. The number changes when a key changes its meaning or goes.
 const SCHEMA: &str = "harrier.hit/1";
@@ -32,7 +33,7 @@ fn context(hit: &Hit<'_>, out: &mut Vec<u8>) {
     object.key("context");
     boolean(true, object.out);
     object.key("event");
-    event(hit, object.out);
+    event(&hit.event, object.out);
     object.key("evidence");
     evidence(&hit.place, object.out);
     object.key("data");
@@ -66,7 +67,7 @@ fn one(hit: &Hit<'_>, filters: &[&str], out: &mut Vec<u8>) {
         strings(filters.iter().copied(), object.out);
     }
     object.key("event");
-    event(hit, object.out);
+    event(&hit.event, object.out);
     object.key("evidence");
     evidence(&hit.place, object.out);
     object.key("matched");
@@ -100,26 +101,57 @@ fn data(hit: &Hit<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(hit.object.unwrap_or_else(made));
 }
 
-fn event(hit: &Hit<'_>, out: &mut Vec<u8>) {
-    let mut object = Object::begin(out);
-    object.string("provider", hit.event.provider);
-    object.string("channel", hit.event.channel);
-    object.number("event_id", hit.event.event_id);
-    object.number("record_id", hit.event.record_id);
-    object.string("computer", hit.event.computer);
-    object.string("title", hit.event.title);
-    object.end();
+fn event(event: &EventInfo<'_>, out: &mut Vec<u8>) {
+    let within = |out: &mut Vec<u8>| {
+        let mut object = Object::resume(out);
+        object.number("record_id", event.record_id);
+        object.string("computer", event.computer);
+    };
+    match event.mould {
+        Some(mould) => mould.cast(within, out),
+        None => event_mould(event).cast(within, out),
+    }
+}
+
+/// An event's object but for what tells it from others of its kind.
+pub(super) fn event_mould(event: &EventInfo<'_>) -> Mould {
+    let before = |out: &mut Vec<u8>| {
+        let mut object = Object::begin(out);
+        object.string("provider", event.provider);
+        object.string("channel", event.channel);
+        object.number("event_id", event.event_id);
+    };
+    let after = |out: &mut Vec<u8>| {
+        let mut object = Object::resume(out);
+        object.string("title", event.title);
+        object.end();
+    };
+    Mould::new(before, after)
 }
 
 pub(super) fn evidence(place: &Place<'_>, out: &mut Vec<u8>) {
-    let mut object = Object::begin(out);
-    object.string("path", Some(place.path));
-    object.integer("chunk", place.chunk);
-    object.integer("offset", place.offset);
-    object.integer("record_id", place.record_id);
-    object.key("recovered");
-    boolean(place.recovered, object.out);
-    object.string("state", Some(place.state));
-    object.string("host", place.host);
-    object.end();
+    let within = |out: &mut Vec<u8>| {
+        let mut object = Object::resume(out);
+        object.integer("chunk", place.chunk);
+        object.integer("offset", place.offset);
+        object.integer("record_id", place.record_id);
+        object.key("recovered");
+        boolean(place.recovered, object.out);
+    };
+    match place.mould {
+        Some(mould) => mould.cast(within, out),
+        None => place_mould(place).cast(within, out),
+    }
+}
+
+/// A place's object but for what is of the record.
+pub(super) fn place_mould(place: &Place<'_>) -> Mould {
+    let before = |out: &mut Vec<u8>| Object::begin(out).string("path", Some(place.path));
+    let after = |out: &mut Vec<u8>| {
+        let mut object = Object::resume(out);
+        object.string("state", Some(place.state));
+        object.string("host", place.host);
+        object.end();
+    };
+    Mould::new(before, after)
 }

@@ -21,6 +21,7 @@ mod fields;
 mod json;
 mod jsonl;
 mod markdown;
+mod mould;
 mod table;
 mod time;
 mod timesketch;
@@ -32,6 +33,7 @@ pub use correlation::{Correlation, CorrelationMember};
 pub use csv::row as csv_row;
 pub use data_object::DataObject;
 pub use fields::{Fields, Kind};
+pub use mould::Mould;
 pub use table::Table;
 
 /// One rule on one record, or what is shown like it.
@@ -148,6 +150,18 @@ pub struct EventInfo<'a> {
     pub computer: Option<&'a str>,
     /// What events of this kind are called.
     pub title: Option<&'a str>,
+    /// What of this is said of all events of the kind, if somebody keeps it made
+    /// ([`EventInfo::mould`]).
+    pub mould: Option<&'a Mould>,
+}
+
+impl EventInfo<'_> {
+    /// The JSON object that lines of hits have of it, to be kept for other events that differ in nothing
+    /// but their record id and computer.
+    #[must_use]
+    pub fn mould(&self) -> Mould {
+        jsonl::event_mould(self)
+    }
 }
 
 /// Where a record lies.
@@ -167,6 +181,17 @@ pub struct Place<'a> {
     pub host: Option<&'a str>,
     /// Whether it is left over from before its chunk was used again, or was deleted.
     pub recovered: bool,
+    /// What of this is said of all records of the source, if somebody keeps it made
+    /// ([`Place::mould`]).
+    pub mould: Option<&'a Mould>,
+}
+
+impl Place<'_> {
+    /// The JSON object that lines of hits have of it, to be kept for other records of the source.
+    #[must_use]
+    pub fn mould(&self) -> Mould {
+        jsonl::place_mould(self)
+    }
 }
 
 /// How hits look.

@@ -38,6 +38,7 @@ fn sample<'a>(tags: &'a [String], data: &'a Fields, matched: &'a [(&'a str, &'a 
             record_id: Some("16786799"),
             computer: Some("ws01.example"),
             title: Some("Registry value set"),
+            mould: None,
         },
         place: Place {
             path: "case/Sysmon.evtx",
@@ -47,12 +48,48 @@ fn sample<'a>(tags: &'a [String], data: &'a Fields, matched: &'a [(&'a str, &'a 
             state: "live",
             host: None,
             recovered: false,
+            mould: None,
         },
         matched,
         system: data,
         body: "EventData",
         data,
         object: None,
+    }
+}
+
+/// What is kept made changes nothing.
+#[test]
+fn moulds_cast_what_is_written_without_them() {
+    let (tags, data) = (Vec::new(), Fields::new());
+    let hit = sample(&tags, &data, &[]);
+    let ids = [None, Some("7"), Some("007"), Some("x\"y"), Some("18446744073709551616")];
+    for (n, record_id) in (0..).zip(ids) {
+        for text in [None, Some(""), Some("a\\b\"\u{202e}")] {
+            // All that a mould is made of is of the first.
+            let event = EventInfo {
+                provider: text,
+                channel: text,
+                event_id: text,
+                title: text,
+                ..hit.event
+            };
+            let place = Place { path: text.unwrap_or("x"), host: text, ..hit.place };
+            let (event_mould, place_mould) = (event.mould(), place.mould());
+            let event = EventInfo { record_id, computer: text, ..event };
+            let place = Place { chunk: n, offset: n * n, recovered: n % 2 == 0, ..place };
+            for subject in [Subject::Hit, Subject::Context] {
+                let lines = [(None, None), (Some(&event_mould), Some(&place_mould))].map(|kept| {
+                    let event = EventInfo { mould: kept.0, ..event };
+                    let place = Place { mould: kept.1, ..place };
+                    rendered(&Format::Jsonl, &Hit { subject, event, place, ..hit })
+                });
+                assert_eq!(lines[0], lines[1]);
+                let line: Json = serde_json::from_str(&lines[0]).unwrap();
+                assert_eq!(line["event"]["computer"].as_str(), text);
+                assert_eq!(line["evidence"]["offset"].as_u64(), Some(n * n));
+            }
+        }
     }
 }
 

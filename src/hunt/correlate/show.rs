@@ -139,6 +139,7 @@ impl Finding {
                 record_id: Some(&record),
                 computer,
                 title: None,
+                mould: None,
             },
             place: place(last),
             matched: &matched,
@@ -285,6 +286,7 @@ fn place(event: &Reference) -> Place<'_> {
         state: &event.state,
         host: event.host.as_deref(),
         recovered: event.recovered,
+        mould: None,
     }
 }
 
