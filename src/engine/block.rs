@@ -66,6 +66,7 @@ impl BlockFilter {
             }
             atoms.push(atom.into());
         }
+        let (patterns, windows) = in_buckets(patterns, windows);
         let searcher = Searcher::new(&patterns)?;
         let covered = atoms.iter().cloned().collect();
         Some(BlockFilter { searcher, windows, atoms, covered })
@@ -131,6 +132,22 @@ fn best_window(atom: &[u8], known: &HashMap<Vec<u8>, usize>) -> Option<(usize, V
         .map(|(at, window)| value(at, window))
         .max_by(|(a, ..), (b, ..)| a.total_cmp(b))
         .map(|(_, at, variants)| (at, variants))
+}
+
+/// Puts patterns, with what belongs to each, in the order that suits the packed searcher best.
+///
+/// It knows a byte by its two halves, and puts patterns whose bytes have the same lower halves, as the
+/// cases of a letter have, into one of eight buckets, the others into one after the other. A bucket with
+/// two sorts of patterns takes for a find what has halves of either: five of six places that were looked
+/// at closer were such (November 2026, `.o` and `c.` in one bucket). So the first of each sort come first.
+fn in_buckets<T>(patterns: Vec<Vec<u8>>, of_each: Vec<T>) -> (Vec<Vec<u8>>, Vec<T>) {
+    let mut seen = HashSet::new();
+    let (mut first, others): (Vec<_>, Vec<_>) =
+        patterns.into_iter().zip(of_each).partition(|(pattern, _)| {
+            seen.insert(pattern.iter().map(|byte| byte & 0x0F).collect::<Vec<u8>>())
+        });
+    first.extend(others);
+    first.into_iter().unzip()
 }
 
 /// How many bits rarer a window has to be for each new pattern that it needs.

@@ -31,7 +31,7 @@ pub(super) struct Automaton {
     starts: Box<[u32]>,
     tests: Box<[u32]>,
     /// Where atoms may start; `None` if some atom is too short to tell.
-    filter: Option<Starts>,
+    filter: Option<Filter>,
 }
 
 impl Automaton {
@@ -51,7 +51,7 @@ impl Automaton {
             .map_err(|_| {
                 atoms.iter().flat_map(|(_, (_, tests))| tests.clone()).collect::<Vec<_>>()
             })?;
-        let filter = Starts::new(atoms.iter().map(|(atom, (four, _))| (*atom, *four)));
+        let filter = Filter::new(atoms.iter().map(|(atom, (four, _))| (*atom, *four)));
         let mut starts = vec![0];
         let mut tests = Vec::new();
         for (_, (_, of_atom)) in atoms {
@@ -91,20 +91,83 @@ impl Automaton {
     }
 }
 
-/// Where in a haystack atoms may start.
+/// [`Starts`] of a size that suits the atoms: a size that the compiler knows needs no checks of bounds,
+/// and those would take as long as all else.
 #[derive(Debug)]
-struct Starts {
+enum Filter {
+    Small(Starts<32>),
+    Medium(Starts<128>),
+    Large(Starts<512>),
+    Largest(Starts<2048>),
+}
+
+/// How many bits the bitmap has for each atom at least: at 64, two of a hundred other places pass. The
+/// largest has fewer if there are very many; it takes 16 KiB, half of the first-level cache of the
+/// smallest processors that this runs on.
+const BITS_AN_ATOM: usize = 64;
+
+impl Filter {
+    fn new<'a>(atoms: impl Iterator<Item = (&'a [u8], Option<Four>)> + Clone) -> Option<Filter> {
+        Some(match atoms.clone().count() * BITS_AN_ATOM / 64 {
+            0..=32 => Filter::Small(Starts::new(atoms)?),
+            33..=128 => Filter::Medium(Starts::new(atoms)?),
+            129..=512 => Filter::Large(Starts::new(atoms)?),
+            _ => Filter::Largest(Starts::new(atoms)?),
+        })
+    }
+
+    /// Calls `visit` with each place at which an atom may start.
+    #[inline]
+    fn visit(&self, haystack: &[u8], visit: impl FnMut(usize)) {
+        match self {
+            Filter::Small(starts) => starts.visit(haystack, visit),
+            Filter::Medium(starts) => starts.visit(haystack, visit),
+            Filter::Large(starts) => starts.visit(haystack, visit),
+            Filter::Largest(starts) => starts.visit(haystack, visit),
+        }
+    }
+}
+
+/// Where in a haystack atoms may start. Bitmaps have `WORDS` words, a power of two.
+#[derive(Debug)]
+struct Starts<const WORDS: usize> {
     /// The hashes of the four bytes by which atoms of four bytes or more are known.
-    fours: Box<[u64]>,
-    /// How far a 32-bit hash is shifted to be an index of a bit.
-    shift: u32,
+    fours: Bits<WORDS>,
     /// The four bytes, with how far from the starts of their atoms they stand: a hash table with
     /// linear probing, of which each entry is looked at up to the first free one.
     offsets: Box<[Offset]>,
     /// The hashes of the first four bytes of the same atoms.
-    firsts: Box<[u64]>,
-    /// The first two bytes of the atoms that have two or three; empty if there are none.
-    pairs: Box<[u64]>,
+    firsts: Bits<WORDS>,
+    /// The first two bytes of the atoms that have two or three, if there are such.
+    pairs: Option<Bits<{ 1 << (u16::BITS - 6) }>>,
+}
+
+/// A bit for each of a power of two of numbers.
+#[derive(Debug)]
+struct Bits<const WORDS: usize>(Box<[u64; WORDS]>);
+
+impl<const WORDS: usize> Bits<WORDS> {
+    /// How many bits of a number tell one from the others.
+    const LOG: u32 = WORDS.trailing_zeros() + 6;
+
+    fn new() -> Bits<WORDS> {
+        Bits(Box::new([0; WORDS]))
+    }
+
+    fn set(&mut self, bit: usize) {
+        self.0[bit / 64 % WORDS] |= 1 << (bit % 64);
+    }
+
+    /// The bit, with others above it.
+    #[inline]
+    fn from(&self, bit: usize) -> u64 {
+        self.0[bit / 64 % WORDS] >> (bit % 64)
+    }
+
+    #[inline]
+    fn has(&self, bit: usize) -> bool {
+        self.from(bit) & 1 == 1
+    }
 }
 
 /// Where an atom's four bytes stand in it.
@@ -119,42 +182,30 @@ impl Offset {
     const FREE: Offset = Offset { four: 0, offset: u32::MAX };
 }
 
-/// How many bits the bitmap has for each atom: at 64, two of a hundred other places pass.
-const BITS_AN_ATOM: usize = 64;
-/// The bitmap's size as a power of two, in bits: at least a cache line, at most 16 KiB, half of the
-/// first-level cache of the smallest processors that this runs on.
-const MIN_LOG_BITS: u32 = 9;
-const MAX_LOG_BITS: u32 = 17;
-
-impl Starts {
-    fn new<'a>(atoms: impl Iterator<Item = (&'a [u8], Option<Four>)> + Clone) -> Option<Starts> {
+impl<const WORDS: usize> Starts<WORDS> {
+    fn new<'a>(
+        atoms: impl Iterator<Item = (&'a [u8], Option<Four>)> + Clone,
+    ) -> Option<Starts<WORDS>> {
         let count = atoms.clone().count();
-        let log = (count * BITS_AN_ATOM).next_power_of_two().trailing_zeros();
-        let log = log.clamp(MIN_LOG_BITS, MAX_LOG_BITS);
         let mut starts = Starts {
-            fours: vec![0; 1 << (log - 6)].into(),
-            shift: 32 - log,
+            fours: Bits::new(),
             offsets: vec![Offset::FREE; (2 * count).next_power_of_two()].into(),
-            firsts: vec![0; 1 << (log - 6)].into(),
-            pairs: Box::default(),
+            firsts: Bits::new(),
+            pairs: None,
         };
         for (atom, four) in atoms {
             match (four, atom) {
                 (Some(Four { offset, bytes }), _) => {
                     let four = u32::from_le_bytes(bytes);
-                    let bit = starts.hash(four);
-                    set_bit(&mut starts.fours, bit);
+                    starts.fours.set(Self::hash(four));
                     if let Some(first) = atom.first_chunk::<4>() {
-                        let bit = starts.hash(u32::from_le_bytes(*first));
-                        set_bit(&mut starts.firsts, bit);
+                        starts.firsts.set(Self::hash(u32::from_le_bytes(*first)));
                     }
                     starts.add(Offset { four, offset: u32::try_from(offset).ok()? });
                 }
                 (None, [a, b, ..]) => {
-                    if starts.pairs.is_empty() {
-                        starts.pairs = vec![0; 1 << 10].into();
-                    }
-                    set_bit(&mut starts.pairs, usize::from(u16::from_le_bytes([*a, *b])));
+                    let pairs = starts.pairs.get_or_insert_with(Bits::new);
+                    pairs.set(usize::from(u16::from_le_bytes([*a, *b])));
                 }
                 _ => return None,
             }
@@ -164,7 +215,7 @@ impl Starts {
 
     fn add(&mut self, new: Offset) {
         let places = self.offsets.len();
-        let from = self.hash(new.four);
+        let from = Self::hash(new.four);
         for at in from..from + places {
             let Some(place) = self.offsets.get_mut(at % places) else { return };
             if *place == Offset::FREE {
@@ -177,53 +228,53 @@ impl Starts {
     }
 
     #[inline]
-    fn hash(&self, four: u32) -> usize {
+    fn hash(four: u32) -> usize {
         // Multiplication by a large odd number (2^32 over the golden ratio) spreads the bytes into
         // the upper bits.
-        (four.wrapping_mul(0x9E37_79B1) >> self.shift) as usize
-    }
-
-    /// A bit for each of the first eight places whose four bytes are in the bitmap.
-    #[inline]
-    fn passing(&self, bytes: &[u8; 12]) -> u32 {
-        let [a, b, c, d, e, f, g, h, i, j, k, l] = *bytes;
-        let low = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
-        let high = u64::from_le_bytes([e, f, g, h, i, j, k, l]);
-        let bit = |four: u64| u32::from(has_bit(&self.fours, self.hash(four as u32)));
-        bit(low)
-            | bit(low >> 8) << 1
-            | bit(low >> 16) << 2
-            | bit(low >> 24) << 3
-            | bit(high) << 4
-            | bit(high >> 8) << 5
-            | bit(high >> 16) << 6
-            | bit(high >> 24) << 7
+        (four.wrapping_mul(0x9E37_79B1) >> (u32::BITS - Bits::<WORDS>::LOG)) as usize
     }
 
     /// Calls `visit` with each place at which an atom may start.
     #[inline]
     fn visit(&self, haystack: &[u8], mut visit: impl FnMut(usize)) {
-        // Twelve bytes have eight places of four after the first; which of these pass is known
-        // without a branch, and most often none does.
+        /// How many places are looked at together: twelve bytes have eight of four bytes after the
+        /// first. Whether one of them passes is known without a branch, and most often none does.
         const PLACES: usize = 8;
         let mut at = 0;
-        while let Some(twelve) = haystack.get(at..).and_then(<[u8]>::first_chunk::<12>) {
-            let mut left = self.passing(twelve);
-            while left != 0 {
-                self.starts_of(haystack, at + left.trailing_zeros() as usize, &mut visit);
-                left &= left - 1;
-            }
-            at += PLACES;
-        }
-        for place in at..haystack.len() {
-            self.starts_of(haystack, place, &mut visit);
-        }
-        if !self.pairs.is_empty() {
-            for (at, pair) in haystack.windows(2).enumerate() {
-                if has_bit(&self.pairs, usize::from(u16::from_le_bytes([pair[0], pair[1]]))) {
-                    visit(at);
+        while let Some(rest) = haystack.get(at..).filter(|rest| !rest.is_empty()) {
+            let twelve = match rest.first_chunk::<12>() {
+                Some(twelve) => *twelve,
+                // With zeros behind the end; what they seem to be is looked at closer.
+                None => {
+                    let mut last = [0; 12];
+                    last.iter_mut().zip(rest).for_each(|(last, byte)| *last = *byte);
+                    last
+                }
+            };
+            let [a, b, c, d, e, f, g, h, i, j, k, l] = twelve;
+            let low = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
+            let high = u64::from_le_bytes([e, f, g, h, i, j, k, l]);
+            let four = |four: u64| self.fours.from(Self::hash(four as u32));
+            if any_of_eight(low, high, four) {
+                for place in at..at + PLACES {
+                    self.starts_of(haystack, place, &mut visit);
                 }
             }
+            if let Some(pairs) = &self.pairs {
+                let pair = |pair: u64| pairs.from(usize::from(pair as u16));
+                if any_of_eight(low, high, pair) {
+                    let places = (at..).zip(twelve.array_windows::<2>()).take(PLACES);
+                    for (place, pair) in places {
+                        // Two zeros behind the end are no pair.
+                        if place < haystack.len()
+                            && pairs.has(usize::from(u16::from_le_bytes(*pair)))
+                        {
+                            visit(place);
+                        }
+                    }
+                }
+            }
+            at += PLACES;
         }
     }
 
@@ -231,12 +282,12 @@ impl Starts {
     #[inline]
     fn starts_of(&self, haystack: &[u8], at: usize, visit: &mut impl FnMut(usize)) {
         let Some(four) = four_at(haystack, at) else { return };
-        if !has_bit(&self.fours, self.hash(four)) {
+        if !self.fours.has(Self::hash(four)) {
             return;
         }
         // The table is half empty, and its size a power of two.
         let mask = self.offsets.len() - 1;
-        let mut place = self.hash(four);
+        let mut place = Self::hash(four);
         while let Some(known) = self.offsets.get(place & mask).filter(|o| **o != Offset::FREE) {
             place += 1;
             if known.four != four {
@@ -245,7 +296,7 @@ impl Starts {
             let start = at.checked_sub(known.offset as usize);
             let first = start.and_then(|start| four_at(haystack, start));
             if let (Some(start), Some(first)) = (start, first)
-                && has_bit(&self.firsts, self.hash(first))
+                && self.firsts.has(Self::hash(first))
             {
                 visit(start);
             }
@@ -253,20 +304,18 @@ impl Starts {
     }
 }
 
+/// Whether the lowest bit is set of what `look` says of one of eight places: these begin at the lowest
+/// four bytes of `low` and of `high`.
+#[inline]
+fn any_of_eight(low: u64, high: u64, look: impl Fn(u64) -> u64) -> bool {
+    let low = look(low) | look(low >> 8) | look(low >> 16) | look(low >> 24);
+    let high = look(high) | look(high >> 8) | look(high >> 16) | look(high >> 24);
+    (low | high) & 1 == 1
+}
+
 #[inline]
 fn four_at(haystack: &[u8], at: usize) -> Option<u32> {
     haystack.get(at..)?.first_chunk::<4>().map(|four| u32::from_le_bytes(*four))
-}
-
-#[inline]
-fn has_bit(bits: &[u64], bit: usize) -> bool {
-    bits.get(bit / 64).copied().unwrap_or(0) >> (bit % 64) & 1 == 1
-}
-
-fn set_bit(bits: &mut [u64], bit: usize) {
-    if let Some(word) = bits.get_mut(bit / 64) {
-        *word |= 1 << (bit % 64);
-    }
 }
 
 #[cfg(test)]

@@ -362,8 +362,11 @@ impl<E: Event> Run<'_, E> {
             }
         }
         let mut evaluated = 0;
-        for word in 0..program.words {
-            let mut bits = self.scratch.left[word] & self.scratch.sought[word];
+        // Taken out, for evaluating needs the rest.
+        let (left, sought) =
+            (std::mem::take(&mut self.scratch.left), std::mem::take(&mut self.scratch.sought));
+        for (word, (left, sought)) in left.iter().zip(&sought).enumerate() {
+            let mut bits = left & sought;
             while bits != 0 {
                 let index = word * 64 + bits.trailing_zeros() as usize;
                 bits &= bits - 1;
@@ -377,6 +380,7 @@ impl<E: Event> Run<'_, E> {
                 }
             }
         }
+        (self.scratch.left, self.scratch.sought) = (left, sought);
         evaluated
     }
 
@@ -432,9 +436,18 @@ impl<E: Event> Run<'_, E> {
     fn identify(&mut self, slot: SlotId) -> Option<Hash> {
         let key = &mut self.scratch.key;
         key.clear();
-        key.extend_from_slice(&self.binding.number.to_le_bytes());
-        key.extend_from_slice(&slot.number().to_le_bytes());
-        for source in &self.binding.slots[slot.index()] {
+        let mut of_slot = [0; 12];
+        let (number, slot_number) = of_slot.split_at_mut(8);
+        number.copy_from_slice(&self.binding.number.to_le_bytes());
+        slot_number.copy_from_slice(&slot.number().to_le_bytes());
+        key.extend_from_slice(&of_slot);
+        let sources = &self.binding.slots[slot.index()];
+        if let [FieldSource::Leaf(leaf)] = **sources {
+            // Nothing to be told from the values of another leaf.
+            self.event.values(leaf, |value| value.append_identity(key));
+            return self.memo.hash(key);
+        }
+        for source in sources {
             let inputs = match source {
                 FieldSource::Leaf(leaf) => std::slice::from_ref(leaf),
                 FieldSource::Derived { inputs, .. } => inputs,

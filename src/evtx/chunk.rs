@@ -152,6 +152,7 @@ impl fmt::Display for Finding {
             Finding::RecordsAfterLast(n) => {
                 write!(f, "{n} records follow the last one that the chunk header knows")
             }
+            Finding::WithoutEnd(1) => f.write_str("1 record does not end with its size"),
             Finding::WithoutEnd(n) => write!(f, "{n} records do not end with their size"),
             Finding::FewerRecords { named, found } => {
                 write!(f, "the chunk header names {named} records, {found} were found")

@@ -16,7 +16,8 @@ use super::index;
 use super::known::Templates;
 use super::place::Context;
 use super::plan::{Item, Part, Plan, Source};
-use super::template::{self, Budget};
+use super::stencil::{Names, Stencil};
+use super::template::{self, Body, Budget};
 use crate::bytes;
 use crate::event::{Layout, Leaf};
 use hashbrown::hash_table::Entry;
@@ -155,6 +156,22 @@ impl Draft {
 struct Known {
     canonical: Box<[u8]>,
     plan: Result<Plan, Decline>,
+    /// What knows its definitions in other chunks.
+    stencil: Option<Stencil>,
+}
+
+fn plan_of(id: u32, known: &Known) -> Result<PlanId, Decline> {
+    known.plan.as_ref().map(|_| PlanId(id)).map_err(|decline| *decline)
+}
+
+/// The GUID of a template as it stands in its definition.
+type Guid = [u8; 16];
+/// About what it takes to keep one.
+const GUID_COST: usize = 64;
+
+/// The GUID of the definition at `offset`, behind the offset of the next definition.
+fn guid(data: &[u8], offset: u32) -> Option<Guid> {
+    data.get(index(offset).checked_add(4)?..)?.first_chunk().copied()
 }
 
 /// One step in the tree of makes.
@@ -172,6 +189,9 @@ pub(super) struct Interner {
     known: Vec<Known>,
     by_content: HashTable<u32>,
     known_cost: usize,
+    /// Which template had the definition with this GUID, in this context, that was read last.
+    by_guid: HashTable<(Guid, Context, u32)>,
+    names: Names,
     /// The definitions of this chunk.
     here: HashTable<(u32, Context, Result<PlanId, Decline>)>,
     /// The definitions of this chunk that were looked at for damage, and whether they have none.
@@ -200,6 +220,8 @@ impl Interner {
             known: Vec::new(),
             by_content: HashTable::new(),
             known_cost: 0,
+            by_guid: HashTable::new(),
+            names: Names::new(),
             here: HashTable::new(),
             sound: HashTable::new(),
             budget: Budget::new(),
@@ -219,11 +241,14 @@ impl Interner {
     pub(super) fn begin_chunk(&mut self) {
         self.here.clear();
         self.sound.clear();
+        self.names.begin_chunk();
         self.budget = Budget::new();
         self.makes_cost_here = 0;
         if self.known_cost > self.caps.plans || self.makes_cost > self.caps.makes {
             self.known.clear();
             self.by_content.clear();
+            self.by_guid.clear();
+            self.names.clear();
             self.known_cost = 0;
             self.steps.clear();
             self.makes.clear();
@@ -270,16 +295,76 @@ impl Interner {
         context: Context,
         hash: u64,
     ) -> Result<PlanId, Decline> {
-        let plan =
-            template::canonical(data, offset, context, &mut self.budget, &mut self.canonical)
-                .and_then(|()| self.intern());
+        let plan = match self.recognized(data, offset, context) {
+            Some(plan) => plan,
+            None => self.read(data, offset, context),
+        };
+        self.here.insert_unique(hash, (offset, context, plan), |(at, ..)| spread(*at));
+        plan
+    }
+
+    /// The plan of a definition that is one that was read in another chunk.
+    fn recognized(
+        &mut self,
+        data: &[u8],
+        offset: u32,
+        context: Context,
+    ) -> Option<Result<PlanId, Decline>> {
+        // What is met is wanted with all its forms.
+        if self.met.is_some() || self.budget.is_spent() {
+            return None;
+        }
+        let guid = guid(data, offset)?;
+        let hash = self.hasher.hash_one(guid);
+        let (.., id) = self.by_guid.find(hash, |(g, c, _)| *g == guid && *c == context)?;
+        let known = self.known.get(index(*id))?;
+        let body = Body::at(data, offset).ok()?;
+        known.stencil.as_ref().filter(|stencil| stencil.fits(body, &mut self.names))?;
+        // As if it had been read.
+        self.budget.spend(&body, known.canonical.len());
+        Some(plan_of(*id, known))
+    }
+
+    /// The plan of a definition, which is read.
+    fn read(&mut self, data: &[u8], offset: u32, context: Context) -> Result<PlanId, Decline> {
+        let read =
+            template::canonical(data, offset, context, &mut self.budget, &mut self.canonical);
+        let plan = read.and_then(|()| self.intern());
         if let (Some(met), Ok(_)) = (&mut self.met, plan) {
             // The id is the first part of the GUID, behind the offset of the next definition.
             let id = bytes::u32(data, index(offset).saturating_add(4));
             met.meet(id.unwrap_or_default(), context, &self.canonical);
         }
-        self.here.insert_unique(hash, (offset, context, plan), |(at, ..)| spread(*at));
+        if let (Ok(plan), Some(guid)) = (plan, guid(data, offset)) {
+            self.know(plan, guid, data, offset, context);
+        }
         plan
+    }
+
+    /// Makes sure that the definition will be known in other chunks.
+    fn know(&mut self, plan: PlanId, guid: Guid, data: &[u8], offset: u32, context: Context) {
+        let Interner { hasher, by_guid, known, names, known_cost, .. } = self;
+        let Some(known) = known.get_mut(index(plan.0)) else { return };
+        if known.stencil.is_none()
+            && let Ok(body) = Body::at(data, offset)
+            && let Ok(stencil) = template::stencil(body, names, &mut self.canonical)
+        {
+            // The canonical form is as long as all its names, which may be new.
+            *known_cost += stencil.cost() + known.canonical.len();
+            known.stencil = Some(stencil);
+        }
+        let entry = by_guid.entry(
+            hasher.hash_one(guid),
+            |(g, c, _)| *g == guid && *c == context,
+            |(g, ..)| hasher.hash_one(g),
+        );
+        match entry {
+            Entry::Occupied(mut last) => last.get_mut().2 = plan.0,
+            Entry::Vacant(new) => {
+                *known_cost += GUID_COST;
+                new.insert((guid, context, plan.0));
+            }
+        }
     }
 
     /// The plan of a template that was met elsewhere, for an instance with so many values.
@@ -320,7 +405,8 @@ impl Interner {
                 let id = u32::try_from(self.known.len()).map_err(|_| Decline::Limit)?;
                 let plan = Plan::compile(&self.canonical);
                 self.known_cost += self.canonical.len() + plan.as_ref().map_or(0, Plan::cost);
-                self.known.push(Known { canonical: self.canonical.as_slice().into(), plan });
+                let canonical = self.canonical.as_slice().into();
+                self.known.push(Known { canonical, plan, stencil: None });
                 let (hasher, known) = (&self.hasher, &self.known);
                 self.by_content.insert_unique(hash, id, |id| {
                     known.get(index(*id)).map_or(0, |k| hasher.hash_one(&*k.canonical))
@@ -328,11 +414,7 @@ impl Interner {
                 id
             }
         };
-        match self.known.get(index(id)).map(|known| &known.plan) {
-            Some(Ok(_)) => Ok(PlanId(id)),
-            Some(Err(decline)) => Err(*decline),
-            None => Err(Decline::Limit),
-        }
+        self.known.get(index(id)).map_or(Err(Decline::Limit), |known| plan_of(id, known))
     }
 
     /// A plan.

@@ -32,6 +32,7 @@ mod record;
 mod render;
 mod scout;
 mod slow;
+mod stencil;
 mod template;
 mod value;
 mod walk;

@@ -13,6 +13,7 @@
 use super::Decline;
 use super::index;
 use super::place::Context;
+use super::stencil::{Maker, Names, Stencil};
 use crate::bytes;
 
 /// The longest canonical form, context included. Windows keeps a template in a chunk of 64 KiB along
@@ -42,17 +43,57 @@ pub(super) mod token {
 /// The dependency of an element that has none.
 pub(super) const NO_DEPENDENCY: u16 = 0xFFFF;
 
+/// The offset of the next name (u32), the hash (u16) and the length in units (u16) before a name.
+pub(super) const NAME_HEADER: usize = 8;
+/// What stands around the units of a name: header and NUL.
+pub(super) const AROUND_NAME: usize = NAME_HEADER + 2;
+
+/// The body of a definition: its bytes, which end at `end` of the chunk `data`.
+#[derive(Clone, Copy)]
+pub(super) struct Body<'d> {
+    pub(super) data: &'d [u8],
+    pub(super) bytes: &'d [u8],
+    pub(super) end: usize,
+}
+
+impl<'d> Body<'d> {
+    /// The body of the definition at `offset`.
+    pub(super) fn at(data: &'d [u8], offset: u32) -> Result<Body<'d>, Decline> {
+        let at = index(offset.checked_add(DEFINITION_HEADER).ok_or(Decline::Template)?);
+        let size = bytes::u32(data, at.saturating_sub(4)).map(index).ok_or(Decline::Template)?;
+        let end = at.checked_add(size).filter(|end| *end <= data.len()).ok_or(Decline::Template)?;
+        let bytes = data.get(at..end).ok_or(Decline::Template)?;
+        Ok(Body { data, bytes, end })
+    }
+}
+
+/// Is told what in a body differs from chunk to chunk. How many bytes of it are left tells where.
+pub(super) trait Trace {
+    /// Bytes of no meaning were passed.
+    fn passed(&mut self, len: u8, left: usize) {
+        let _ = (len, left);
+    }
+
+    /// A reference to a name was read, and the name, if that followed.
+    fn name(&mut self, units: &[u8], left_before: usize, left: usize) {
+        let _ = (units, left_before, left);
+    }
+}
+
+impl Trace for () {}
+
 /// Reads the tokens of a definition's body.
-struct Tokens<'d> {
+struct Tokens<'d, T> {
     data: &'d [u8],
     /// What is left of the body, which ends at `end` of the data.
     rest: &'d [u8],
     end: usize,
     /// Whether names have to be what their hashes say.
     checked: bool,
+    trace: T,
 }
 
-impl<'d> Tokens<'d> {
+impl<'d, T: Trace> Tokens<'d, T> {
     #[inline]
     fn take(&mut self, len: usize) -> Result<&'d [u8], Decline> {
         let (taken, rest) = self.rest.split_at_checked(len).ok_or(Decline::Template)?;
@@ -81,15 +122,14 @@ impl<'d> Tokens<'d> {
     /// its reference.
     #[inline]
     fn name(&mut self) -> Result<&'d [u8], Decline> {
-        // Offset of the next name (u32), hash (u16), length in units (u16), units, NUL.
-        const HEADER: usize = 8;
+        let left_before = self.rest.len();
         let at = index(u32::from_le_bytes(self.array()?));
         let name = self.data.get(at..).ok_or(Decline::Template)?;
         let ([.., hash_low, hash_high, low, high], units) =
-            name.split_first_chunk::<HEADER>().ok_or(Decline::Template)?;
+            name.split_first_chunk::<NAME_HEADER>().ok_or(Decline::Template)?;
         let len = 2 * usize::from(u16::from_le_bytes([*low, *high]));
         if at == self.end - self.rest.len() {
-            self.take(HEADER + len + 2)?;
+            self.take(len + AROUND_NAME)?;
         }
         let units = units.get(..len).ok_or(Decline::Template)?;
         let hash = u16::from_le_bytes([*hash_low, *hash_high]);
@@ -97,7 +137,16 @@ impl<'d> Tokens<'d> {
         if self.checked && (units.is_empty() || name_hash(units) != hash) {
             return Err(Decline::Stale);
         }
+        self.trace.name(units, left_before, self.rest.len());
         Ok(units)
+    }
+
+    /// Passes bytes of no meaning.
+    #[inline]
+    fn pass<const N: u8>(&mut self) -> Result<(), Decline> {
+        self.take(usize::from(N))?;
+        self.trace.passed(N, self.rest.len());
+        Ok(())
     }
 }
 
@@ -131,8 +180,14 @@ impl Budget {
         Budget { left: Budget::PER_CHUNK }
     }
 
-    fn spend(&mut self, cost: usize) {
-        self.left = self.left.saturating_sub(cost);
+    /// Whether nothing is left.
+    pub(super) fn is_spent(&self) -> bool {
+        self.left == 0
+    }
+
+    /// Spends what reading a body, of which came so many bytes of canonical form, costs.
+    pub(super) fn spend(&mut self, body: &Body<'_>, canonical: usize) {
+        self.left = self.left.saturating_sub(body.bytes.len().saturating_add(canonical));
     }
 }
 
@@ -162,32 +217,51 @@ fn write(
     budget: &mut Budget,
     out: &mut Vec<u8>,
 ) -> Result<(), Decline> {
-    if budget.left == 0 {
+    if budget.is_spent() {
         return Err(Decline::Limit);
     }
     out.clear();
     out.push(context as u8);
-    let at = index(offset.checked_add(DEFINITION_HEADER).ok_or(Decline::Template)?);
-    let size = bytes::u32(data, at.saturating_sub(4)).map(index).ok_or(Decline::Template)?;
-    let end = at.checked_add(size).filter(|end| *end <= data.len()).ok_or(Decline::Template)?;
-    let rest = data.get(at..end).ok_or(Decline::Template)?;
-    let result = tokens(&mut Tokens { data, rest, end, checked }, out);
+    let body = Body::at(data, offset)?;
+    let result = read(body, checked, (), out).map(|_| ());
     // What fails costs as well.
-    budget.spend(out.len().saturating_add(size));
+    budget.spend(&body, out.len());
     result
 }
 
-fn tokens(tokens: &mut Tokens<'_>, out: &mut Vec<u8>) -> Result<(), Decline> {
+/// Makes a stencil of a body of which the canonical form can be written; `scratch` is overwritten.
+pub(super) fn stencil(
+    body: Body<'_>,
+    names: &mut Names,
+    scratch: &mut Vec<u8>,
+) -> Result<Stencil, Decline> {
+    scratch.clear();
+    let read = read(body, false, Maker::new(body, names), scratch)?;
+    Ok(read.trace.finish(read.rest.len()))
+}
+
+fn read<'d, T: Trace>(
+    Body { data, bytes, end }: Body<'d>,
+    checked: bool,
+    trace: T,
+    out: &mut Vec<u8>,
+) -> Result<Tokens<'d, T>, Decline> {
+    let mut read = Tokens { data, rest: bytes, end, checked, trace };
+    tokens(&mut read, out).map(|()| read)
+}
+
+fn tokens(tokens: &mut Tokens<'_, impl Trace>, out: &mut Vec<u8>) -> Result<(), Decline> {
     while let Ok(kind) = tokens.u8() {
         // Bit 0x40 says that more of the same follows; only of an element's start does it matter.
         match kind {
             0x00 => return Ok(()),
             0x01 | 0x41 => {
                 // Dependency (u16), size (u32); after the name the size of the attributes (u32).
-                let [low, high, ..] = tokens.array::<6>()?;
+                let [low, high] = tokens.array()?;
+                tokens.pass::<4>()?;
                 let name = tokens.name()?;
                 if kind == 0x41 {
-                    tokens.array::<4>()?;
+                    tokens.pass::<4>()?;
                 }
                 out.extend_from_slice(&[token::OPEN, low, high]);
                 push_text(name, out)?;
@@ -225,7 +299,10 @@ fn tokens(tokens: &mut Tokens<'_>, out: &mut Vec<u8>) -> Result<(), Decline> {
 }
 
 /// A literal text: its length in units, and the units.
-fn literal<'d>(tokens: &mut Tokens<'d>, out: &mut Vec<u8>) -> Result<&'d [u8], Decline> {
+fn literal<'d>(
+    tokens: &mut Tokens<'d, impl Trace>,
+    out: &mut Vec<u8>,
+) -> Result<&'d [u8], Decline> {
     let len = tokens.u16()?;
     let units = tokens.take(2 * usize::from(len))?;
     out.push(token::TEXT);
@@ -235,7 +312,7 @@ fn literal<'d>(tokens: &mut Tokens<'d>, out: &mut Vec<u8>) -> Result<&'d [u8], D
 
 /// A CDATA section. An empty one makes an attribute that has nothing else be there, an empty literal
 /// does not: too rare to tell them apart.
-fn cdata(tokens: &mut Tokens<'_>, out: &mut Vec<u8>) -> Result<(), Decline> {
+fn cdata(tokens: &mut Tokens<'_, impl Trace>, out: &mut Vec<u8>) -> Result<(), Decline> {
     match literal(tokens, out)? {
         [] | [0, 0, ..] => Err(Decline::Shape),
         _ => Ok(()),

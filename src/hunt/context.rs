@@ -180,7 +180,6 @@ impl<'a> Surveyor<'a> {
             around: self.around,
             rendered: &mut self.rendered,
             describer: &mut self.describer,
-
             host: &mut self.host,
             prints: self.prints.as_mut(),
             source: &opened.source,

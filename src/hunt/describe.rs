@@ -96,14 +96,23 @@ impl<'a> Describer<'a> {
         self.computer = plan.told.computer;
         let kind = plan.told.kind.map(first);
         if plan.kind.as_ref().is_none_or(|known| !known.is(kind)) {
-            plan.kind = Some(KindOfEvent::new(kind, rules, wants.object));
+            plan.kind = KindOfEvent::new(kind, rules, wants.object);
         }
+        let event = match &plan.kind {
+            Some(known) => known.info(),
+            None => {
+                let of = kind.map(|of| of.map(text));
+                let [provider, channel, event_id] = of;
+                let title = title(of, rules);
+                EventInfo { provider, channel, event_id, title, ..EventInfo::default() }
+            }
+        };
         Description {
             timestamp: first(plan.told.time).map(text),
             event: EventInfo {
                 record_id: first(plan.told.record_id).map(text),
                 computer: first(plan.told.computer).map(text),
-                ..plan.kind.as_ref().map(KindOfEvent::info).unwrap_or_default()
+                ..event
             },
             system,
             body: plan.body,
@@ -151,16 +160,20 @@ struct KindOfEvent<'a> {
 }
 
 impl<'a> KindOfEvent<'a> {
-    fn new(of: [Option<&[u8]>; 3], rules: &'a RuleSet, with_mould: bool) -> KindOfEvent<'a> {
+    /// The longest texts, together, that are kept: twice what Windows has. One is kept for each layout,
+    /// and texts that were made to be long are to cost no more than layouts do.
+    const LONGEST: usize = 256;
+
+    /// The kind with these texts, unless they are too long to be kept.
+    fn new(of: [Option<&[u8]>; 3], rules: &'a RuleSet, with_mould: bool) -> Option<Self> {
+        if of.iter().flatten().map(|text| text.len()).sum::<usize>() > Self::LONGEST {
+            return None;
+        }
         let texts = of.map(|of| of.map(|of| text(of).into()));
-        let mut kind = KindOfEvent { texts, title: None, mould: None };
-        let [provider, channel, id] = &kind.texts;
-        kind.title = id
-            .as_deref()
-            .and_then(|id| id.parse().ok())
-            .and_then(|id| rules.taxonomy().title(channel.as_deref()?, provider.as_deref()?, id));
+        let title = title(texts.each_ref().map(Option::as_deref), rules);
+        let mut kind = KindOfEvent { texts, title, mould: None };
         kind.mould = with_mould.then(|| kind.info().mould());
-        kind
+        Some(kind)
     }
 
     fn is(&self, of: [Option<&[u8]>; 3]) -> bool {
@@ -173,6 +186,12 @@ impl<'a> KindOfEvent<'a> {
         let (title, mould) = (self.title, self.mould.as_ref());
         EventInfo { provider, channel, event_id, title, mould, ..EventInfo::default() }
     }
+}
+
+/// What events with this provider, channel and event id are called.
+fn title<'r>(of: [Option<&str>; 3], rules: &'r RuleSet) -> Option<&'r str> {
+    let [provider, channel, id] = of;
+    rules.taxonomy().title(channel?, provider?, id?.parse().ok()?)
 }
 
 /// Where a record of the source at `path` lies.

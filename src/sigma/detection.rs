@@ -248,15 +248,16 @@ fn tests(
     values: &[Yaml<'_>],
     context: &mut Context<'_>,
 ) -> Result<Vec<Test>, Fault> {
-    let one = |value: &Yaml<'_>| {
+    let mut tests = Vec::with_capacity(values.len());
+    for value in values {
         let Kind::Scalar(scalar) = &value.kind else {
             let reason = format!("{} where a single value belongs", value.noun());
             return Err(Fault::new(value.at, reason));
         };
-        values::test(plan, field, scalar, value.at, context.lists, &mut context.notes)
-            .map_err(|fault| fault.about(Code::InvalidValue))
-    };
-    values.iter().map(one).collect()
+        let test = values::test(plan, field, scalar, value.at, context.lists, &mut context.notes);
+        tests.push(test.map_err(|fault| fault.about(Code::InvalidValue))?);
+    }
+    Ok(tests)
 }
 
 /// The condition, or a list of conditions of which one must hold.

@@ -184,6 +184,10 @@ impl<'a> Reader<'_, 'a> {
         match read {
             Ok(Outcome::Rule(rule, aggregation)) => {
                 let place = file.rules.len();
+                if place == 0 {
+                    // Most files have one, and a vector that grows takes room for four.
+                    file.rules.reserve_exact(1);
+                }
                 file.rules.push(*rule);
                 file.drafts.aggregations.extend(aggregation.map(|draft| (place, draft)));
             }
