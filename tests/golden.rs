@@ -3,6 +3,7 @@
 //! With `HARRIER_GOLDEN=write` the files are written anew; the difference then shows what a change
 //! does to what users see.
 
+use crate::images_support::unpacked;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -85,6 +86,85 @@ fn the_summary_is_the_golden_one() {
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(time.find_iter(&said).count(), 1, "{said}");
         compare(name, &time.replace(&said, " in N s, N/s"));
+    }
+}
+
+/// Something of each kind that there is, whole and not, in a folder, and raw bytes beside it.
+fn case() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let put = |name: &str, content: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+    };
+    let logs = ["Security.evtx", "Microsoft-Windows-Sysmon%4Operational.evtx"].map(|name| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/evidence/WS-0522");
+        (name, std::fs::read(path.join(name)).unwrap())
+    });
+    let [(_, security), (_, sysmon)] = &logs;
+    // What is packed has another size with another version of a packer.
+    let stored =
+        zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    let mut tar = tar::Builder::new(Vec::new());
+    for (name, content) in &logs {
+        zip.start_file(format!("C/Logs/{name}"), stored).unwrap();
+        std::io::Write::write_all(&mut zip, content).unwrap();
+        let mut header = tar::Header::new_gnu();
+        header.set_size(content.len() as u64);
+        tar.append_data(&mut header, format!("C/Logs/{name}"), content.as_slice()).unwrap();
+    }
+    let (zip, tar) = (zip.finish().unwrap().into_inner(), tar.into_inner().unwrap());
+    let mut harmed = security.clone();
+    harmed[4096 + 0x200] ^= 0xff;
+    for (name, content) in [
+        ("case/logs/Security.evtx", security.as_slice()),
+        ("case/logs/cut.evtx", &security[..security.len() - 60_000]),
+        ("case/logs/empty.evtx", b""),
+        ("case/logs/harmed.evtx", &harmed),
+        ("case/logs/none.evtx", b"no log at all"),
+        ("case/logs/notes.txt", b"hello"),
+        ("case/archives/case.zip", &zip),
+        ("case/archives/cut.tar", &tar[..tar.len() - 20_000]),
+        ("case/archives/misnamed.7z", b"no archive"),
+        ("case/archives/packed.rar", b"Rar!\x1a\x07\x01\0 and more"),
+        ("case/archives/whole.tar", &tar),
+        ("memory.bin", &[&[7; 5000], &sysmon[4096..], &[9; 5000]].concat()),
+    ] {
+        put(name, content);
+    }
+    for name in ["disk.raw", "disk.vhdx", "overlay.qcow2", "sparse.vmdk", "volume.raw"] {
+        put(&format!("case/images/{name}"), &unpacked(name));
+    }
+    for name in ["stored.E01", "stored.E03", "stored.E04"] {
+        put(&format!("case/images/{name}"), &unpacked(name));
+    }
+    folder
+}
+
+/// The list of what there is, in each of its forms.
+#[test]
+fn the_list_is_the_golden_one() {
+    let case = case();
+    for (name, format) in [("list.txt", "table"), ("list.jsonl", "json"), ("list.csv", "csv")] {
+        for threads in THREADS {
+            let output = Command::new(env!("CARGO_BIN_EXE_harrier"))
+                .args(["list", "case", "memory.bin", "--carve", "--format", format])
+                .args(["--threads", threads])
+                .current_dir(case.path())
+                .output()
+                .unwrap();
+            let (out, err) =
+                [output.stdout, output.stderr].map(|s| String::from_utf8(s).unwrap()).into();
+            assert_eq!(output.status.code(), Some(1), "{name}: {err}");
+            let got = if format == "table" { out + &err } else { out };
+            let got = if cfg!(windows) {
+                got.replace("case\\\\", "case/").replace("case\\", "case/")
+            } else {
+                got
+            };
+            compare(name, &got);
+        }
     }
 }
 

@@ -3,7 +3,10 @@
 use super::target::{Pending, Target, incomplete};
 use super::{say_error, say_warning};
 use anyhow::{Context as _, Result, bail};
-use harrier::ledger::{Ledger, LedgerFile};
+use harrier::{
+    hunt::Inventoried,
+    ledger::{Ledger, LedgerFile},
+};
 use std::{
     io::{BufWriter, ErrorKind},
     ops::ControlFlow,
@@ -18,6 +21,15 @@ pub fn open_ledger(target: Option<Target>) -> Result<(Option<LedgerFile>, Option
 
 fn unwritten(pending: &Pending) -> String {
     format!("{}: the ledger cannot be written", pending.name())
+}
+
+/// Notes what an inventory met, and what of it was begun when the run was stopped.
+pub fn inventoried(ledger: &mut Ledger, told: Inventoried, interrupted: bool) {
+    ledger.set_met(told.met);
+    if interrupted {
+        ledger.set_interrupted();
+        told.not_ended.into_iter().for_each(|entry| ledger.source(entry));
+    }
 }
 
 /// Ends the ledger's file. Breaks if its reader went away, who then has seen enough.

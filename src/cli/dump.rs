@@ -7,7 +7,7 @@ use super::output::{Accounts, Place};
 use super::progress::Progress;
 use super::target::{Pending, Target, incomplete};
 use super::{Exit, account, evidence, interrupt, passwords, say_warning, summary, threads};
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
 use harrier::{
     engine::RuleSet,
@@ -175,10 +175,7 @@ fn write(args: &DumpArgs, begun: Begun, custody: &mut Custody) -> Result<Exit> {
     let mut progress = Progress::begin(!args.no_progress && !args.quiet, false, &paths);
     let pending = target.pending;
     let mut writer = if on_terminal { progress.beside(target.writer) } else { target.writer };
-    let learned = evidence::needs_learning(&args.evidence)
-        .then(|| hunt.learn(walk()))
-        .transpose()
-        .map_err(|error| anyhow!("{error}: try fewer with --threads"))?;
+    let learned = evidence::learn(&args.evidence, &hunt, &walk)?;
     let advance = |step: &Step<'_>| progress.advance(step);
     let hunt =
         Hunt { learned: learned.as_ref(), filter: Some(&filter), progress: Some(&advance), ..hunt };

@@ -9,8 +9,11 @@
 //! moment ago by another program, such a path is evidence that could not be read.
 
 use super::args::{CarveArg, EvidenceArgs};
-use anyhow::{Context as _, Result, bail};
-use harrier::evidence::{Carving, display_name};
+use anyhow::{Context as _, Result, anyhow, bail};
+use harrier::{
+    evidence::{Carving, Walk, display_name},
+    hunt::{Hunt, Learned},
+};
 use std::{
     ffi::OsString,
     io::{ErrorKind, Read as _},
@@ -76,9 +79,15 @@ pub fn carve_word(args: &EvidenceArgs) -> Option<&'static str> {
     })
 }
 
-/// Whether records may be met whose templates are elsewhere.
-pub fn needs_learning(args: &EvidenceArgs) -> bool {
-    args.recover || args.carve.is_some()
+/// Learns what helps to read what is left of logs, if records may be met whose templates are elsewhere.
+pub fn learn(
+    args: &EvidenceArgs,
+    hunt: &Hunt<'_>,
+    walk: &dyn Fn() -> Walk,
+) -> Result<Option<Learned>> {
+    let needed = args.recover || args.carve.is_some();
+    let learned = needed.then(|| hunt.learn(walk())).transpose();
+    learned.map_err(|error| anyhow!("{error}: try fewer with --threads"))
 }
 
 /// The first few of these paths, to be named in a message.

@@ -11,9 +11,10 @@
 
 use super::args::{self, EvidenceArgs};
 use super::custody::{self, About, Custody, HashArgs};
+use super::output::{Accounts, Place};
 use super::summary::grouped;
-use super::target::Target;
-use super::{Exit, evidence, interrupt, passwords, say, say_error, threads};
+use super::target::{Pending, Target};
+use super::{Exit, account, evidence, interrupt, passwords, say, say_error, threads};
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use harrier::{
@@ -21,7 +22,7 @@ use harrier::{
     engine::RuleSet,
     evidence::{Access, Walk},
     hunt::{Begun, CarvedChunk, Hunt, Inventory, LogEntry},
-    ledger::{Aside, SourceEntry, SourceState},
+    ledger::{Aside, Ledger, SourceEntry, SourceState},
     taxonomy::{Options, Taxonomy},
 };
 use serde_json::{Value, json};
@@ -56,6 +57,9 @@ pub struct ExtractArgs {
     /// Write to this folder
     #[arg(short, long, value_name = "DIR", required = true)]
     pub output: PathBuf,
+    /// Write an account of every source to FILE, as JSON; chunks and records are counted by 'list'
+    #[arg(long, value_name = "FILE")]
+    pub ledger: Option<PathBuf>,
 
     #[command(flatten)]
     pub hash: HashArgs,
@@ -83,6 +87,9 @@ pub fn run(args: &ExtractArgs) -> Result<Exit> {
     if fs::read_dir(folder).with_context(|| format!("{name}: cannot be read"))?.next().is_some() {
         bail!("{name}: is not empty: name a new folder");
     }
+    let accounts = Accounts::new(args.ledger.as_deref(), Some(&folder.join(MANIFEST)));
+    Place::check("the logs", &Place::File(folder.clone()), &accounts, &paths)?;
+    let ledger = accounts.ledger.as_ref().map(Place::open).transpose()?;
     let target = Target::file(&folder.join(MANIFEST));
     let target = target.with_context(|| format!("{name}: cannot be written"))?;
     let about = About {
@@ -100,31 +107,41 @@ pub fn run(args: &ExtractArgs) -> Result<Exit> {
         inputs: custody::inputs_of_evidence(&args.evidence),
     };
     let mut custody = Custody::begin(Some(target), &about)?;
-    let mut out = Extract::new(folder);
-    let done = extract(args, &paths, access, &interrupt, &mut out, &mut custody);
+    let ledger = ledger.map(|ledger| custody.noted("ledger", ledger));
+    let (ledger_file, ledger_pending) = account::open_ledger(ledger)?;
+    let mut out = Extract::new(folder, Ledger::new(ledger_file));
+    let found = (paths.as_slice(), access);
+    let done = extract(args, found, &interrupt, (&mut out, ledger_pending), &mut custody);
     custody.finish_with(&[("files", out.files)], done)
 }
 
 fn extract(
     args: &ExtractArgs,
-    paths: &[PathBuf],
-    access: Access,
+    (paths, access): (&[PathBuf], Access),
     interrupt: &Arc<AtomicBool>,
-    out: &mut Extract<'_>,
+    (out, ledger_pending): (&mut Extract<'_>, Option<Pending>),
     custody: &mut Custody,
 ) -> Result<Exit> {
     let folder = &args.output;
     let rules = RuleSet::compile(Vec::new(), Taxonomy::builtin(Options::default()));
     let hunt =
         Hunt { threads: threads(args.threads), cancel: Some(interrupt), ..Hunt::new(&rules) };
+    let walk = || Walk::new(paths).with(access.clone());
+    let learned = evidence::learn(&args.evidence, &hunt, &walk)?;
+    let hunt = Hunt { learned: learned.as_ref(), ..hunt };
     let maker = |_: &str, bytes: &Arc<dyn ReadAt>| copied(folder, &**bytes);
-    hunt.inventory(Walk::new(paths).with(access), false, &maker, out)
-        .and_then(|()| out.finish())
+    let told = hunt
+        .inventory(walk(), false, &maker, out)
+        .and_then(|told| out.finish().map(|()| told))
         .with_context(|| format!("{}: cannot be written", folder.display()))?;
-    custody.settle(None)?;
-    let changed = custody.faults();
-    changed.iter().for_each(|fault| say_error(fault));
     let interrupted = interrupt.load(Ordering::Relaxed);
+    account::inventoried(&mut out.ledger, told, interrupted);
+    custody.settle(Some(&mut out.ledger))?;
+    custody.faults().iter().for_each(|fault| say_error(fault));
+    // That nobody reads the ledger any more does not matter to the logs.
+    if account::finish(&mut out.ledger, ledger_pending)?.is_continue() {
+        custody.written("ledger");
+    }
     if out.files.is_empty() && out.unread == 0 && !interrupted {
         bail!("{}: no event logs there: check the path", evidence::names(paths));
     }
@@ -132,7 +149,7 @@ fn extract(
         let (files, unread) = (grouped(out.files.len() as u64), grouped(out.unread));
         say(&format!("Extracted  {files} logs; {unread} things could not be read"));
     }
-    let complete = out.unread == 0 && changed.is_empty();
+    let complete = out.ledger.complete() && account::balanced(&out.ledger);
     custody.set_complete(complete);
     Ok(match interrupted {
         true => Exit::Interrupted,
@@ -155,6 +172,7 @@ struct Extract<'a> {
     /// Chunks that were written: their checksums and first ids.
     seen: HashSet<[u8; 16]>,
     unread: u64,
+    ledger: Ledger,
 }
 
 /// A log that was copied and has no name yet.
@@ -205,7 +223,7 @@ struct Carved {
 }
 
 impl<'a> Extract<'a> {
-    fn new(folder: &'a Path) -> Extract<'a> {
+    fn new(folder: &'a Path, ledger: Ledger) -> Extract<'a> {
         Extract {
             folder,
             taken: HashSet::from([MANIFEST.to_owned(), format!("{MANIFEST}.partial")]),
@@ -214,6 +232,7 @@ impl<'a> Extract<'a> {
             order: Vec::new(),
             seen: HashSet::new(),
             unread: 0,
+            ledger,
         }
     }
 
@@ -291,17 +310,25 @@ impl Inventory for Extract<'_> {
         Ok(())
     }
 
-    fn log(&mut self, entry: LogEntry, made: Option<Copied>) -> io::Result<()> {
-        let Some(Copied { file, size, sha256, fault }) = made else { return Ok(()) };
+    fn log(
+        &mut self,
+        entry: LogEntry,
+        mut source: SourceEntry,
+        made: Option<Copied>,
+    ) -> io::Result<()> {
+        let Some(Copied { file, size, sha256, fault }) = made else {
+            self.ledger.source(source);
+            return Ok(());
+        };
         let (path, name) = self.place(&parts(&entry.path))?;
         file.persist_noclobber(path).map_err(|error| error.error)?;
         if let Some(fault) = &fault {
             self.unread += 1;
-            say_error(&format!(
-                "{} at offset {size}: {fault}: the rest is not extracted",
-                entry.path
-            ));
+            let what = format!("{fault}: the rest is not extracted");
+            say_error(&format!("{} at offset {size}: {what}", entry.path));
+            source.damages.push(size, || what);
         }
+        self.ledger.source(source);
         self.files.push(json!({
             "file": name, "source": entry.path, "found": entry.found, "size": size,
             "whole": fault.is_none(), "sha256": sha256,
@@ -310,6 +337,7 @@ impl Inventory for Extract<'_> {
     }
 
     fn other(&mut self, entry: &SourceEntry) -> io::Result<()> {
+        self.ledger.source(entry.clone());
         if entry.container.is_none() || entry.state != SourceState::Read {
             self.unread += 1;
             let reason = entry.reason.as_deref().unwrap_or(entry.state.as_str());
@@ -318,7 +346,9 @@ impl Inventory for Extract<'_> {
         Ok(())
     }
 
-    fn aside(&mut self, _: Aside) {}
+    fn aside(&mut self, aside: Aside) {
+        self.ledger.aside(aside);
+    }
 }
 
 /// The header of a log of so many chunks.

@@ -13,7 +13,7 @@ use super::target::{Pending, incomplete};
 use super::{
     Exit, evidence, hunt_explain, interrupt, output, passwords, say_warning, summary, threads,
 };
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, bail};
 use harrier::{
     evidence::{Access, Walk},
     hunt::{Hunt, HuntError, Order, Output, Step},
@@ -131,10 +131,7 @@ fn look_into(args: &HuntArgs, begun: Begun, custody: &mut Custody) -> Result<Exi
         places.push((output.format, writer));
         pending.push(output.pending);
     }
-    let learned = evidence::needs_learning(&args.evidence)
-        .then(|| hunt.learn(walk()))
-        .transpose()
-        .map_err(|error| anyhow!("{error}: try fewer with --threads"))?;
+    let learned = evidence::learn(&args.evidence, &hunt, &walk)?;
     let advance = |step: &Step<'_>| progress.advance(step);
     let hunt = Hunt {
         learned: learned.as_ref(),

@@ -8,7 +8,8 @@ use super::args::{self, EvidenceArgs};
 use super::custody::{self, About, Custody, CustodyArgs};
 use super::output::{Accounts, Place};
 use super::summary::{bytes, grouped};
-use super::{Exit, evidence, interrupt, passwords, say, say_error, threads};
+use super::target::Target;
+use super::{Exit, account, evidence, interrupt, passwords, say, say_error, threads};
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
 use harrier::{
@@ -16,7 +17,7 @@ use harrier::{
     event::format_file_time,
     evidence::{Access, Partition, Walk},
     hunt::{Begun, CarvedChunk, Hunt, Inventory, LogEntry},
-    ledger::{Aside, SourceEntry, SourceState, Span},
+    ledger::{Aside, Ledger, SourceEntry, SourceState, Span},
     report::escape,
     taxonomy::{Options, Taxonomy},
 };
@@ -51,6 +52,9 @@ pub struct ListArgs {
     /// How the list looks
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = ListFormat::Table)]
     pub format: ListFormat,
+    /// Write an account of every source, chunk and record to FILE, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub ledger: Option<PathBuf>,
 
     #[command(flatten)]
     pub custody: CustodyArgs,
@@ -108,8 +112,9 @@ pub fn run(args: &ListArgs) -> Result<Exit> {
     let access = passwords::access(&args.evidence, args.quiet)?;
     let access = access.carving(evidence::carving(&args.evidence));
     let interrupt = interrupt::watch().context("interruptions cannot be handled")?;
-    let accounts = Accounts::new(None, args.custody.manifest.as_deref());
+    let accounts = Accounts::new(args.ledger.as_deref(), args.custody.manifest.as_deref());
     Place::check("the list", &Place::Stdout, &accounts, &paths)?;
+    let ledger = accounts.ledger.as_ref().map(Place::open).transpose()?;
     let about = About {
         hash: args.custody.hash.hash,
         paths: &paths,
@@ -127,48 +132,59 @@ pub fn run(args: &ListArgs) -> Result<Exit> {
     };
     let manifest = accounts.manifest.as_ref().map(Place::open).transpose()?;
     let mut custody = Custody::begin(manifest, &about)?;
-    let done = list(args, &paths, access, &interrupt, &mut custody);
+    let ledger = ledger.map(|ledger| custody.noted("ledger", ledger));
+    let done = list(args, (&paths, access), &interrupt, ledger, &mut custody);
     custody.finish(done)
 }
 
 fn list(
     args: &ListArgs,
-    paths: &[PathBuf],
-    access: Access,
+    (paths, access): (&[PathBuf], Access),
     interrupt: &Arc<AtomicBool>,
+    ledger: Option<Target>,
     custody: &mut Custody,
 ) -> Result<Exit> {
+    let (ledger_file, ledger_pending) = account::open_ledger(ledger)?;
     let rules = RuleSet::compile(Vec::new(), Taxonomy::builtin(Options::default()));
     let (recover, threads) = (args.evidence.recover, threads(args.threads));
     let hunt = Hunt { recover, threads, cancel: Some(interrupt), ..Hunt::new(&rules) };
+    let walk = || Walk::new(paths).with(access.clone());
+    let learned = evidence::learn(&args.evidence, &hunt, &walk)?;
+    let hunt = Hunt { learned: learned.as_ref(), ..hunt };
     let out = custody.noting("list", "standard output", Box::new(io::stdout()));
-    let mut list = List { format: args.format, out, ..List::new() };
+    let mut list = List { format: args.format, out, ..List::new(Ledger::new(ledger_file)) };
     let written = list.begin().and_then(|()| {
-        hunt.inventory(Walk::new(paths).with(access), true, &|_, _| Ok(()), &mut list)?;
-        list.out.flush()
+        let told = hunt.inventory(walk(), true, &|_, _| Ok(()), &mut list)?;
+        list.out.flush()?;
+        Ok(told)
     });
-    match written {
+    let told = match written {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => {
             custody.because("the reader of the list went away");
             return Ok(Exit::Complete);
         }
         written => written.context("the list cannot be written")?,
-    }
+    };
     custody.written("list");
-    custody.settle(None)?;
-    let changed = custody.faults();
-    changed.iter().for_each(|fault| say_error(fault));
     let interrupted = interrupt.load(Ordering::Relaxed);
+    account::inventoried(&mut list.ledger, told, interrupted);
+    custody.settle(Some(&mut list.ledger))?;
+    custody.faults().iter().for_each(|fault| say_error(fault));
+    if account::finish(&mut list.ledger, ledger_pending)?.is_break() {
+        return Ok(Exit::Complete);
+    }
+    custody.written("ledger");
     if list.logs + list.others == 0 && !interrupted {
         bail!("{}: no event logs there: check the path", evidence::names(paths));
     }
     if !args.quiet {
         list.summary();
     }
+    let balanced = account::balanced(&list.ledger);
     Ok(match interrupted {
         true => Exit::Interrupted,
-        false if list.damaged + list.unread > 0 || !changed.is_empty() => Exit::Incomplete,
-        false => Exit::Complete,
+        false if list.ledger.complete() && balanced => Exit::Complete,
+        false => Exit::Incomplete,
     })
 }
 
@@ -185,10 +201,11 @@ struct List {
     unread: u64,
     other_files: u64,
     shadow_copies: u64,
+    ledger: Ledger,
 }
 
 impl List {
-    fn new() -> List {
+    fn new(ledger: Ledger) -> List {
         List {
             format: ListFormat::Table,
             out: Box::new(io::sink()),
@@ -200,6 +217,7 @@ impl List {
             unread: 0,
             other_files: 0,
             shadow_copies: 0,
+            ledger,
         }
     }
 
@@ -280,9 +298,7 @@ impl List {
         let (folder, name) = path.split_at(at);
         if folder != self.folder {
             self.folder = folder.to_owned();
-            if !folder.is_empty() {
-                self.line(folder)?;
-            }
+            self.line(if folder.is_empty() { "./" } else { folder })?;
         }
         Ok(name)
     }
@@ -357,6 +373,7 @@ impl List {
         let more = [
             (entry.recovered, "recovered"),
             (entry.unreadable, "unreadable"),
+            (entry.unrecoverable, "unrecoverable"),
             (entry.missing_ids, "ids missing"),
         ];
         let more = more.iter().filter(|(n, _)| *n > 0);
@@ -457,10 +474,10 @@ impl Inventory for List {
         Ok(())
     }
 
-    fn log(&mut self, entry: LogEntry, _: Option<()>) -> io::Result<()> {
+    fn log(&mut self, entry: LogEntry, source: SourceEntry, _: Option<()>) -> io::Result<()> {
         self.logs += 1;
-        let damaged = entry.chunks_bad > 0 || entry.unreadable > 0 || entry.damage.is_some();
-        self.damaged += u64::from(damaged);
+        self.damaged += u64::from(source.damages.total > 0);
+        self.ledger.source(source);
         let (channels, computers) = (names(&entry.channels), names(&entry.computers));
         let kind = if entry.raw { "raw bytes" } else { "log" };
         let (first, last) = entry.ids.unzip();
@@ -472,7 +489,7 @@ impl Inventory for List {
                 "reason": null, "size": entry.size, "dirty": entry.dirty, "full": entry.full,
                 "chunks": entry.chunks, "chunks_bad": entry.chunks_bad,
                 "records": entry.records, "recovered": entry.recovered,
-                "unreadable": entry.unreadable, "damage": entry.damage, "first_id": first, "last_id": last,
+                "unreadable": entry.unreadable, "unrecoverable": entry.unrecoverable, "damage": entry.damage, "first_id": first, "last_id": last,
                 "missing_ids": entry.missing_ids, "channels": channels,
                 "computers": computers,
                 "first_time": entry.times.map(|span| format_file_time(span.first)),
@@ -507,6 +524,7 @@ impl Inventory for List {
     }
 
     fn other(&mut self, entry: &SourceEntry) -> io::Result<()> {
+        self.ledger.source(entry.clone());
         self.others += 1;
         let container = entry.container.is_some();
         let read = container && entry.state == SourceState::Read;
@@ -542,7 +560,7 @@ impl Inventory for List {
             ListFormat::Table if container && read => Ok(()),
             ListFormat::Table if container => {
                 let part = match entry.state {
-                    SourceState::Damaged => "not all of it hunted",
+                    SourceState::Damaged => "hunted, but",
                     _ => "not hunted",
                 };
                 self.folder.clear();
@@ -558,7 +576,8 @@ impl Inventory for List {
         }
     }
 
-    fn aside(&mut self, _: Aside) {
+    fn aside(&mut self, aside: Aside) {
+        self.ledger.aside(aside);
         self.other_files += 1;
     }
 }

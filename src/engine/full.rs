@@ -124,12 +124,10 @@ impl Matches {
         let start = self.text.len();
         self.text.push_str(name);
         let middle = self.text.len();
-        value.utf8_chunks().for_each(|chunk| {
-            self.text.push_str(chunk.valid());
-            if !chunk.invalid().is_empty() {
-                self.text.push(char::REPLACEMENT_CHARACTER);
-            }
-        });
+        match std::str::from_utf8(value) {
+            Ok(value) => self.text.push_str(value),
+            Err(_) => self.text.push_str(&String::from_utf8_lossy(value)),
+        }
         let new = [start, middle, self.text.len()];
         let of_rule = self.pairs.get(self.rules.last().copied().unwrap_or(0)..).unwrap_or(&[]);
         if of_rule.iter().any(|pair| self.pair(pair) == self.pair(&new)) {

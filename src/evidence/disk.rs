@@ -162,12 +162,26 @@ fn volume_name(disk: &str, volume: &Volume) -> String {
     if volume.name.is_empty() { disk.to_owned() } else { format!("{disk}#{}", volume.name) }
 }
 
-/// What of the image could not be read on the way.
+/// What of the image could not be read on the way: where first, and how much there is of it.
 fn told_damage(image: Option<&Image>, account: &mut Account) {
     let Some(image) = image else { return };
-    for range in image.damage.ranges() {
-        let (len, offset) = (range.len, range.offset);
-        account.fault(format!("{len} bytes at {offset} of the disk cannot be read: {}", range.why));
+    let ranges = image.damage.ranges();
+    let mut reasons: Vec<&str> = Vec::new();
+    for range in &ranges {
+        if !reasons.contains(&range.why.as_str()) {
+            reasons.push(&range.why);
+        }
+    }
+    for why in reasons {
+        let of_it = || ranges.iter().filter(|range| range.why == why);
+        let Some(first) = of_it().next() else { continue };
+        let bytes = of_it().fold(0u64, |sum, range| sum.saturating_add(range.len));
+        let (places, offset) = (of_it().count(), first.offset);
+        let place = match places {
+            1 => format!("at {offset} of the disk"),
+            _ => format!("in {places} places of the disk, first at {offset},"),
+        };
+        account.fault(format!("{bytes} bytes {place} cannot be read: {why}"));
     }
     if image.damage.more() {
         account.fault("and more of the disk".to_owned());

@@ -6,6 +6,7 @@
 //! Invariant: what [`Given`] calls nothing is nothing that a hunt looks into, and every file that
 //! opening this one opens is named.
 
+use super::claim;
 use super::image::{self, Digests, FolderSiblings, ImageFault, Siblings};
 use super::sniff::{self, Kind};
 use super::source::{Place, Source};
@@ -104,10 +105,13 @@ impl Source {
         let bytes = self.open()?;
         let start = sniff::start(&*bytes)?;
         let claims = self.claims_to_be_a_log();
-        let archive = match sniff::kind(&start) {
+        let archive = match self.kind(&start) {
             Kind::Log => return Ok(Given::only("event log")),
             Kind::Unsupported(_) => return Ok(Given::only("of a kind that cannot be read")),
             Kind::Other if claims && self.carves() => return Ok(Given::only("raw bytes")),
+            Kind::Other if claim::of(self).is_some() || self.is_alone() => {
+                return Ok(Given::only("of a kind that cannot be read"));
+            }
             Kind::Other if claims => return Ok(Given::only("not an event log")),
             Kind::Other => return Ok(Given::default()),
             Kind::Container(format) => Some(format.name()),
@@ -135,7 +139,10 @@ impl Source {
             Ok(None) => {
                 let disk = image::volumes(&bytes);
                 let is_disk = !disk.volumes.is_empty() || !disk.faults.is_empty();
-                let other = claims.then_some("not an event log");
+                let other = match claim::of(self) {
+                    Some(_) => Some("of a kind that cannot be read"),
+                    None => claims.then_some("not an event log"),
+                };
                 Ok(Given {
                     kind: if is_disk { Some("raw image") } else { other },
                     ..Given::default()

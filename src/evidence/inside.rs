@@ -118,9 +118,18 @@ pub(super) struct Account {
 }
 
 impl Account {
-    /// Notes that something of it could not be read.
+    /// Notes that something of it could not be read. What is there for a reason that is told says
+    /// nothing more.
     pub(super) fn fault(&mut self, what: String) {
+        if self.faults.iter().any(|known| what.contains(known.as_str())) {
+            return;
+        }
         if self.faults.len() < FAULTS { self.faults.push(what) } else { self.more_faults += 1 }
+    }
+
+    /// Notes that it does not begin as its name says that it would, before all else.
+    fn misbegun(&mut self, format: Format) {
+        self.faults.insert(0, format!("it does not begin like a {} archive", format.name()));
     }
 
     /// Says more of the fault that was noted last.
@@ -190,6 +199,9 @@ pub struct Inside {
     members: Members,
     account: Account,
     closed: bool,
+    /// Its bytes, if they are those of an archive: all of them are read on the way, so that it costs
+    /// little to ask at the end whether all was well.
+    bytes: Option<Arc<dyn ReadAt>>,
     /// How it is laid out, if it is a disk.
     layout: Option<disk::Layout>,
 }
@@ -226,6 +238,7 @@ impl Inside {
         };
         let source = source.clone().limited(limits).of_host(host.map(Into::into));
         let mut account = Account::default();
+        let all = Some(Arc::clone(&bytes));
         let opened = match format {
             Format::Zip => zip::Members::open(&source, bytes, &mut account).map(Members::Zip),
             Format::Tar => tar::Members::open(bytes).map(Members::Tar),
@@ -247,7 +260,7 @@ impl Inside {
             account.fault(error.to_string());
             Members::None
         });
-        Ok(Inside { source, format, members, account, closed: false, layout: None })
+        Ok(Inside { source, format, members, account, closed: false, bytes: all, layout: None })
     }
 
     /// What is in a disk.
@@ -255,7 +268,21 @@ impl Inside {
         let account = std::mem::take(&mut disk.account);
         let layout = Some(std::mem::take(&mut disk.layout));
         let (members, source) = (Members::Disk(disk), source.clone());
-        Inside { source, format: Format::Disk, members, account, closed: false, layout }
+        Inside {
+            source,
+            format: Format::Disk,
+            members,
+            account,
+            closed: false,
+            bytes: None,
+            layout,
+        }
+    }
+
+    /// The same, of something that does not begin as its name says that it would.
+    pub(super) fn misbegun(mut self) -> Inside {
+        self.account.misbegun(self.format);
+        self
     }
 
     /// How it is laid out, if it is a disk.
@@ -352,6 +379,10 @@ impl Iterator for Inside {
         let found = self.member();
         Some(found.unwrap_or_else(|| {
             self.closed = true;
+            let bytes = self.bytes.take().filter(|_| !self.account.ended());
+            if let Some(Err(error)) = bytes.map(|bytes| bytes.read_at(bytes.size(), &mut [])) {
+                self.account.fault(error.to_string());
+            }
             // An archive may be large and its decoder, too.
             self.members = Members::None;
             Found::Container(self.account.close(&self.source, self.format))

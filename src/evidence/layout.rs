@@ -221,6 +221,10 @@ impl ReadAt for Sparse {
         let left = usize::try_from(self.index.size.saturating_sub(offset)).unwrap_or(usize::MAX);
         let wanted = buf.len().min(left);
         let Some(buf) = buf.get_mut(..wanted) else { return Ok(0) };
+        // The question whether all was well is for what is stored.
+        if buf.is_empty() {
+            return self.stored.read_at(self.stored.size(), buf);
+        }
         buf.fill(0);
         let end = offset.saturating_add(wanted as u64);
         let pieces = &self.index.pieces;

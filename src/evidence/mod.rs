@@ -24,6 +24,7 @@
 //!   ([`DEPTH`], [`UNPACKED`]).
 
 mod access;
+mod claim;
 mod collection;
 mod descend;
 mod disk;

@@ -5,12 +5,14 @@
 //! time; it ends when nobody wants more.
 
 use super::access::{Access, Locked};
+use super::claim;
 use super::collection::Collected;
 use super::inside::{Account, admit, kept, most, within};
 use super::layout::LONGEST;
-use super::sniff::{self, Kind, SNIFFED};
+use super::sniff::SNIFFED;
 use super::source::{Source, State};
 use super::spool::fill;
+use super::stream::Decoded;
 use super::walk::Found;
 use super::window::Cursor;
 use crate::bytes::{self, ReadAt};
@@ -326,11 +328,12 @@ fn member(
     if entry.has_windows_attributes && is_link(entry.windows_attributes) {
         return Ok(Some(Member::Link(entry.name.clone())));
     }
+    let mut reader = Decoded::new(reader, "what is packed");
     let mut start = vec![0; SNIFFED];
-    let (n, read) = fill(reader, &mut start);
+    let (n, read) = fill(&mut reader, &mut start);
     start.truncate(n);
     *left = left.saturating_sub(entry.size);
-    if sniff::kind(&start) == Kind::Other {
+    if !claim::is_of_use(&start, &entry.name) {
         read?;
         return Ok(Some(file(&entry.name, entry.size, Arc::new(start))));
     }

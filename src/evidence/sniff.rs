@@ -202,6 +202,31 @@ pub(super) fn kind(start: &[u8]) -> Kind {
     }
 }
 
+/// Whether this begins as containers of a format do. (A tar archive of the oldest form has no mark, but
+/// the checksum of its first header; one of nothing but zeros is empty.)
+pub(super) fn begins_like(start: &[u8], format: Format) -> bool {
+    let tar = || start.first_chunk().is_some_and(|block| is_tar_header(block) || is_zero(block));
+    kind(start) == Kind::Container(format) || format == Format::Tar && tar()
+}
+
+fn is_zero(block: &[u8]) -> bool {
+    block.iter().all(|byte| *byte == 0)
+}
+
+/// Whether the checksum of a tar header fits (POSIX.1-2017, pax, `chksum`: the sum of all bytes, those
+/// of the field as blanks).
+pub(super) fn is_tar_header(block: &[u8; 512]) -> bool {
+    const FIELD: std::ops::Range<usize> = 148..156;
+    let digits = block.get(FIELD).unwrap_or(&[]);
+    let text = digits.iter().map(|byte| char::from(*byte)).collect::<String>();
+    let told = u32::from_str_radix(text.trim_matches([' ', '\0']), 8);
+    let sum = block.iter().enumerate().map(|(at, byte)| match FIELD.contains(&at) {
+        true => u32::from(b' '),
+        false => u32::from(*byte),
+    });
+    told == Ok(sum.sum())
+}
+
 /// The first bytes of a thing.
 pub(super) fn start(bytes: &dyn ReadAt) -> io::Result<Vec<u8>> {
     let mut start = vec![0; SNIFFED];

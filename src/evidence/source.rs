@@ -1,6 +1,7 @@
 //! A source: something that may be an event log, by name, and how its bytes are got at.
 
 use super::access::{Access, Carving};
+use super::claim;
 use super::collection::{Holes, Told};
 use super::disk::{self, Disk};
 use super::image::{FolderSiblings, ImageFault, NoSiblings, Siblings};
@@ -213,6 +214,11 @@ impl Source {
         Source { state, ..self }
     }
 
+    /// The same, of another size than that of the bytes that are there.
+    pub(super) fn sized(self, size: u64) -> Source {
+        Source { size, ..self }
+    }
+
     /// The same, as raw bytes that are searched.
     #[must_use]
     pub fn carved(self) -> Source {
@@ -412,7 +418,7 @@ impl Source {
         if matches!(self.place, Place::Raw { .. }) {
             return Ok(false);
         }
-        Ok(matches!(sniff::kind(&self.start()?), Kind::Container(_) | Kind::Disk))
+        Ok(matches!(self.kind(&self.start()?), Kind::Container(_) | Kind::Disk))
     }
 
     /// Looks at what it is, by its content, and opens it if it may be of use.
@@ -430,7 +436,7 @@ impl Source {
             (self.start()?, None)
         };
         let bytes = || opened.clone().map_or_else(|| self.open(), Ok);
-        let kind = sniff::kind(&start);
+        let kind = self.kind(&start);
         if let Some(index) = &self.holes
             && kind != Kind::Other
             && index.size() > most(self.size)
@@ -444,20 +450,53 @@ impl Source {
             Kind::Unsupported(_) if self.carves() && sniff::is_headless(&start) => {
                 Ok(raw(bytes()?))
             }
-            Kind::Other => match self.further_on(opened.as_deref())? {
-                Some(what) => Ok(Look::Unsupported(what.to_owned())),
-                None => Ok(Look::Other(start)),
-            },
+            Kind::Other => self.unknown(start, opened.as_deref()),
             Kind::Unsupported(what) => Ok(Look::Unsupported(what.to_owned())),
             Kind::Container(_) | Kind::Disk if self.depth >= DEPTH => {
                 Ok(Look::Unsupported(TOO_DEEP.to_owned()))
             }
-            Kind::Container(format) => self.container(format, bytes()?),
+            Kind::Container(format) => self.container(format, &start, bytes()?),
             Kind::Disk => self.disk(start, &bytes()?),
         }
     }
 
-    fn container(&self, format: Format, bytes: Arc<dyn ReadAt>) -> io::Result<Look> {
+    /// What it is by its first bytes; if they say nothing, what it can be read as by its name.
+    pub(super) fn kind(&self, start: &[u8]) -> Kind {
+        match sniff::kind(start) {
+            Kind::Other if !start.is_empty() => {
+                let format = claim::of(self).and_then(|claim| claim.format);
+                format.map_or(Kind::Other, Kind::Container)
+            }
+            kind => kind,
+        }
+    }
+
+    /// A thing of no known kind: that its name says otherwise is told.
+    fn unknown(&self, start: Vec<u8>, opened: Option<&dyn ReadAt>) -> io::Result<Look> {
+        if let Some(what) = self.further_on(opened)? {
+            return Ok(Look::Unsupported(what.to_owned()));
+        }
+        if let Some(claim) = claim::of(self) {
+            return Ok(Look::Unsupported(claim.refuted(self.size)));
+        }
+        if self.is_alone() {
+            return Ok(Look::Unsupported(claim::LATER_PART.to_owned()));
+        }
+        Ok(Look::Other(start))
+    }
+
+    /// Whether it is named like a part of something that was split, and the first part is not there.
+    pub(super) fn is_alone(&self) -> bool {
+        // What stands beside others is not known.
+        if !matches!(self.place, Place::File(_) | Place::Zip { .. }) {
+            return false;
+        }
+        let siblings = self.siblings();
+        let firsts = claim::first_parts(siblings.own_name(), self.size);
+        firsts.is_some_and(|names| names.iter().all(|name| siblings.open(name).is_err()))
+    }
+
+    fn container(&self, format: Format, start: &[u8], bytes: Arc<dyn ReadAt>) -> io::Result<Look> {
         // It may be the first part of an archive that was split.
         let bytes = match disk::open(self, &bytes, &*self.siblings()) {
             Ok(Disk::Parts(whole)) => whole,
@@ -465,7 +504,8 @@ impl Source {
             _ => bytes,
         };
         Ok(match Inside::open(self, format, bytes) {
-            Ok(inside) => Look::Inside(Box::new(inside)),
+            Ok(inside) if sniff::begins_like(start, format) => Look::Inside(Box::new(inside)),
+            Ok(inside) => Look::Inside(Box::new(inside.misbegun())),
             Err(what) => Look::Unsupported(what.to_owned()),
         })
     }
@@ -476,13 +516,12 @@ impl Source {
             Ok(Disk::Part) => Ok(Look::Part),
             Ok(Disk::Parts(bytes)) if self.carves() => Ok(raw(bytes)),
             Ok(Disk::None) if self.named && self.carves() => Ok(raw(self.open()?)),
-            Ok(Disk::None | Disk::Parts(_)) => Ok(match sniff::image(&start) {
-                Some(what) => Look::Unsupported(format!("{what}, and no volume is known in it")),
-                None => match self.further_on(Some(&**bytes))? {
-                    Some(what) => Look::Unsupported(what.to_owned()),
-                    None => Look::Other(start),
-                },
-            }),
+            Ok(Disk::None | Disk::Parts(_)) => match sniff::image(&start) {
+                Some(what) => {
+                    Ok(Look::Unsupported(format!("{what}, and no volume is known in it")))
+                }
+                None => self.unknown(start, Some(&**bytes)),
+            },
             Err(ImageFault::Unreadable(error)) => Err(error),
             Err(ImageFault::Unsupported(what)) => Ok(Look::Unsupported(what)),
             Err(fault) => Err(io::Error::new(io::ErrorKind::InvalidData, fault.to_string())),

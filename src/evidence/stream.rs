@@ -25,20 +25,51 @@ pub(super) enum Codec {
 pub(super) const DICTIONARY_LOG: u32 = 27;
 const DICTIONARY_KIB: u32 = (1 << (DICTIONARY_LOG - 10)) + (16 << 10);
 
+/// Says of what a decoder finds wrong what it is that is damaged.
+pub(super) struct Decoded<R> {
+    from: R,
+    what: &'static str,
+}
+
+impl<R> Decoded<R> {
+    /// What comes out of a decoder of `what`.
+    pub(super) fn new(from: R, what: &'static str) -> Decoded<R> {
+        Decoded { from, what }
+    }
+}
+
+impl<R: Read> Read for Decoded<R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.from.read(buf).map_err(|error| match error.kind() {
+            // The medium's own is nothing that a decoder says.
+            _ if error.raw_os_error().is_some() => error,
+            io::ErrorKind::Interrupted => error,
+            _ => {
+                let what = format!("{} is cut off or damaged ({error})", self.what);
+                io::Error::new(io::ErrorKind::InvalidData, what)
+            }
+        })
+    }
+}
+
 /// What a stream unpacks to.
 pub(super) fn decoder(bytes: Arc<dyn ReadAt>, codec: Codec) -> io::Result<Box<dyn Read + Send>> {
     let from = io::BufReader::with_capacity(64 << 10, Cursor::new(bytes));
-    Ok(match codec {
+    let (decoder, what): (Box<dyn Read + Send>, _) = match codec {
         // Each of these takes streams that follow one another as one, as the tools that write them do.
-        Codec::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(from)),
+        Codec::Gzip => (Box::new(flate2::bufread::MultiGzDecoder::new(from)), "the gzip stream"),
         Codec::Zstd => {
             let mut decoder = zstd::stream::read::Decoder::with_buffer(from)?;
             decoder.window_log_max(DICTIONARY_LOG)?;
-            Box::new(decoder)
+            (Box::new(decoder), "the zstd stream")
         }
-        Codec::Xz => Box::new(lzma_rust2::XzReader::new_mem_limit(from, true, DICTIONARY_KIB)),
-        Codec::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(from)),
-    })
+        Codec::Xz => {
+            let decoder = lzma_rust2::XzReader::new_mem_limit(from, true, DICTIONARY_KIB);
+            (Box::new(decoder), "the xz stream")
+        }
+        Codec::Bzip2 => (Box::new(bzip2::bufread::MultiBzDecoder::new(from)), "the bzip2 stream"),
+    };
+    Ok(Box::new(Decoded::new(decoder, what)))
 }
 
 /// The first bytes that come out of a stream.

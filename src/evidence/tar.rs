@@ -9,10 +9,11 @@
 //! An archive has no directory. Whether it holds a collection, and what that says of its files, is
 //! looked for by going through all of it once more, when a path is met that may be of one.
 
+use super::claim;
 use super::collection::{Collected, Told};
 use super::inside::{Account, admit, kept, most, within};
 use super::layout::LONGEST;
-use super::sniff::{self, Kind, SNIFFED};
+use super::sniff::{self, SNIFFED};
 use super::source::{Source, State};
 use super::spool::fill;
 use super::stream::{self, Codec};
@@ -106,12 +107,14 @@ impl Known {
 pub(super) struct Members {
     bytes: Arc<dyn ReadAt>,
     at: u64,
+    /// Whether it ends within a member.
+    cut: bool,
     known: Known,
 }
 
 impl Members {
     pub(super) fn open(bytes: Arc<dyn ReadAt>) -> io::Result<Members> {
-        Ok(Members { bytes, at: 0, known: Known::default() })
+        Ok(Members { bytes, at: 0, cut: false, known: Known::default() })
     }
 
     fn told(&mut self, path: &str, source: &Source) -> Told {
@@ -153,7 +156,9 @@ impl Members {
                         continue;
                     }
                     Ok(None) => {
-                        ended(self.at, self.bytes.size(), account);
+                        if !self.cut {
+                            ended(self.at, self.bytes.size(), account);
+                        }
                         return None;
                     }
                     Err(error) => {
@@ -167,7 +172,7 @@ impl Members {
                     // That what follows cannot be read either says nothing more.
                     let next = self.resume().unwrap_or_default();
                     let goes_on = next.map_or_else(String::new, |at| format!("; goes on at {at}"));
-                    account.fault(format!("at offset {}: {error}{goes_on}", self.at));
+                    account.fault(format!("at offset {}: {}{goes_on}", self.at, faulty(&error)));
                     self.at = next?;
                     continue;
                 }
@@ -185,7 +190,8 @@ impl Members {
             }
             self.at = next;
             if header.kind == Member::File && end > self.bytes.size() {
-                account.fault(format!("cut off within {}", header.name));
+                self.cut = true;
+                account.fault(format!("it is cut off within {}", header.name));
             }
             let told = self.told(&header.name, source);
             let plain = || -> Arc<dyn ReadAt> {
@@ -199,21 +205,9 @@ impl Members {
     }
 }
 
-/// Whether a block is a header: its checksum fits (POSIX.1-2017, pax, `chksum`: the sum of all bytes,
-/// those of the field as blanks).
+/// Whether a block is a header in the midst of bytes: it says so and its checksum fits.
 fn is_header(block: &[u8; 512]) -> bool {
-    const FIELD: std::ops::Range<usize> = 148..156;
-    if bytes::slice(block, 257, 5) != Some(b"ustar") {
-        return false;
-    }
-    let digits = block.get(FIELD).unwrap_or(&[]);
-    let text = digits.iter().map(|byte| char::from(*byte)).collect::<String>();
-    let told = u32::from_str_radix(text.trim_matches([' ', '\0']), 8);
-    let sum = block.iter().enumerate().map(|(at, byte)| match FIELD.contains(&at) {
-        true => u32::from(b' '),
-        false => u32::from(*byte),
-    });
-    told == Ok(sum.sum())
+    bytes::slice(block, 257, 5) == Some(b"ustar") && sniff::is_tar_header(block)
 }
 
 /// Reads on to the next block that is a header; how much was skipped before it.
@@ -230,6 +224,15 @@ fn next_header(from: &mut dyn Read) -> io::Result<Option<(u64, [u8; 512])>> {
             return Ok(Some((skipped, block)));
         }
         skipped += BLOCK;
+    }
+}
+
+/// What is wrong where a header should be. What the crate says of one is about digits; a decoder and a
+/// medium say it otherwise.
+fn faulty(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::Other => "a header is damaged".to_owned(),
+        _ => error.to_string(),
     }
 }
 
@@ -259,12 +262,15 @@ fn found(
     }
 }
 
-/// An archive ends with blocks of zeros; one that does not was cut off, maybe between members.
+/// An archive ends with blocks of zeros (POSIX.1-2017, pax, ustar Interchange Format). One that does not
+/// was cut off, maybe between two members, or whoever wrote it was stopped: how much is missing nobody
+/// knows. GNU tar and bsdtar are silent about that; whoever looks for what is not there must not be.
 fn ended(at: u64, size: u64, account: &mut Account) {
     if !size.is_multiple_of(BLOCK) {
         account.fault("it is cut off".to_owned());
     } else if at >= size {
-        account.note("it has no end mark: it may have been cut off".to_owned());
+        let after = account.members;
+        account.fault(format!("it has no end mark: it is cut off after {after} files, or whole"));
     }
 }
 
@@ -324,7 +330,8 @@ impl Stream {
                     let at = self.from.at;
                     let goes_on = self.resume().unwrap_or(false);
                     let next = if goes_on { "; goes on behind it" } else { "" };
-                    account.fault(format!("at {at} bytes of what it unpacks to: {error}{next}"));
+                    let what = faulty(&error);
+                    account.fault(format!("at {at} bytes of what it unpacks to: {what}{next}"));
                     if !goes_on {
                         return None;
                     }
@@ -359,21 +366,28 @@ impl Stream {
             entries.map_or_else(|_| Collected::default(), |all| collected(source.name(), all))
         });
         let mut bytes: Arc<dyn ReadAt> = Arc::new(Vec::new());
+        // Of which not all is kept.
+        let mut size = None;
         if matches!(header.kind, Member::File | Member::Sparse) {
             let mut start = vec![0; SNIFFED];
             let (n, read) = fill(&mut entry, &mut start);
             start.truncate(n);
             // What is of no use is not kept: its start says as much.
-            if read.is_err() || sniff::kind(&start) == Kind::Other {
+            if read.is_err() || !claim::is_of_use(&start, &header.name) {
                 read?;
                 io::copy(&mut entry, &mut io::sink())?;
                 bytes = Arc::new(start);
+                size = Some(header.size);
             } else {
                 let mut all = start.as_slice().chain(&mut entry);
                 bytes = kept(&mut all, most(source.size()), source.access());
             }
         }
-        Ok(found(&header, &told, source, account, || bytes).map_or(Step::Skipped, Step::Found))
+        let found = match (found(&header, &told, source, account, || bytes), size) {
+            (Some(Found::Source(member)), Some(size)) => Some(Found::Source(member.sized(size))),
+            (found, _) => found,
+        };
+        Ok(found.map_or(Step::Skipped, Step::Found))
     }
 }
 

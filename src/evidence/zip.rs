@@ -17,6 +17,7 @@ use super::inside::{Account, admit, most, within};
 use super::sniff::{self, Kind, SNIFFED};
 use super::source::Source;
 use super::spool::{Spool, fill};
+use super::stream::Decoded;
 use super::walk::Found;
 use super::window::{Cursor, Window};
 use super::zip_headers::{BY_DESCRIPTOR, ENCRYPTED, Local};
@@ -25,7 +26,7 @@ use crate::bytes::ReadAt;
 use std::{
     io::{self, Read},
     ops::Range,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 use zip::{CompressionMethod, ZipArchive, read::ZipFile, result::ZipError};
 
@@ -87,9 +88,10 @@ impl Archive {
             ));
         }
         if member.compression() == CompressionMethod::Stored {
-            return Ok(Arc::new(packed));
+            return Ok(Arc::new(Stored::new(packed, member.crc32())));
         }
         let inflated = flate2::read::DeflateDecoder::new(Cursor::new(Arc::new(packed)));
+        let inflated = Decoded::new(inflated, "what is packed");
         let checked = Checked::new(inflated, member.crc32());
         Ok(Arc::new(Spool::lazy(Box::new(checked), member.size(), &self.access)))
     }
@@ -257,12 +259,68 @@ impl<R: Read> Read for Checked<R> {
         let n = self.from.read(buf)?;
         self.crc.update(buf.get(..n).unwrap_or(&[]));
         if n == 0 && !buf.is_empty() && self.crc.clone().finalize() != self.want {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "its checksum in the archive does not fit",
-            ));
+            return Err(io::Error::new(io::ErrorKind::InvalidData, MISFIT));
         }
         Ok(n)
+    }
+}
+
+/// A stored member: a part of the archive, of which all bytes are compared with its checksum when
+/// somebody asks at the end whether all was well. Who reads parts of it, as of an image, does not.
+struct Stored {
+    bytes: Window,
+    want: u32,
+    fits: OnceLock<bool>,
+}
+
+/// What is said of a member whose bytes are not those that were packed.
+const MISFIT: &str = "its checksum in the archive does not fit";
+
+impl Stored {
+    fn new(bytes: Window, want: u32) -> Stored {
+        Stored { bytes, want, fits: OnceLock::new() }
+    }
+
+    fn check(&self) -> io::Result<()> {
+        let fits = match self.fits.get() {
+            Some(fits) => *fits,
+            None => {
+                let fits = self.crc()? == self.want;
+                *self.fits.get_or_init(|| fits)
+            }
+        };
+        if fits { Ok(()) } else { Err(io::Error::new(io::ErrorKind::InvalidData, MISFIT)) }
+    }
+
+    fn crc(&self) -> io::Result<u32> {
+        /// What is read at once.
+        const READ: usize = 1 << 20;
+        let (mut crc, mut at, mut buffer) = (crc32fast::Hasher::new(), 0u64, vec![0; READ]);
+        loop {
+            let n = self.bytes.read_at(at, &mut buffer)?;
+            let Some(part) = buffer.get(..n).filter(|part| !part.is_empty()) else {
+                return Ok(crc.finalize());
+            };
+            crc.update(part);
+            at = at.saturating_add(n as u64);
+        }
+    }
+}
+
+impl ReadAt for Stored {
+    fn size(&self) -> u64 {
+        self.bytes.size()
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+        if buf.is_empty() && offset >= self.size() {
+            return self.check().map(|()| 0);
+        }
+        self.bytes.read_at(offset, buf)
+    }
+
+    fn zeros(&self, offset: u64) -> u64 {
+        self.bytes.zeros(offset)
     }
 }
 

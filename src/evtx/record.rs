@@ -204,38 +204,52 @@ impl Fast<'_> {
         if absent {
             return;
         }
-        match place.source {
+        // What is rare comes by a way of its own, so that what is done with a value stands in one place
+        // for nearly all of them.
+        let value = match place.source {
             PlaceSource::Slot(id) => match slots.get(usize::from(id)) {
-                Some(slot) if place.attribute && slot.is_empty(data) => {}
-                Some(slot) if slot.is_array() => slot.items(data, visit),
-                Some(slot) => visit(slot.value(data)),
-                None if place.attribute => {}
+                Some(slot) if place.attribute && slot.is_empty(data) => return,
+                Some(slot) if slot.is_array() => return slot.items(data, visit),
+                Some(slot) => slot.value(data),
+                None if place.attribute => return,
                 // A substitution beyond the values is as good as none.
-                None => visit(Value::Empty),
+                None => Value::Empty,
             },
-            PlaceSource::Empty => visit(Value::Empty),
+            PlaceSource::Empty => Value::Empty,
             PlaceSource::Literal(number) => {
                 let text = self.make.literals.get(usize::from(number));
-                visit(text.map_or(Value::Empty, |text| Value::Text(text)));
+                text.map_or(Value::Empty, |text| Value::Text(text))
             }
-            PlaceSource::Parts(number) => {
-                let parts = self.make.parts.get(usize::from(number)).map_or(&[][..], |parts| parts);
-                let mut values = [Value::Empty; MAX_PARTS];
-                let mut empty = true;
-                for (value, part) in values.iter_mut().zip(parts) {
-                    *value = match part {
-                        Part::Literal(text) => Value::Text(text),
-                        Part::Slot(id) => match slots.get(usize::from(*id)) {
-                            Some(slot) if !slot.is_empty(data) => slot.value(data),
-                            _ => Value::Empty,
-                        },
-                    };
-                    empty &= *value == Value::Empty;
-                }
-                if !(empty && place.attribute) {
-                    visit(Value::Parts(values.get(..parts.len()).unwrap_or(&values)));
-                }
-            }
+            PlaceSource::Parts(number) => return self.parts(number, slots, place.attribute, visit),
+        };
+        visit(value);
+    }
+
+    /// A value that is put together.
+    #[cold]
+    fn parts<F: FnMut(Value<'_>)>(
+        &self,
+        number: u16,
+        slots: &[Slot],
+        attribute: bool,
+        mut visit: F,
+    ) {
+        let data = self.meta.chunk;
+        let parts = self.make.parts.get(usize::from(number)).map_or(&[][..], |parts| parts);
+        let mut values = [Value::Empty; MAX_PARTS];
+        let mut empty = true;
+        for (value, part) in values.iter_mut().zip(parts) {
+            *value = match part {
+                Part::Literal(text) => Value::Text(text),
+                Part::Slot(id) => match slots.get(usize::from(*id)) {
+                    Some(slot) if !slot.is_empty(data) => slot.value(data),
+                    _ => Value::Empty,
+                },
+            };
+            empty &= *value == Value::Empty;
+        }
+        if !(empty && attribute) {
+            visit(Value::Parts(values.get(..parts.len()).unwrap_or(&values)));
         }
     }
 }

@@ -46,6 +46,9 @@ pub(super) struct Collector<'a> {
     temporary: Option<io::Error>,
 }
 
+/// What is said of a source that was begun when somebody ended the run.
+pub(super) const INTERRUPTED: &str = "the hunt was interrupted before its end";
+
 /// What happens to hits before they are written.
 enum Arrange {
     /// Nothing.
@@ -328,7 +331,7 @@ impl<'a> Collector<'a> {
         self.ledger.set_interrupted();
         for mut entry in self.open.take().map(|entry| *entry).into_iter().chain(not_ended) {
             entry.state = SourceState::Interrupted;
-            entry.reason = Some("the hunt was interrupted before its end".to_owned());
+            entry.reason = Some(INTERRUPTED.to_owned());
             self.ledger.source(entry);
         }
     }
@@ -351,12 +354,7 @@ impl<'a> Collector<'a> {
                 let entry = match self.open.take() {
                     None => entry,
                     Some(mut whole) => {
-                        whole.counts.add(&entry.counts);
-                        whole.damages.append(entry.damages);
-                        whole.findings.append(entry.findings);
-                        for first in entry.firsts {
-                            whole.add_first(first.path, first.records);
-                        }
+                        whole.append(*entry);
                         whole
                     }
                 };

@@ -117,7 +117,11 @@ impl Counted {
         }
         // What it was unpacked from may be at fault, which shows at its end.
         if last && let Err(error) = bytes.read_at(bytes.size(), &mut []) {
-            self.damages.push(bytes.size(), || error.to_string());
+            let what = error.to_string();
+            // Chunks that could not be read for it have told it.
+            if !self.damages.kept.iter().any(|damage| damage.reason.ends_with(&what)) {
+                self.damages.push(bytes.size(), || what);
+            }
         }
         if let Some(progress) = hunt.progress {
             let part = (slots.end - slots.start) * CHUNK_BYTES;
@@ -125,22 +129,29 @@ impl Counted {
             let (source, hits) = (source.name(), self.counts.hits);
             progress(&Step { source, bytes, hits, copies: Levels::default() });
         }
-        let entry = Box::new(SourceEntry {
-            path: source.name().to_owned(),
-            stored_as: source.stored_as().map(str::to_owned),
-            host: source.host().map(str::to_owned),
-            size: bytes.size(),
-            container: None,
-            found: source.state().as_str(),
-            shadow_copies: 0,
-            state: SourceState::Read,
-            reason: None,
-            counts: self.counts,
-            damages: self.damages,
-            findings: self.findings,
-            firsts: Vec::new(),
-        });
-        Note::Part { entry, last }
+        let Counted { counts, damages, findings, .. } = self;
+        let entry = SourceEntry { counts, damages, findings, ..uncounted(opened) };
+        Note::Part { entry: Box::new(entry), last }
+    }
+}
+
+/// The entry of something that was opened, before anything is counted.
+pub(super) fn uncounted(opened: &Opened) -> SourceEntry {
+    let Opened { source, bytes, .. } = opened;
+    SourceEntry {
+        path: source.name().to_owned(),
+        stored_as: source.stored_as().map(str::to_owned),
+        host: source.host().map(str::to_owned),
+        size: bytes.size(),
+        container: None,
+        found: source.state().as_str(),
+        shadow_copies: 0,
+        state: SourceState::Read,
+        reason: None,
+        counts: Counts::default(),
+        damages: Damages::default(),
+        findings: Damages::default(),
+        firsts: Vec::new(),
     }
 }
 

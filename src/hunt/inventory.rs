@@ -7,20 +7,26 @@
 //! Invariant: what is told does not depend on threads. Memory is bounded by them: what waits for its
 //! turn is the entries of a window of logs, and the chunks of a window of raw bytes.
 
-use super::open::{Content, Opened, Opening, Readers, Settled, Whole};
+use super::collect::INTERRUPTED;
+use super::count::{Counted, uncounted};
+use super::open::{Content, Opened, Opening, Readers, Settled, Whole, left};
 use super::sequence::{Consumer, Flow, Sequencer};
 use super::time::written;
+use super::work::Note;
 use super::{Hunt, StopUnlessDone, WINDOW, open, pool};
 use crate::bytes::ReadAt;
 use crate::event::{Event, LeafId};
 use crate::evidence::{Found, Inside, Layout, Source};
 use crate::evtx::{self, Bin, ChunkReport, Damage, DamageKind, Record, State};
-use crate::ledger::{Aside, SourceEntry, Span};
+use crate::ledger::{Aside, SourceEntry, SourceState, Span};
 use std::{
     collections::BTreeMap,
     io,
     ops::{ControlFlow, Range},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 /// So many names of channels and computers of one log are told apart; a collector's has thousands.
@@ -55,6 +61,8 @@ pub struct LogEntry {
     pub recovered: u64,
     /// Records that cannot be read.
     pub unreadable: u64,
+    /// Records that are left over or stand alone and cannot be read any more: no damage of the log.
+    pub unrecoverable: u64,
     /// The first thing that could not be read, where it is and why.
     pub damage: Option<String>,
     /// The ids of the first and last record.
@@ -112,11 +120,17 @@ pub trait Inventory: Send {
     /// Ends everything.
     fn chunk(&mut self, path: &str, chunk: CarvedChunk<'_>) -> io::Result<()>;
 
-    /// A log with what was made of it, or raw bytes, of which nothing is.
+    /// A log with what was made of it, or raw bytes, of which nothing is; `source` is what the ledger
+    /// has of it, without counts if logs are not read.
     ///
     /// # Errors
     /// Ends everything.
-    fn log(&mut self, entry: LogEntry, made: Option<Self::Made>) -> io::Result<()>;
+    fn log(
+        &mut self,
+        entry: LogEntry,
+        source: SourceEntry,
+        made: Option<Self::Made>,
+    ) -> io::Result<()>;
 
     /// A container, after all that is in it, or something that could not be looked at.
     ///
@@ -131,6 +145,15 @@ pub trait Inventory: Send {
 /// Makes something of a log: its path and bytes.
 pub type Maker<'m, M> = &'m (dyn Fn(&str, &Arc<dyn ReadAt>) -> io::Result<M> + Sync);
 
+/// What is known when all was told.
+#[derive(Debug, Default)]
+pub struct Inventoried {
+    /// How many things were met in the evidence.
+    pub met: u64,
+    /// What was begun when the run was stopped, and not read to its end.
+    pub not_ended: Vec<SourceEntry>,
+}
+
 impl Hunt<'_> {
     /// Tells of all that `walk` finds, by all threads; `records` says whether logs are read, or only
     /// opened and handed to `maker`.
@@ -143,12 +166,13 @@ impl Hunt<'_> {
         records: bool,
         maker: Maker<'_, I::Made>,
         inventory: &mut I,
-    ) -> io::Result<()> {
+    ) -> io::Result<Inventoried> {
         let pool = pool(self.threads).map_err(|error| io::Error::other(error.to_string()))?;
-        let stream = Mutex::new(Stream { walk, within: Vec::new(), raw: None, number: 0 });
+        let stream = Mutex::new(Stream { walk, within: Vec::new(), raw: None, number: 0, met: 0 });
         let window = pool.current_num_threads().saturating_mul(WINDOW);
         let teller = Teller { inventory, open: None, error: None };
         let sequencer = Sequencer::new(teller, window as u64);
+        let within = AtomicU64::new(0);
         pool.broadcast(|_| {
             let guard = StopUnlessDone(&sequencer);
             let mut readers = Readers::new(self);
@@ -161,15 +185,26 @@ impl Hunt<'_> {
                 if sequencer.admit(number) == Flow::Stop {
                     break;
                 }
-                let told = tell(&mut readers, item, records, maker);
+                let (told, met) = tell(self, &mut readers, item, records, maker);
+                within.fetch_add(met, Ordering::Relaxed);
                 if sequencer.deliver(number, told) == Flow::Stop {
                     break;
                 }
             }
             std::mem::forget(guard);
         });
-        let error = sequencer.into_consumer().and_then(|teller| teller.error);
-        error.map_or(Ok(()), Err)
+        let stream = stream.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let (open, error) = match sequencer.into_consumer() {
+            Some(teller) => (teller.open, teller.error),
+            None => (None, None),
+        };
+        let begun = open.map(|seen| seen.account).into_iter();
+        let begun = begun.chain(stream.within.iter().rev().map(left));
+        let (state, reason) = (SourceState::Interrupted, Some(INTERRUPTED.to_owned()));
+        let not_ended =
+            begun.map(|entry| SourceEntry { state, reason: reason.clone(), ..entry }).collect();
+        let met = stream.met.saturating_add(within.into_inner());
+        error.map_or(Ok(Inventoried { met, not_ended }), Err)
     }
 }
 
@@ -181,6 +216,8 @@ struct Stream<W> {
     /// Raw bytes that are being cut, and how far.
     raw: Option<(Arc<Opened>, u64)>,
     number: u64,
+    /// How many things were met.
+    met: u64,
 }
 
 /// A piece of work.
@@ -197,7 +234,7 @@ enum Item {
 enum Told<M> {
     Settled(Settled),
     Begun(Begun),
-    Log(Box<LogEntry>, io::Result<M>),
+    Log(Box<Seen>, io::Result<M>),
     Raw { seen: Box<Seen>, last: bool },
 }
 
@@ -253,29 +290,45 @@ impl<W: Iterator<Item = Found>> Stream<W> {
     fn found(&mut self) -> Option<Found> {
         while let Some(inside) = self.within.last_mut() {
             match inside.next() {
-                Some(found) => return Some(found),
+                // It was met before all that is in it.
+                Some(found @ Found::Container(_)) => {
+                    self.within.pop();
+                    return Some(found);
+                }
+                Some(found) => {
+                    self.met += 1;
+                    return Some(found);
+                }
                 None => drop(self.within.pop()),
             }
         }
-        self.walk.next()
+        let found = self.walk.next()?;
+        self.met += u64::from(!matches!(found, Found::Container(_)));
+        Some(found)
     }
 }
 
-/// Does a piece of work; of a source that is a container after all, all that is in it.
-fn tell<M>(readers: &mut Readers, item: Item, records: bool, maker: Maker<'_, M>) -> Vec<Told<M>> {
+/// Does a piece of work; of a source that is a container after all, all that is in it, and how many things
+/// that were.
+fn tell<M>(
+    hunt: &Hunt<'_>,
+    readers: &mut Readers,
+    item: Item,
+    records: bool,
+    maker: Maker<'_, M>,
+) -> (Vec<Told<M>>, u64) {
     let source = match item {
-        Item::Settled(settled) => return vec![Told::Settled(settled)],
-        Item::Begun(begun) => return vec![Told::Begun(begun)],
+        Item::Settled(settled) => return (vec![Told::Settled(settled)], 0),
+        Item::Begun(begun) => return (vec![Told::Begun(begun)], 0),
         Item::Raw(opened, slots, last) => {
-            let mut look = Look::new(entry_of(&opened));
-            // It never breaks off.
-            let _ = readers.read(&opened, slots, &mut look);
-            return vec![Told::Raw { seen: Box::new(look.seen), last }];
+            let seen = Box::new(seen(hunt, readers, &opened, slots));
+            return (vec![Told::Raw { seen, last }], 0);
         }
         Item::Source(source) => source,
     };
     let mut told = Vec::new();
-    for opened in Whole::new(source) {
+    let mut whole = Whole::new(source);
+    for opened in whole.by_ref() {
         let opened = match opened {
             Ok(opened) => opened,
             Err(settled) => {
@@ -283,21 +336,29 @@ fn tell<M>(readers: &mut Readers, item: Item, records: bool, maker: Maker<'_, M>
                 continue;
             }
         };
-        let mut look = Look::new(entry_of(&opened));
-        let raw = look.seen.entry.raw;
-        if records || raw {
-            let _ = readers.read(&opened, 0..opened.slots(), &mut look);
-        }
-        if records && !raw {
-            look.at_end(&opened);
-        }
-        told.push(if raw {
-            Told::Raw { seen: Box::new(look.seen), last: true }
-        } else {
-            Told::Log(Box::new(look.seen.finish()), maker(opened.source.name(), &opened.bytes))
+        let raw = matches!(opened.content, Content::Raw(_));
+        let seen = Box::new(match records || raw {
+            true => seen(hunt, readers, &opened, 0..opened.slots()),
+            false => Seen::begin(&opened),
+        });
+        told.push(match raw {
+            true => Told::Raw { seen, last: true },
+            false => Told::Log(seen, maker(opened.source.name(), &opened.bytes)),
         });
     }
-    told
+    (told, whole.met)
+}
+
+/// What is seen of some slots.
+fn seen(hunt: &Hunt<'_>, readers: &mut Readers, opened: &Opened, slots: Range<u64>) -> Seen {
+    let mut look = Look::new(opened, &slots);
+    // It never breaks off.
+    let _ = readers.read(opened, slots.clone(), &mut look);
+    let Look { mut seen, counted, .. } = look;
+    if let Note::Part { entry, .. } = counted.end(hunt, opened, &slots) {
+        seen.account = *entry;
+    }
+    seen
 }
 
 fn entry_of(opened: &Opened) -> LogEntry {
@@ -333,7 +394,10 @@ impl<I: Inventory> Teller<'_, I> {
                 Ok(())
             }
             Told::Begun(begun) => self.inventory.begun(&begun),
-            Told::Log(entry, made) => self.inventory.log(*entry, Some(made?)),
+            Told::Log(seen, made) => {
+                let (entry, source) = seen.finish();
+                self.inventory.log(entry, source, Some(made?))
+            }
             Told::Raw { mut seen, last } => {
                 for chunk in std::mem::take(&mut seen.chunks) {
                     let (channel, computer) = (&chunk.channel, &chunk.computer);
@@ -349,7 +413,8 @@ impl<I: Inventory> Teller<'_, I> {
                     }
                 };
                 if last {
-                    return self.inventory.log(seen.finish(), None);
+                    let (entry, source) = seen.finish();
+                    return self.inventory.log(entry, source, None);
                 }
                 self.open = Some(seen);
                 Ok(())
@@ -376,6 +441,8 @@ impl<I: Inventory> Consumer for Teller<'_, I> {
 /// What was seen of a log or of raw bytes.
 struct Seen {
     entry: LogEntry,
+    /// What the ledger has of it.
+    account: SourceEntry,
     /// Of each chunk the first and last id, and how many records.
     spans: Vec<(u64, u64, u64)>,
     /// Whole chunks of raw bytes.
@@ -391,15 +458,22 @@ struct Chunk {
 }
 
 impl Seen {
+    /// Nothing yet.
+    fn begin(opened: &Opened) -> Seen {
+        let (entry, account) = (entry_of(opened), uncounted(opened));
+        Seen { entry, account, spans: Vec::new(), chunks: Vec::new() }
+    }
+
     /// Adds what was seen behind this.
     fn append(&mut self, later: Seen) {
+        self.account.append(later.account);
         let (entry, more) = (&mut self.entry, later.entry);
         entry.chunks += more.chunks;
         entry.chunks_bad += more.chunks_bad;
         entry.records += more.records;
         entry.recovered += more.recovered;
         entry.unreadable += more.unreadable;
-        entry.damage = entry.damage.take().or(more.damage);
+        entry.unrecoverable += more.unrecoverable;
         Span::merge(&mut entry.times, more.times);
         for (names, more) in
             [(&mut entry.channels, more.channels), (&mut entry.computers, more.computers)]
@@ -411,7 +485,9 @@ impl Seen {
         self.spans.extend(later.spans);
     }
 
-    fn finish(mut self) -> LogEntry {
+    fn finish(mut self) -> (LogEntry, SourceEntry) {
+        let first = self.account.damages.kept.first();
+        self.entry.damage = first.map(|at| format!("at offset {}: {}", at.offset, at.reason));
         self.spans.sort_unstable();
         let first = self.spans.first().map(|(first, ..)| *first);
         let last = self.spans.iter().map(|(_, last, _)| *last).max();
@@ -421,7 +497,7 @@ impl Seen {
             let all = last.saturating_sub(first).saturating_add(1);
             self.entry.missing_ids = all.saturating_sub(there);
         }
-        self.entry
+        (self.entry, self.account)
     }
 }
 
@@ -437,6 +513,7 @@ fn count(names: &mut BTreeMap<String, u64>, name: &str, n: u64) {
 /// Reads a log for its entry.
 struct Look {
     seen: Seen,
+    counted: Counted,
     here: Option<(u64, u64, u64)>,
     /// The channel and computer of the chunk's first record.
     first: Option<(String, String)>,
@@ -446,27 +523,10 @@ struct Look {
 }
 
 impl Look {
-    fn new(entry: LogEntry) -> Look {
-        let seen = Seen { entry, spans: Vec::new(), chunks: Vec::new() };
+    fn new(opened: &Opened, slots: &Range<u64>) -> Look {
+        let (seen, counted) = (Seen::begin(opened), Counted::begin(opened, slots));
         let (chunk, text) = (Vec::new(), Vec::new());
-        Look { seen, here: None, first: None, chunk, damaged: false, text }
-    }
-
-    /// Notes what shows only at the end of a log, as the hunt does.
-    fn at_end(&mut self, opened: &Opened) {
-        let mut note = |what: String| {
-            let text = || format!("at offset {}: {what}", opened.bytes.size());
-            self.seen.entry.damage.get_or_insert_with(text);
-        };
-        if let Content::Log(log) = &opened.content
-            && u64::from(log.chunk_count) > log.slots
-        {
-            let (counted, there) = (log.chunk_count, log.slots);
-            note(format!("cut off: the header counts {counted} chunks, {there} are there"));
-        }
-        if let Err(error) = opened.bytes.read_at(opened.bytes.size(), &mut []) {
-            note(error.to_string());
-        }
+        Look { seen, counted, here: None, first: None, chunk, damaged: false, text }
     }
 
     fn text(&mut self, event: &impl Event, leaf: Option<LeafId>) -> String {
@@ -478,6 +538,8 @@ impl Look {
 
 impl evtx::Sink for Look {
     fn record(&mut self, record: &Record<'_>) -> ControlFlow<()> {
+        self.counted.met(record);
+        self.counted.read(record.state(), record.lane());
         if record.state() != State::Live {
             self.seen.entry.recovered += 1;
             return ControlFlow::Continue(());
@@ -505,10 +567,11 @@ impl evtx::Sink for Look {
     }
 
     fn chunk(&mut self, report: ChunkReport) {
+        self.counted.chunk(&report);
         let bad = self.damaged || !report.findings.is_empty();
         self.damaged = false;
         let first = self.first.take();
-        let Seen { entry, spans, chunks } = &mut self.seen;
+        let Seen { entry, spans, chunks, .. } = &mut self.seen;
         spans.extend(self.here.take());
         match report.bin {
             Bin::Read(_) => {
@@ -528,14 +591,14 @@ impl evtx::Sink for Look {
     }
 
     fn damage(&mut self, damage: Damage) {
-        self.damaged = true;
-        let Damage { kind, offset, reason, .. } = damage;
-        if matches!(kind, DamageKind::Record | DamageKind::LeftOver) {
-            self.seen.entry.unreadable += 1;
+        match damage.kind {
+            // That it cannot be read any more is no damage of the chunk.
+            DamageKind::LeftOver => self.seen.entry.unrecoverable += 1,
+            kind => {
+                self.damaged = true;
+                self.seen.entry.unreadable += u64::from(matches!(kind, DamageKind::Record));
+            }
         }
-        if kind != DamageKind::LeftOver {
-            let text = || format!("at offset {offset}: {reason}");
-            self.seen.entry.damage.get_or_insert_with(text);
-        }
+        self.counted.damage(damage);
     }
 }

@@ -66,7 +66,7 @@ pub use dump::Dump;
 pub use filter::EventFilter;
 pub use fingerprint::{Fingerprint, Fingerprinter, Key};
 pub use glob::Glob;
-pub use inventory::{Begun, CarvedChunk, Inventory, LogEntry, Maker};
+pub use inventory::{Begun, CarvedChunk, Inventoried, Inventory, LogEntry, Maker};
 pub use learn::Learned;
 pub use time::{Ticks, first_tick, timestamp};
 pub use visit::{Visitor, visit};

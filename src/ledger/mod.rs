@@ -298,6 +298,16 @@ impl SourceEntry {
         self.counts.records_copied.saturating_sub(told)
     }
 
+    /// Adds what was met of it behind this.
+    pub fn append(&mut self, later: SourceEntry) {
+        self.counts.add(&later.counts);
+        self.damages.append(later.damages);
+        self.findings.append(later.findings);
+        for first in later.firsts {
+            self.add_first(first.path, first.records);
+        }
+    }
+
     /// A source of which nothing was read.
     #[must_use]
     pub fn unread(path: String, size: u64, state: SourceState, reason: String) -> SourceEntry {

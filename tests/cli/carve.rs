@@ -96,6 +96,22 @@ fn what_has_lost_its_template_is_written_all_the_same() {
     assert!(compared > 50, "{compared}");
 }
 
+/// With what code the list of this ends, and what it has of the raw bytes: records that are read, and that
+/// cannot be. Its ledger has the same.
+fn listed(bench: &Bench, evidence: &str) -> (i32, u64, u64) {
+    let args = format!("list {evidence} --carve --format json -q --ledger list.json");
+    let run = bench.harrier(&words(&args));
+    let row = run.hits().into_iter().find(|row| row["kind"] == "raw bytes").unwrap();
+    let number = |key: &str| row[key].as_u64().unwrap();
+    let counts = (number("recovered"), number("unrecoverable"));
+    let ledger = std::fs::read(bench.path("list.json")).unwrap();
+    let ledger: Value = serde_json::from_slice(&ledger).unwrap();
+    assert_eq!(ledger["totals"]["imbalances"], serde_json::json!([]));
+    let source = &ledger["sources"][0]["records"];
+    assert_eq!(source["recovered"].as_u64().zip(source["unrecoverable"].as_u64()), Some(counts));
+    (run.code, counts.0, counts.1)
+}
+
 /// A record whose template is nowhere is told of, with what is known of it.
 #[test]
 fn what_cannot_be_read_is_counted() {
@@ -129,10 +145,17 @@ fn what_cannot_be_read_is_counted() {
     // With a filter nobody knows whether they are wanted.
     let some = bench.harrier(&words("dump tail.bin --carve -q --event-id 1"));
     assert!(some.out.is_empty(), "{}", some.err);
+    // A list counts the same, and has no fault to tell.
+    let seen = records["seen"].as_u64().unwrap();
+    assert_eq!(listed(&bench, "tail.bin"), (0, 0, seen));
     // With the log beside it, which has the template, all are read.
     bench.log("logs/other.evtx", 0, 1);
     let run = bench.harrier(&words("hunt tail.bin logs -r rules --carve -q"));
-    assert_eq!(run.hits().len() as u64, records["seen"].as_u64().unwrap(), "{}", run.err);
+    assert_eq!(run.hits().len() as u64, seen, "{}", run.err);
+    let dumped = bench.harrier(&words("dump tail.bin logs --carve -q")).hits();
+    let recovered = |record: &&Value| record["evidence"]["recovered"] == true;
+    assert_eq!(dumped.iter().filter(recovered).count() as u64, seen);
+    assert_eq!(listed(&bench, "tail.bin logs"), (0, seen, 0));
 }
 
 /// A log without its header is no log, but its chunks are there.

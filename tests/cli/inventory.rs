@@ -261,3 +261,57 @@ fn threads_do_not_matter() {
         assert!(extracted(threads) == one, "{threads}");
     }
 }
+
+/// The ledger of a list has what that of a hunt has; that of an extraction the same sources.
+#[test]
+fn ledgers_agree() {
+    let bench = Bench::new();
+    bench.log("case/a.evtx", 0, 300);
+    bench.file("case/disk.raw", &unpacked("disk.raw"));
+    bench.file("case/empty.evtx", b"");
+    bench.file("case/notes.txt", b"hello");
+    bench.file("case/x.7z", b"no archive");
+    let mut harmed = log((0..200).map(|n| event(n, r"C:\a.exe", "x".repeat(300))));
+    harmed[4096 + 65_536 + 0x200] ^= 0xff;
+    let files = vec![("in/harmed.evtx".to_owned(), harmed), ("n.txt".to_owned(), vec![1])];
+    bench.file("case/z.zip", &super::containers::zipped(&files, super::containers::deflated()));
+    let ledger = |args: &str| -> (i32, Value) {
+        let run = bench.harrier(&words(&format!("{args} -q --ledger l.json")));
+        let text = std::fs::read(bench.path("l.json")).unwrap();
+        std::fs::remove_file(bench.path("l.json")).unwrap();
+        let ledger: Value = serde_json::from_slice(&text).unwrap();
+        assert_eq!(ledger["totals"]["imbalances"], serde_json::json!([]), "{args}: {}", run.err);
+        (run.code, ledger)
+    };
+    let of = |ledger: &Value, keys: &[&str]| -> Vec<Vec<Value>> {
+        let sources = ledger["sources"].as_array().unwrap().iter();
+        sources.map(|source| keys.iter().map(|key| source[key].clone()).collect()).collect()
+    };
+    let keys = ["path", "state", "reason", "size", "found", "container"];
+    let all = [&keys[..], &["chunks", "records", "damages", "findings", "first_time"]].concat();
+    for more in ["", "--carve", "--recover"] {
+        let (code, hunted) = ledger(&format!("hunt case -r rules --all-copies {more}"));
+        for threads in [1, 4] {
+            let (same, listed) = ledger(&format!("list case {more} --threads {threads}"));
+            assert_eq!(code, same);
+            assert_eq!(of(&hunted, &all), of(&listed, &all), "{more}");
+            assert_eq!(hunted["totals"]["sources"], listed["totals"]["sources"], "{more}");
+        }
+        let out = format!("out{more}");
+        let (same, extracted) = ledger(&format!("extract case -o {out} {more}"));
+        assert_eq!(code, same);
+        // What is wrong with records is nothing that copying them shows.
+        let read = |mut rows: Vec<Vec<Value>>| {
+            for row in rows.iter_mut().filter(|row| row[1] == "damaged" && row[5].is_null()) {
+                row[1] = "read".into();
+            }
+            rows
+        };
+        assert_eq!(read(of(&hunted, &keys)), read(of(&extracted, &keys)), "{more}");
+    }
+    for args in ["list case --ledger case/l.json", "extract case -o o2 --ledger case/l.json"] {
+        let run = bench.harrier(&words(args));
+        assert_eq!(run.code, 2, "{args}");
+        assert!(run.err.contains("would lie in the evidence"), "{args}: {}", run.err);
+    }
+}

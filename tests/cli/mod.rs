@@ -7,6 +7,7 @@ mod containers;
 mod copies;
 mod correlations;
 mod custody;
+mod damaged;
 mod dump;
 mod evidence;
 mod filters;

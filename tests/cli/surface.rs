@@ -601,7 +601,7 @@ fn an_interrupted_hunt_ends_cleanly() {
     {
         let mut child = bench
             .command(&["hunt", folder, "-r", "rules", "--threads", threads, "--ledger", "l"])
-            .args(["-o", "-", "-o", "hits.csv"])
+            .args(["-o", "-", "-o", "hits.csv", "--manifest", "m.json"])
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -643,6 +643,68 @@ fn an_interrupted_hunt_ends_cleanly() {
             .map(|source| source["state"].as_str().unwrap())
             .collect();
         assert!(folder == "logs" || states == ["interrupted"], "{states:?}");
+        the_manifest_says_that_it_was_stopped(&bench, folder);
+    }
+}
+
+/// What was looked at and written is in the manifest, and that it is not all.
+#[cfg(unix)]
+fn the_manifest_says_that_it_was_stopped(bench: &Bench, folder: &str) {
+    let manifest = std::fs::read(bench.path("m.json")).unwrap();
+    let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
+    assert_eq!((&manifest["state"], &manifest["exit_code"]), (&"interrupted".into(), &130.into()));
+    let sources = manifest["sources"].as_array().unwrap();
+    assert_eq!(sources.len(), if folder == "one" { 1 } else { 15 });
+    let outputs = manifest["outputs"].as_array().unwrap();
+    let ledger = std::fs::read(bench.path("l")).unwrap().len();
+    for (file, complete) in [("standard output", false), ("hits.csv", false), ("l", true)] {
+        let output = outputs.iter().find(|output| output["file"] == file).unwrap();
+        assert_eq!(output["complete"], complete, "{output}");
+        assert!(file != "l" || output["size"] == ledger, "{output}");
+        assert!(output["size"].as_u64().unwrap() > 0, "{output}");
+    }
+    assert!(manifest["ended"].as_str().unwrap() >= manifest["started"].as_str().unwrap());
+}
+
+/// A run is stopped, too, while the evidence is hashed, or by whoever stops `list`, `dump` or `extract`.
+#[cfg(unix)]
+#[test]
+fn what_is_stopped_has_a_manifest() {
+    let (bench, _) = much();
+    for (args, manifest) in [
+        ("list one --manifest m.json --format json", "m.json"),
+        ("dump one --manifest m.json -q", "m.json"),
+        ("hunt one -r rules --manifest m.json --hash=logs -q", "m.json"),
+        ("extract one one.zip -o out", "out/manifest.json"),
+    ] {
+        if args.starts_with("extract") {
+            let one = std::fs::read(bench.path("one/one.evtx")).unwrap();
+            let files = (0..6).map(|n| (format!("{n}.evtx"), one.clone())).collect();
+            bench
+                .file("one.zip", &super::containers::zipped(&files, super::containers::deflated()));
+        }
+        let mut child = bench
+            .command(&words(args))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // When the account is begun the handlers are there.
+        let begun = bench.path(&format!("{manifest}.partial"));
+        while !std::fs::metadata(&begun).is_ok_and(|begun| begun.len() > 0) {
+            assert!(child.try_wait().unwrap().is_none(), "{args}: it ended before");
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        let kill = Command::new("kill").args(["-s", "INT", &child.id().to_string()]).status();
+        assert!(kill.unwrap().success());
+        let done = child.wait_with_output().unwrap();
+        let err = String::from_utf8(done.stderr).unwrap();
+        assert_eq!(done.status.code(), Some(130), "{args}: {err}");
+        let text = std::fs::read(bench.path(manifest)).unwrap();
+        let told: serde_json::Value = serde_json::from_slice(&text).unwrap();
+        assert_eq!((&told["state"], &told["exit_code"]), (&"interrupted".into(), &130.into()));
+        assert_eq!(told["sources"][0]["path"].as_str(), Some("one/one.evtx"), "{args}: {told}");
+        std::fs::remove_file(bench.path(manifest)).unwrap();
     }
 }
 

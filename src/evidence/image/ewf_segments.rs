@@ -95,6 +95,8 @@ struct Gather {
     faults: Vec<String>,
     digests: Option<Digests>,
     done: bool,
+    /// Whether the segment that was read last is cut off.
+    cut: bool,
 }
 
 impl Segments {
@@ -193,7 +195,9 @@ impl Gather {
                 missing.push(name);
             }
         }
-        if !self.done {
+        // That one that is cut off does not say that it is the last tells nothing.
+        let cut_off = self.cut && missing.len() > MAX_MISSING as usize;
+        if !(self.done || cut_off) {
             let what = match missing.first() {
                 Some(name) => format!("the image does not end: {name} is missing"),
                 None => "the image does not end: further segments are not here".to_owned(),
@@ -265,6 +269,7 @@ impl Gather {
             at = next;
         }
         tables.extend(failed);
+        self.cut = !ends;
         if !ends {
             self.faults.push(format!("{name} ends before it should"));
         }
