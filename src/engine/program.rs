@@ -85,7 +85,7 @@ pub(super) struct Program {
     pub(super) words: usize,
     /// A bit for each rule that need not be found in any slot.
     pub(super) unsought: Box<[u64]>,
-    /// Those that concern most rules first; the keywords, which are dearest, last.
+    /// As [`in_order`] puts them; the keywords, which are dearest, last.
     pub(super) tests: Box<[SlotTests]>,
 }
 
@@ -263,10 +263,32 @@ impl<'a> Builder<'a> {
             let keywords = program.slots.get(index).is_some_and(|slot| slot.field.is_none());
             all.push(built.finish(set, slot, keywords, words));
         }
-        all.sort_by_key(|tests| (tests.keywords, Reverse(tests.concerned()), tests.slot.0));
-        program.tests = all.into();
+        program.tests = in_order(all, words).into();
         program
     }
+}
+
+/// Puts tests into the order in which they are best asked. Most rules that a slot narrows are gone when
+/// it was asked, so the next is the one that concerns most of the others; what concerns none but rules
+/// that are gone will not be asked at all.
+fn in_order(mut tests: Vec<SlotTests>, words: usize) -> Vec<SlotTests> {
+    tests.sort_by_key(|tests| (Reverse(tests.concerned()), tests.slot.0));
+    let mut left = vec![u64::MAX; words];
+    let mut ordered = Vec::with_capacity(tests.len());
+    while !tests.is_empty() {
+        let concerned = |tests: &SlotTests| -> u32 {
+            let both = left.iter().zip(&tests.concerns);
+            both.map(|(left, concerns)| (left & concerns).count_ones()).sum()
+        };
+        // The first of those that concern as many.
+        let next = (0..tests.len())
+            .min_by_key(|n| (tests[*n].keywords, Reverse(concerned(&tests[*n]))))
+            .unwrap_or(0);
+        let next = tests.remove(next);
+        left.iter_mut().zip(&next.open).for_each(|(left, open)| *left &= open);
+        ordered.push(next);
+    }
+    ordered
 }
 
 fn tests_of(tests: &mut Vec<TestsBuilder>, slot: SlotId) -> &mut TestsBuilder {

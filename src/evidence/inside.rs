@@ -121,7 +121,11 @@ impl Account {
     /// Notes that something of it could not be read. What is there for a reason that is told says
     /// nothing more.
     pub(super) fn fault(&mut self, what: String) {
-        if self.faults.iter().any(|known| what.contains(known.as_str())) {
+        let reason = |known: &String| {
+            let before = what.strip_suffix(known.as_str());
+            before.is_some_and(|before| before.is_empty() || before.ends_with(": "))
+        };
+        if self.faults.iter().any(reason) {
             return;
         }
         if self.faults.len() < FAULTS { self.faults.push(what) } else { self.more_faults += 1 }

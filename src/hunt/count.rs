@@ -5,6 +5,7 @@
 
 use super::feed::CHUNK_BYTES;
 use super::open::{Content, Opened};
+use super::time::written;
 use super::work::Note;
 use super::{Hunt, Step};
 use crate::evtx::{Bin, ChunkReport, Damage, DamageKind, Finding, Lane, Log, Record, State};
@@ -44,7 +45,7 @@ impl Counted {
     /// Notes when a record was written.
     pub(super) fn met(&mut self, record: &Record<'_>) {
         if record.state() == State::Live {
-            Span::reach(&mut self.counts.times, record.header_time());
+            Span::reach(&mut self.counts.times, written(record));
         }
     }
 

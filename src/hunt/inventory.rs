@@ -11,6 +11,7 @@ use super::collect::INTERRUPTED;
 use super::count::{Counted, uncounted};
 use super::open::{Content, Opened, Opening, Readers, Settled, Whole, left};
 use super::sequence::{Consumer, Flow, Sequencer};
+use super::time::written;
 use super::work::Note;
 use super::{Hunt, StopUnlessDone, WINDOW, open, pool};
 use crate::bytes::ReadAt;
@@ -544,7 +545,7 @@ impl evtx::Sink for Look {
             return ControlFlow::Continue(());
         }
         self.seen.entry.records += 1;
-        Span::reach(&mut self.seen.entry.times, record.header_time());
+        Span::reach(&mut self.seen.entry.times, written(record));
         let id = record.header_record_id();
         let (first, last, n) = self.here.get_or_insert((id, id, 0));
         (*first, *last, *n) = ((*first).min(id), (*last).max(id), *n + 1);

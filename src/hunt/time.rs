@@ -2,9 +2,10 @@
 //!
 //! A [`Ticks`] is a FILETIME, 100 ns since 1601-01-01 UTC. The time in a record's header is another
 //! one: when the record was written, which in a collector's log of forwarded events can be days after
-//! the event. Nothing here looks at it.
+//! the event. It is asked for when a log's records were written alone ([`written`]).
 
 use crate::event::{Event, Value};
+use crate::evtx::Record;
 use jiff::{Timestamp, ToSpan as _, tz::TimeZone};
 
 /// 100 ns since 1601-01-01 UTC.
@@ -29,6 +30,15 @@ pub(crate) fn event_time<E: Event>(event: &E) -> Option<Ticks> {
         }
     });
     time
+}
+
+/// When a record was written. Some logs that were exported have zeros there, and then the event's own
+/// time has to do.
+pub(super) fn written(record: &Record<'_>) -> Ticks {
+    match record.header_time() {
+        0 => event_time(record).unwrap_or(0),
+        time => time,
+    }
 }
 
 fn value_time(value: Value<'_>) -> Option<Ticks> {

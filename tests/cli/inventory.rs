@@ -7,6 +7,30 @@ use evtx::{EvtxParser, ParserSettings};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+/// Logs that were exported may have no times in the headers of their records.
+#[test]
+fn times_are_those_of_events_where_records_have_none() {
+    let bench = Bench::new();
+    let with = |written: Option<u64>| {
+        log((0..3).map(|n| {
+            let mut event = event(n, r"C:\a.exe", "x");
+            event.written = written.map(forge::FileTime);
+            event
+        }))
+    };
+    bench.file("logs/with.evtx", &with(None));
+    bench.file("logs/without.evtx", &with(Some(0)));
+    let rows = bench.harrier(&words("list logs --format json -q")).hits();
+    let times = |row: &Value| (row["first_time"].clone(), row["last_time"].clone());
+    assert_eq!((rows.len(), times(&rows[0])), (2, times(&rows[1])));
+    assert!(rows[0]["first_time"].as_str().unwrap().starts_with("2026-03-01T10:00:00"));
+    bench.harrier(&words("hunt logs -q -o hits --ledger ledger.json"));
+    let ledger = std::fs::read(bench.path("ledger.json")).unwrap();
+    let ledger: Value = serde_json::from_slice(&ledger).unwrap();
+    let sources = ledger["sources"].as_array().unwrap();
+    assert_eq!(sources.iter().map(times).collect::<Vec<_>>(), [times(&rows[0]), times(&rows[0])]);
+}
+
 #[test]
 fn every_log_is_told_of() {
     let bench = Bench::new();
