@@ -19,6 +19,10 @@ struct Seen {
     notes: Vec<String>,
 }
 
+/// What an archive of some kilobytes may take, whatever it says of itself: far less than the caps of
+/// decoders, which are there for honest archives.
+const MOST_MEMORY: u64 = 1 << 24;
+
 /// Goes through an archive as a hunt does.
 fn see(bytes: Vec<u8>) -> Seen {
     see_named("case", bytes)
@@ -26,6 +30,13 @@ fn see(bytes: Vec<u8>) -> Seen {
 
 /// The same, of an archive of this name.
 fn see_named(name: &str, bytes: Vec<u8>) -> Seen {
+    let mut seen = Seen::default();
+    let memory = allocation_counter::measure(|| seen = seen_in(name, bytes)).bytes_max;
+    assert!(memory < MOST_MEMORY, "{memory} bytes are taken: {seen:?}");
+    seen
+}
+
+fn seen_in(name: &str, bytes: Vec<u8>) -> Seen {
     let root = Source::file("case".into(), 1, true, &Access::default());
     let top = root.within(name.into(), Arc::new(bytes), State::Live);
     let mut seen = Seen::default();

@@ -23,6 +23,7 @@ use harrier::{
 use serde_json::{Value, json};
 use std::{
     io::ErrorKind,
+    mem::ManuallyDrop,
     path::PathBuf,
     sync::{Arc, atomic::AtomicBool},
     time::Instant,
@@ -57,6 +58,9 @@ pub fn run(args: &HuntArgs) -> Result<Exit> {
         inputs: inputs(args),
     };
     let mut custody = Custody::begin(outputs.manifest.take(), &about)?;
+    // With the hunt the program ends: to take apart what rules are made of, piece by piece, is for
+    // nothing.
+    let rules = ManuallyDrop::new(rules);
     let done =
         look_into(args, Begun { paths, access, events, rules, outputs, interrupt }, &mut custody);
     custody.finish(done)
@@ -67,7 +71,7 @@ struct Begun {
     paths: Vec<PathBuf>,
     access: Access,
     events: Events,
-    rules: Rules,
+    rules: ManuallyDrop<Rules>,
     outputs: Outputs,
     interrupt: Arc<AtomicBool>,
 }
@@ -101,7 +105,7 @@ fn inputs(args: &HuntArgs) -> Vec<(String, PathBuf)> {
 
 /// Hunts with all that is there.
 fn look_into(args: &HuntArgs, begun: Begun, custody: &mut Custody) -> Result<Exit> {
-    let Begun { paths, access, events, rules, outputs, interrupt } = begun;
+    let Begun { paths, access, events, mut rules, outputs, interrupt } = begun;
     let out = &args.output;
     let walk = || Walk::new(&paths).with(access.clone());
     let hunt = Hunt {
@@ -184,7 +188,7 @@ fn look_into(args: &HuntArgs, begun: Begun, custody: &mut Custody) -> Result<Exi
     custody.settle(Some(&mut ledger))?;
     let sources_complete = rules.log_sources_complete();
     ledger.set_filters(rules.filters(&ledger));
-    ledger.set_rules(rules.with_hits(&hits, &ledger));
+    ledger.set_rules(rules.take_entries(&hits, &ledger));
     if ledger.sources().all() == 0 && !ledger.interrupted() {
         pending.drain(..).for_each(Pending::discard);
     } else if ledger.cut_short() {

@@ -312,8 +312,8 @@ impl Rules {
 
     /// The entries, with what each rule hit, and which had nothing to look at. Of a hunt that was cut
     /// short nobody knows the latter.
-    pub fn with_hits(self, hits: &[u64], ledger: &Ledger) -> Vec<RuleEntry> {
-        let mut entries = self.entries;
+    pub fn take_entries(&mut self, hits: &[u64], ledger: &Ledger) -> Vec<RuleEntry> {
+        let mut entries = std::mem::take(&mut self.entries);
         let places = self.places.iter().chain(&self.correlation_places);
         for (hits, place) in hits.iter().zip(places) {
             // A rule with an aggregation and its correlation are one.

@@ -264,7 +264,7 @@ fn found(
 
 /// An archive ends with blocks of zeros (POSIX.1-2017, pax, ustar Interchange Format). One that does not
 /// was cut off, maybe between two members, or whoever wrote it was stopped: how much is missing nobody
-/// knows. GNU tar and bsdtar are silent about that; whoever looks for what is not there must not be.
+/// knows. GNU tar is silent about that; whoever looks for what is not there must not be.
 fn ended(at: u64, size: u64, account: &mut Account) {
     if !size.is_multiple_of(BLOCK) {
         account.fault("it is cut off".to_owned());
